@@ -1,0 +1,1 @@
+"""Programs that read the ledger over Kafka. Empty until the Kafka work begins."""

@@ -1,0 +1,1 @@
+"""The read side: registers, clocks and reports, all rebuilt from the entries."""
