@@ -1,0 +1,141 @@
+"""Every error that leaves this package; one root, so a caller can catch ours and nothing else."""
+
+from __future__ import annotations
+
+
+class AuditLedgerError(Exception):
+    """Root of all errors of this project. ``str(error)`` is one line that says what to do."""
+
+    title = "Error"
+    status = 500
+    exit_code = 1
+
+
+class SettingsError(AuditLedgerError):
+    """A setting is wrong: the message names it, what is allowed and where it was set."""
+
+    title = "Wrong setting"
+    exit_code = 2
+
+
+class InvalidInput(AuditLedgerError):
+    """What was submitted does not fit: names the field, what was expected and what came."""
+
+    title = "Invalid input"
+    status = 422
+    exit_code = 2
+
+    def __init__(self, field: str, expected: str, got: object) -> None:
+        self.field, self.expected, self.got = field, expected, got
+        super().__init__(f"{field}: expected {expected}, got {_shown(got)}")
+
+
+class LawRefused(AuditLedgerError):
+    """A rule of law refuses the act. ``citation`` is the section, as the statute book writes it."""
+
+    title = "Refused by law"
+    status = 422
+    exit_code = 3
+
+    def __init__(self, citation: str, reason: str) -> None:
+        self.citation, self.reason = citation, reason
+        super().__init__(f"{reason} ({citation})")
+
+
+class Forbidden(AuditLedgerError):
+    """Who acts may not do this: role, organisation or engagement is missing."""
+
+    title = "Forbidden"
+    status = 403
+    exit_code = 4
+
+
+class Unauthenticated(AuditLedgerError):
+    """No valid token came with the call."""
+
+    title = "Not signed in"
+    status = 401
+    exit_code = 4
+
+
+class NotFound(AuditLedgerError):
+    """The named ledger, case, entry, register or command does not exist."""
+
+    title = "Not found"
+    status = 404
+    exit_code = 2
+
+
+class Conflict(AuditLedgerError):
+    """The case has moved on: its version is not the expected one. Nothing was written."""
+
+    title = "Conflict"
+    status = 409
+    exit_code = 5
+
+
+class CommandReused(AuditLedgerError):
+    """The command id was already used for other content. Nothing was written."""
+
+    title = "Command id reused"
+    status = 409
+    exit_code = 5
+
+
+class OutcomeUnknown(AuditLedgerError):
+    """The connection was lost at commit: repeat with the same command id to learn the outcome."""
+
+    title = "Outcome unknown"
+    status = 503
+    exit_code = 6
+
+
+class Unavailable(AuditLedgerError):
+    """The service cannot answer now (database away, clock ahead, projection paused)."""
+
+    title = "Unavailable"
+    status = 503
+    exit_code = 6
+
+
+class CodecError(AuditLedgerError):
+    """Bytes are not the one encoding of a known schema."""
+
+    title = "Malformed bytes"
+    exit_code = 7
+
+
+class UnknownSchema(CodecError):
+    """The bytes are framed well, but no schema here has their fingerprint: upgrade this reader."""
+
+    title = "Unknown schema"
+
+
+class SchemaRefused(AuditLedgerError):
+    """A change of the schemas would break what is released; the message says why."""
+
+    title = "Schema refused"
+    exit_code = 7
+
+
+class Tampered(AuditLedgerError):
+    """Verification found an entry that is not what was recorded; names the first bad index."""
+
+    title = "Tampered"
+    exit_code = 8
+
+    def __init__(self, ledger: str, index: int, what: str) -> None:
+        self.ledger, self.index, self.what = ledger, index, what
+        super().__init__(f"{ledger}: entry {index}: {what}")
+
+
+class VaultError(AuditLedgerError):
+    """A sealed value or an attachment cannot be opened: lost, destroyed, or altered."""
+
+    title = "Vault"
+
+
+def _shown(got: object) -> str:
+    """A short form of a wrong value. Values of sealed fields are never passed here by callers."""
+    text = repr(got)
+    return text if len(text) <= 80 else text[:77] + "..."
