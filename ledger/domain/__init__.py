@@ -1,0 +1,1 @@
+"""Events (frozen facts) and aggregates (commands that call law), one package an area."""

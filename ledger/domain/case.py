@@ -1,0 +1,264 @@
+"""The base of every aggregate: a case is its facts; commands are checks of a proposed fact against them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+from eventsourcing.domain import BaseAggregate, CanMutateAggregate
+
+import ledger.domain
+from ledger.codec.declare import CaseRef, Sealed
+from ledger.codec.entry import Actor
+from ledger.domain.event import CaseEvent, effective
+from ledger.errors import InvalidInput, LawRefused, NotFound
+from ledger.law.calendar import Calendar
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+class Role(StrEnum):
+    """Who may act, and how (1-law 'Who acts')."""
+
+    OFFICER = "officer"
+    PRIVACY_OFFICER = "privacy_officer"
+    CUSTODIAN = "custodian"
+    REGULATOR = "regulator"
+    MINISTER_OFFICE = "minister_office"
+    REPORTER = "reporter"
+    AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+    SYSTEM = "system"
+
+
+CASE_WRITERS = frozenset({Role.OFFICER, Role.PRIVACY_OFFICER, Role.CUSTODIAN, Role.REGULATOR})
+"""Roles that may write a case and open its sealed fields, in their own ledger (1-law 'Who acts')."""
+
+
+class Lookup(Protocol):
+    """How a rule sees other cases: by id, without lock (a choice of 5-architecture)."""
+
+    def organisation(self, organisation: str) -> Case | None:
+        """The organisation's case in ``common``, or None where none is registered under that id."""
+        ...
+
+    def case(self, ref: CaseRef) -> Case:
+        """A case of this or another ledger. Raises NotFound."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a command is judged in: the moment, who acts, the calendar, and other cases."""
+
+    now: datetime
+    today: date
+    actor: Actor
+    calendar: Calendar
+    imported: bool
+    """True for an import: what a row does not state is a gap, never a refusal."""
+    ledger: str
+    """Origin of the ledger written to."""
+    organisation_id: str
+    """The organisation that the ledger belongs to."""
+    lookup: Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """One row of the table of commands: it feeds CLI, HTTP, OpenAPI, import and demonstration."""
+
+    name: str
+    """``<area>.<Event>``: the first event that the command records."""
+    event: type[CaseEvent]
+    method: str
+    roles: frozenset[Role]
+    opens: bool
+    """True for a command that starts a case."""
+    stream: str | None
+    """The named stream it writes to (``calendar``, ``ledger``, …), or None for a case of its own."""
+    case: type[Case]
+    doc: str
+
+
+def command_name(event: type[CaseEvent]) -> str:
+    """``request.RequestReceived`` for ``ledger.request.v1.RequestReceived``."""
+    _, area, _, name = event.name.split(".")
+    return f"{area}.{name}"
+
+
+def command(
+    event: type[CaseEvent], *, roles: frozenset[Role], opens: bool = False, stream: str | None = None
+) -> Callable[[F], F]:
+    """Declares a method of an aggregate as the check of a command; it raises, or returns None.
+
+    ``stream`` names the one stream such entries go to; the first of them opens it.
+    """
+
+    def mark(method: F) -> F:
+        method.__command__ = (event, roles, opens, stream)  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+def stated(value: object) -> bool:
+    """Whether a fact is stated: sealed, or not None and not blank or empty."""
+    if isinstance(value, Sealed):
+        return True
+    if isinstance(value, str):
+        return bool(value.strip())
+    return value is not None and value != ()
+
+
+class Case(BaseAggregate[str]):
+    """A stream's aggregate: all its facts, its history as corrected, and the commands it takes."""
+
+    class Event(CanMutateAggregate[str]):
+        """Never triggered: events are module-level, declared with ``avro_event``."""
+
+    commands: ClassVar[dict[str, CommandSpec]] = {}
+    area: ClassVar[str] = ""
+
+    facts: list[CaseEvent]
+    _history: list[CaseEvent] | None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.commands = {}
+        for owner in reversed(cls.__mro__):
+            for method_name, method in vars(owner).items():
+                declared = getattr(method, "__command__", None)
+                if declared is None:
+                    continue
+                event, roles, opens, stream = declared
+                spec = CommandSpec(
+                    command_name(event), event, method_name, roles, opens, stream, cls,
+                    " ".join((method.__doc__ or "").split()),
+                )  # fmt: skip
+                cls.commands[spec.name] = spec
+                if opens or stream:
+                    _OPENED_BY.setdefault(event, cls)
+
+    @classmethod
+    def blank(cls, stream: str) -> Self:
+        """A case with no facts yet."""
+        case = cls.__new__(cls)
+        case.__base_init__(stream, 0, datetime.now(UTC))
+        case.facts = []
+        case._history = None
+        return case
+
+    def take(self, fact: CaseEvent) -> None:
+        """Adds a fact. Raises InvalidInput where its version is not the next one."""
+        if fact.originator_version != self.version + 1:
+            raise InvalidInput("version", str(self.version + 1), fact.originator_version)
+        self.facts.append(fact)
+        self._history = None
+        self.version = fact.originator_version
+        self.modified_on = fact.timestamp
+
+    @property
+    def history(self) -> list[CaseEvent]:
+        """The facts as corrected: what law judges."""
+        if self._history is None:
+            self._history = effective(self.facts)
+        return self._history
+
+    def all(self, *kinds: type[Any]) -> list[Any]:
+        """The facts of these kinds, as corrected, in the order recorded."""
+        return [fact for fact in self.history if isinstance(fact, kinds)]
+
+    def last(self, *kinds: type[Any]) -> Any:
+        """The latest fact of these kinds, or None."""
+        found = self.all(*kinds)
+        return found[-1] if found else None
+
+    def first(self, *kinds: type[Any]) -> Any:
+        """The earliest fact of these kinds, or None."""
+        found = self.all(*kinds)
+        return found[0] if found else None
+
+    def judge(self, proposed: CaseEvent, context: Context) -> None:
+        """Whether law lets this fact be recorded; raises LawRefused or InvalidInput, changes nothing.
+
+        A correction is judged in its place, and so is everything that was recorded after it: the history as
+        corrected must be one that law allows. The message names the later entry that would not be.
+        """
+        self.check_any(proposed, context)
+        corrects = proposed.header.corrects
+        if corrects is None:
+            self._check(proposed, context)
+            return
+        corrected = next((f for f in self.facts if f.header.index == corrects.index), None)
+        if corrected is None:
+            raise InvalidInput("corrects.index", f"the index of an entry of case {self.id}", corrects.index)
+        if type(corrected) is not type(proposed):
+            raise InvalidInput("corrects.index", f"an entry of event {proposed.name}", corrected.name)
+        if corrected not in self.history:
+            raise InvalidInput("corrects.index", "an entry that is not corrected already", corrects.index)
+        scratch = type(self).blank(self.id)
+        place = self.history.index(corrected)
+        for position, fact in enumerate(effective([*self.facts, proposed])):
+            if position >= place:
+                try:
+                    scratch._check(fact, context)
+                except LawRefused as refused:
+                    if fact is proposed:
+                        raise
+                    raise LawRefused(
+                        refused.citation,
+                        f"as corrected, entry {fact.index} ({command_name(type(fact))}) would not be lawful: "
+                        f"{refused.reason}; correct that entry first",
+                    ) from refused
+            scratch._history = [*scratch.history, fact]
+
+    def check_any(self, proposed: CaseEvent, context: Context) -> None:
+        """What holds for every fact of this kind of case; areas extend it."""
+
+    def _check(self, proposed: CaseEvent, context: Context) -> None:
+        spec = self.commands.get(command_name(type(proposed)))
+        if spec is None:
+            raise InvalidInput("command", "one of " + ", ".join(sorted(self.commands)), proposed.name)
+        if spec.opens and self.history:
+            raise InvalidInput("case", f"no case: {spec.name} opens a new one", self.id)
+        if not spec.opens and not spec.stream and not self.history:
+            raise NotFound(f"case {self.id}: nothing is recorded in it")
+        getattr(self, spec.method)(proposed, context)
+
+
+_OPENED_BY: dict[type[CaseEvent], type[Case]] = {}
+
+
+def case_class_of(event: type[CaseEvent]) -> type[Case]:
+    """The aggregate of a stream whose first fact is of this kind. Raises InvalidInput for another kind."""
+    load_cases()
+    try:
+        return _OPENED_BY[event]
+    except KeyError:
+        raise InvalidInput("event", "one that opens a case", event.name) from None
+
+
+@cache
+def load_cases() -> tuple[type[Case], ...]:
+    """Imports ``ledger/domain/*/aggregate.py``: every kind of case that this version knows."""
+    for module in pkgutil.iter_modules(ledger.domain.__path__, "ledger.domain."):
+        if module.ispkg:
+            importlib.import_module(module.name + ".aggregate")
+    return tuple(dict.fromkeys(_OPENED_BY.values()))
+
+
+@cache
+def command_table() -> Mapping[str, tuple[CommandSpec, ...]]:
+    """Command name → its rows, one for each kind of case that takes it."""
+    table: dict[str, list[CommandSpec]] = {}
+    for case in load_cases():
+        for spec in case.commands.values():
+            table.setdefault(spec.name, []).append(spec)
+    return {name: tuple(specs) for name, specs in sorted(table.items())}

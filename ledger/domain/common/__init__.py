@@ -1,0 +1,1 @@
+"""What every case takes: entered in error, merged into another, a file attached."""

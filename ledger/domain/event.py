@@ -1,0 +1,189 @@
+"""The base of every event: a frozen fact with its payload, and the header of the entry it stands in."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from eventsourcing.domain import CanMutateAggregate, MetaDomainEvent
+from eventsourcing.utils import register_topic
+
+import ledger.domain
+from ledger.codec.declare import Seal, avro_record, from_avro, to_avro
+from ledger.codec.entry import (
+    Actor,
+    Correction,
+    CorrectionKind,
+    Entry,
+    HappenedOn,
+    Precision,
+    Source,
+    happened_date,
+)
+from ledger.codec.registry import registry
+from ledger.errors import CodecError, UnknownSchema
+
+if TYPE_CHECKING:
+    from ledger.domain.case import Case
+
+E = TypeVar("E", bound="type[CaseEvent]")
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+
+EVENTS: dict[str, type[CaseEvent]] = {}
+"""Full name → class of every event that this version knows; filled by ``load_events``."""
+UPCASTS: dict[str, tuple[str, Upcast]] = {}
+"""Former full name → (the name that replaced it, how its Avro value becomes the new one's)."""
+
+LEAVES_OUT = frozenset({CorrectionKind.DUPLICATE, CorrectionKind.ENTERED_IN_ERROR})
+"""Corrections that take the corrected entry out of the history instead of standing in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an entry says beside its payload (4-wire 'Entry'). ``index`` is None until it has its place."""
+
+    happened_on: HappenedOn
+    precision: Precision
+    actor: Actor
+    source: Source
+    command: str
+    part: int
+    corrects: Correction | None = None
+    index: int | None = None
+
+
+class CaseEvent(CanMutateAggregate[str], metaclass=MetaDomainEvent):
+    """A fact of one case. Subclasses add the payload's fields and are declared with ``avro_event``."""
+
+    originator_id: str
+    originator_version: int
+    timestamp: datetime
+    header: Header
+
+    name: ClassVar[str]
+    __avro_name__: ClassVar[str]
+    __avro_skip__: ClassVar[frozenset[str]] = frozenset(
+        {"originator_id", "originator_version", "timestamp", "header"}
+    )
+
+    @property
+    def happened_date(self) -> date | None:
+        """The Melbourne date on which it happened: what law judges by. None ⇔ unknown (a gap)."""
+        return happened_date(self.header.happened_on)
+
+    @property
+    def index(self) -> int:
+        """Its place in the ledger. Raises CodecError while it has none."""
+        if self.header.index is None:
+            raise CodecError(f"{self.name}: not recorded yet, so it has no index")
+        return self.header.index
+
+    def mutate(self, aggregate: Any) -> Any:
+        """Adds this fact to its case; the first fact of a stream makes the case (eventsourcing's contract)."""
+        case: Case
+        if aggregate is None:
+            from ledger.domain.case import case_class_of
+
+            case = case_class_of(type(self)).blank(self.originator_id)
+        else:
+            case = aggregate
+        case.take(self)
+        return case
+
+
+def avro_event(full_name: str, *, replaces: Mapping[str, Upcast] | None = None) -> Callable[[E], E]:
+    """Declares an event class under its one name: schema, eventsourcing topic, header in Kafka, golden file.
+
+    ``replaces``: former full names with the function that turns their Avro value into this one's.
+    """
+
+    def mark(cls: E) -> E:
+        avro_record(full_name)(cls)
+        cls.name = full_name
+        if EVENTS.setdefault(full_name, cls) is not cls:
+            raise TypeError(f"two events are named {full_name}")
+        register_topic(full_name, cls)
+        for former, upcast in (replaces or {}).items():
+            UPCASTS[former] = (full_name, upcast)
+        return cls
+
+    return mark
+
+
+@cache
+def load_events() -> Mapping[str, type[CaseEvent]]:
+    """Imports ``ledger/domain/*/events.py`` and returns EVENTS: a new area needs no list to be edited."""
+    for module in pkgutil.iter_modules(ledger.domain.__path__, "ledger.domain."):
+        if module.ispkg:
+            importlib.import_module(module.name + ".events")
+    return EVENTS
+
+
+def encode_payload(event: CaseEvent, seal: Seal | None = None) -> bytes:
+    """The payload's single-object bytes; personal fields go through ``seal`` (4-wire 'Sealed fields').
+
+    Raises InvalidInput naming the field that does not fit, CodecError.
+    """
+    return registry().writer(event.name).encode(to_avro(type(event))(event, "", seal))
+
+
+def decode_event(entry: Entry) -> CaseEvent:
+    """The event of an entry, read by the schema it was written with and upcast to today's class.
+
+    Raises CodecError; UnknownSchema for an event newer than this version.
+    """
+    name, value = registry().decode(entry.payload)
+    if name != entry.event:
+        raise CodecError(f"entry {entry.index}: event says {entry.event}, payload is {name}")
+    events = load_events()
+    while name in UPCASTS:
+        name, upcast = UPCASTS[name]
+        value = upcast(value)
+    cls = events.get(name)
+    if cls is None:
+        raise UnknownSchema(f"entry {entry.index}: event {name} is unknown here: upgrade this reader first")
+    state = from_avro(cls)(value)
+    state["originator_id"] = entry.stream
+    state["originator_version"] = entry.version
+    state["timestamp"] = entry.recorded_at
+    state["header"] = Header(
+        entry.happened_on,
+        entry.precision,
+        entry.actor,
+        entry.source,
+        entry.command,
+        entry.part,
+        entry.corrects,
+        entry.index,
+    )
+    # As eventsourcing's own mapper does: the stored state was checked when it was written.
+    event = object.__new__(cls)
+    object.__setattr__(event, "__dict__", state)
+    return event
+
+
+def effective(facts: Iterable[CaseEvent]) -> list[CaseEvent]:
+    """The history as corrected (5-architecture 'Corrections').
+
+    A correction stands in the place of the entry it corrects; one of kind ``duplicate`` or
+    ``entered_in_error`` takes that entry out. A correction of a correction works on the same place.
+    """
+    slots: list[CaseEvent | None] = []
+    place_of: dict[int, int] = {}
+    for fact in facts:
+        header = fact.header
+        corrects = header.corrects
+        place = None if corrects is None else place_of.get(corrects.index)
+        if place is None:
+            # A correction whose original is not among these facts (a fold by happened date) stands by itself.
+            place = len(slots)
+            slots.append(None)
+        slots[place] = None if corrects is not None and corrects.kind in LEAVES_OUT else fact
+        if header.index is not None:
+            place_of[header.index] = place
+    return [fact for fact in slots if fact is not None]

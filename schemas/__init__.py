@@ -1,0 +1,1 @@
+"""One Avro schema an event, and LOCK.json; generated from the declarations, never edited by hand once released."""
