@@ -1,0 +1,95 @@
+-- The ledgers, their heads and their entries. Run as auditledger_owner.
+
+CREATE SCHEMA ledger;
+GRANT USAGE ON SCHEMA ledger TO auditledger_writer, auditledger_projector, auditledger_reader, auditledger_vault;
+
+CREATE TABLE ledger.ledgers (
+    id integer GENERATED ALWAYS AS IDENTITY CONSTRAINT ledgers_pkey PRIMARY KEY,
+    slug text COLLATE "C" NOT NULL CONSTRAINT ledgers_slug_key UNIQUE
+        CONSTRAINT ledgers_slug_form CHECK (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
+    origin text COLLATE "C" NOT NULL CONSTRAINT ledgers_origin_key UNIQUE
+        CONSTRAINT ledgers_origin_form CHECK (origin ~ '^[^\s+]+$'),
+    organisation text COLLATE "C" NOT NULL,
+    public boolean NOT NULL,
+    demonstration boolean NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE ledger.ledgers IS 'One row a ledger: one organisation, one origin, one order of entries';
+
+-- A head moves with every commit: room on its page lets it move without touching an index.
+CREATE TABLE ledger.heads (
+    ledger integer CONSTRAINT heads_pkey PRIMARY KEY
+        CONSTRAINT heads_ledger_fkey REFERENCES ledger.ledgers (id),
+    size bigint NOT NULL CONSTRAINT heads_size_positive CHECK (size >= 0),
+    recorded_at timestamptz NOT NULL,
+    hash bytea NOT NULL CONSTRAINT heads_hash_length CHECK (octet_length(hash) = 32)
+) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+COMMENT ON TABLE ledger.heads IS 'The end of each ledger: number of entries, leaf hash and time of the last one';
+
+-- Columns of fixed size first. The bytes are not compressed: hashes, ids and sealed values do not shrink.
+CREATE TABLE ledger.entries (
+    index bigint NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    ledger integer NOT NULL,
+    version integer NOT NULL,
+    part integer NOT NULL,
+    happened_on date,
+    command uuid NOT NULL,
+    leaf_hash bytea NOT NULL,
+    stream text COLLATE "C" NOT NULL,
+    event text COLLATE "C" NOT NULL,
+    organisation text COLLATE "C" NOT NULL,
+    content_mac bytea,
+    entry bytea STORAGE EXTERNAL NOT NULL,
+    CONSTRAINT entries_pkey PRIMARY KEY (ledger, index),
+    CONSTRAINT entries_stream_key UNIQUE (ledger, stream, version),
+    CONSTRAINT entries_command_key UNIQUE (ledger, command, part)
+) WITH (autovacuum_vacuum_insert_scale_factor = 0.2, autovacuum_vacuum_insert_threshold = 100000);
+COMMENT ON TABLE ledger.entries IS 'Every entry: its bytes as they were made, and columns that repeat what they say';
+COMMENT ON COLUMN ledger.entries.content_mac IS 'Tells a repeat of a command from another content under its id; part 0 only; not in the bytes';
+
+CREATE FUNCTION ledger.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $body$
+BEGIN
+    RAISE EXCEPTION 'ledger.%: % is refused: entries are only ever added', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege';
+END
+$body$;
+
+CREATE TRIGGER entries_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.entries
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+CREATE TRIGGER ledgers_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.ledgers
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+CREATE TRIGGER heads_stay BEFORE DELETE OR TRUNCATE ON ledger.heads
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+-- Opening a ledger is one act: its row and its head.
+CREATE FUNCTION ledger.create_ledger(
+    slug text, origin text, organisation text, public boolean, demonstration boolean
+) RETURNS integer
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path = pg_catalog
+    AS $body$
+    WITH opened AS (
+        INSERT INTO ledger.ledgers (slug, origin, organisation, public, demonstration)
+        VALUES (create_ledger.slug, create_ledger.origin, create_ledger.organisation,
+                create_ledger.public, create_ledger.demonstration)
+        RETURNING id
+    )
+    INSERT INTO ledger.heads (ledger, size, recorded_at, hash)
+    SELECT id, 0, '-infinity', decode(repeat('00', 32), 'hex') FROM opened
+    RETURNING heads.ledger
+$body$;
+REVOKE ALL ON FUNCTION ledger.create_ledger FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger.create_ledger TO auditledger_writer;
+
+GRANT SELECT ON ledger.ledgers, ledger.heads, ledger.entries
+    TO auditledger_writer, auditledger_projector, auditledger_reader, auditledger_vault;
+GRANT INSERT ON ledger.entries TO auditledger_writer;
+GRANT UPDATE ON ledger.heads TO auditledger_writer;
+
+-- The registers are the projector's own: it makes, fills, swaps and drops their tables.
+CREATE SCHEMA registers AUTHORIZATION auditledger_projector;
+GRANT USAGE ON SCHEMA registers TO auditledger_reader;
+ALTER DEFAULT PRIVILEGES FOR ROLE auditledger_projector IN SCHEMA registers GRANT SELECT ON TABLES TO auditledger_reader;

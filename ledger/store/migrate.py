@@ -1,0 +1,150 @@
+"""Brings a database to this version's tables: plain SQL files, each run once, in order, never changed after."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from ledger.errors import SettingsError
+from ledger.store.database import Database, Role
+
+# One migration at a time in a database; the number is ours, of no meaning.
+LOCK = 7_402_113
+
+TABLE = """
+CREATE SCHEMA IF NOT EXISTS auditledger_migrations;
+CREATE TABLE IF NOT EXISTS auditledger_migrations.applied (
+    name text PRIMARY KEY,
+    sha256 text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of ``infra/postgres/migrations``."""
+
+    name: str
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        """The digest that is kept of an applied one."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def folder() -> Traversable:
+    """Where the SQL files lie (package data)."""
+    return files("infra") / "postgres"
+
+
+def migrations() -> list[Migration]:
+    """All migrations of this version, in order."""
+    found = [f for f in (folder() / "migrations").iterdir() if f.name.endswith(".sql")]
+    return [Migration(f.name, f.read_text("utf-8")) for f in sorted(found, key=lambda f: f.name)]
+
+
+def prepare_server(maintenance: Database, name: str, passwords: Mapping[str, str]) -> None:
+    """Makes the roles, with sign-ins, and the database ``name`` on a server that is wholly ours."""
+    with maintenance.connect_admin() as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        missing = connection.execute(
+            "SELECT 1 FROM unnest(%s::text[]) r WHERE r NOT IN (SELECT rolname FROM pg_roles WHERE rolcanlogin)",
+            ([str(role) for role in Role],),
+        ).fetchone()
+        if missing:
+            make_roles(connection)
+            for role in Role:
+                connection.execute(
+                    sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
+                        sql.Identifier(role), sql.Literal(passwords[role])
+                    )
+                )
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
+            create_database(connection, name)
+
+
+def create_database(connection: psycopg.Connection[TupleRow], name: str, template: str = "template0") -> None:
+    """Makes a database that compares text byte by byte, as all our keys are compared."""
+    connection.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
+    )
+
+
+def make_roles(connection: psycopg.Connection[TupleRow]) -> None:
+    """Makes the roles that do not exist. The sign-in must be a superuser, or may create roles."""
+    connection.execute((folder() / "roles.sql").read_text("utf-8"))  # type: ignore[arg-type]
+
+
+def migrate(database: Database) -> list[str]:
+    """Runs the migrations that were not run, each in a transaction of its own; returns their names.
+
+    Raises SettingsError where an applied one has another text now, where the database holds a migration that
+    this version does not know (it is older than the database), and where the sign-in may not do this.
+    """
+    try:
+        with database.connect_admin() as connection:
+            connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+            make_roles(connection)
+            connection.execute(
+                sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
+                    sql.Identifier(connection.info.dbname), sql.Identifier(Role.OWNER)
+                )
+            )
+            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(Role.OWNER)))
+            connection.execute(TABLE)
+            return _run_missing(connection)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SettingsError(
+            f"database: the sign-in may not set up roles and tables ({error.diag.message_primary}); "
+            "use a superuser once, or have infra/postgres/roles.sql run by one"
+        ) from error
+
+
+def pending(database: Database) -> list[str]:
+    """The names of migrations that were not run on this database yet."""
+    with database.connect_admin() as connection:
+        there = connection.execute("SELECT to_regclass('auditledger_migrations.applied')").fetchone()
+        if there is None or there[0] is None:
+            return [m.name for m in migrations()]
+        applied = _applied(connection)
+    return [m.name for m in migrations() if m.name not in applied]
+
+
+def _applied(connection: psycopg.Connection[TupleRow]) -> dict[str, str]:
+    rows = connection.execute("SELECT name, sha256 FROM auditledger_migrations.applied").fetchall()
+    return {name: digest for name, digest in rows}
+
+
+def _run_missing(connection: psycopg.Connection[TupleRow]) -> list[str]:
+    applied = _applied(connection)
+    known = {m.name: m for m in migrations()}
+    for name, digest in applied.items():
+        if name not in known:
+            raise SettingsError(f"database: migration {name} was run by a newer version; upgrade this one")
+        if known[name].sha256 != digest:
+            raise SettingsError(
+                f"migration {name}: expected the text that was run ({digest}), got {known[name].sha256}"
+            )
+    done = []
+    for migration in known.values():
+        if migration.name in applied:
+            continue
+        with connection.transaction():
+            connection.execute(migration.text)  # type: ignore[arg-type]
+            connection.execute(
+                "INSERT INTO auditledger_migrations.applied (name, sha256) VALUES (%s, %s)",
+                (migration.name, migration.sha256),
+            )
+        done.append(migration.name)
+    return done

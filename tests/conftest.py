@@ -1,0 +1,58 @@
+"""One PostgreSQL for the whole run, a fresh database for each test that asks for one."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from ledger.store.database import Database
+from ledger.store.embedded import EmbeddedServer
+from ledger.store.ledgers import Ledger, Ledgers
+from ledger.store.migrate import create_database, migrate
+
+TEMPLATE = "template_auditledger"
+# Tests of faults make servers of their own, with fsync on; here only speed counts.
+FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """The embedded server of this run; stopped at its end."""
+    with tempfile.TemporaryDirectory(prefix="auditledger-tests-") as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedServer(Path(folder), settings=FAST) as running:
+            yield running
+
+
+@pytest.fixture(scope="session")
+def template(server: EmbeddedServer) -> Database:
+    """A migrated database that the tests' databases are copied from."""
+    database = server.database.named(TEMPLATE)
+    with server.database.connect_admin() as connection:
+        create_database(connection, TEMPLATE)
+    migrate(database)
+    return database
+
+
+@pytest.fixture
+def database(server: EmbeddedServer, template: Database) -> Iterator[Database]:
+    """A fresh, migrated database."""
+    name = f"test_{next(_numbers)}"
+    with server.database.connect_admin() as connection:
+        create_database(connection, name, TEMPLATE)
+    yield server.database.named(name)
+    with server.database.connect_admin() as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def ledger(database: Database) -> Ledger:
+    """An empty ledger in the fresh database."""
+    return Ledgers(database).create("dffh", "example.vic.gov.au/dffh", "dffh")
