@@ -1,0 +1,1 @@
+"""The law: pure functions over plain values. Each cites its section; none reads a ledger or a clock."""

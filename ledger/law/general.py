@@ -1,0 +1,135 @@
+"""Rules for every fact: its dates, who may record it, what must be stated, and corrections.
+
+``imported`` marks a fact from a register that someone else kept: what it does not state is a gap, what it
+states against the law is refused all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sized
+from datetime import date, datetime
+from enum import StrEnum
+
+from ledger.errors import Forbidden, LawRefused
+
+TWO_DATES = "ledger rule: two dates on every fact"
+CORRECTIONS = "ledger rule: corrections"
+
+
+class Role(StrEnum):
+    """Who acts (1-law, 'Who acts')."""
+
+    OFFICER = "officer"
+    PRIVACY_OFFICER = "privacy_officer"
+    CUSTODIAN = "custodian"
+    REGULATOR = "regulator"
+    MINISTER_OFFICE = "minister_office"
+    REPORTER = "reporter"
+    AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+    SYSTEM = "system"
+
+
+CASE_WRITERS = frozenset({Role.OFFICER, Role.PRIVACY_OFFICER, Role.CUSTODIAN, Role.REGULATOR})
+"""Who may write a case, and opens its sealed fields in its own ledger."""
+
+
+def missing(value: object) -> bool:
+    """Whether a fact is not stated: None, blank words, or an empty list. False is stated."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, Sized) and len(value) == 0)
+
+
+def must_state(field: str, value: object, citation: str, *, imported: bool) -> None:
+    """Raises LawRefused where ``field`` is not stated; an imported fact that lacks it is a gap."""
+    if missing(value) and not imported:
+        raise LawRefused(citation, f"{field} must be stated")
+
+
+def must_hold(field: str, value: bool | None, citation: str, reason: str, *, imported: bool) -> None:
+    """Raises LawRefused where ``value`` is False always, and where it is None unless imported."""
+    if value is False:
+        raise LawRefused(citation, reason)
+    must_state(field, value, citation, imported=imported)
+
+
+def open_word_is_explained(field: str, words: Collection[str], other: object, citation: str) -> None:
+    """An open vocabulary takes 'other' with its words only; raises LawRefused where they are missing."""
+    if "other" in words and missing(other):
+        raise LawRefused(citation, f"{field}: 'other' must come with its words")
+
+
+def not_in_future(happened: date | datetime | None, today: date, now: datetime) -> None:
+    """A fact cannot happen after it is recorded (1-law, head). ``today`` is the Melbourne date of ``now``.
+
+    An unknown date passes: it is a gap. Raises LawRefused."""
+    if isinstance(happened, datetime):
+        late = happened > now
+    else:
+        late = happened is not None and happened > today
+    if late:
+        raise LawRefused(TWO_DATES, f"{happened} lies in the future")
+
+
+def not_before(happened: date | None, presupposed: date | None, what: str) -> None:
+    """A fact may not happen before the act that it presupposes (1-law, head); unknown dates pass.
+
+    ``what`` names that act. Raises LawRefused."""
+    if happened is not None and presupposed is not None and happened < presupposed:
+        raise LawRefused(TWO_DATES, f"{happened} lies before {what} of {presupposed}")
+
+
+def role_may(role: str, allowed: Collection[str], act: str) -> None:
+    """Raises Forbidden where the role does not carry the act (1-law, 'Who acts')."""
+    if role not in allowed:
+        raise Forbidden(f"role {role} may not do {act}: it takes {', '.join(sorted(allowed))}")
+
+
+def writes_own_ledger(role: str, actor_organisation: str, ledger_organisation: str) -> None:
+    """Case content is written by the organisation whose ledger it is (1-law, 'Who acts'). Raises Forbidden."""
+    if role in CASE_WRITERS and actor_organisation != ledger_organisation:
+        raise Forbidden(
+            f"{role} of {actor_organisation} may write its own ledger only, not {ledger_organisation}'s"
+        )
+
+
+def may_open_sealed(role: str, actor_organisation: str, ledger_organisation: str) -> bool:
+    """Whether the role opens sealed fields of that ledger without an engagement (1-law, 'Who acts')."""
+    return role in CASE_WRITERS and actor_organisation == ledger_organisation
+
+
+def approver_is_another(proposer: str, approver: str) -> None:
+    """No one approves their own proposal (1-law, 'Who acts'). Raises Forbidden."""
+    if proposer == approver:
+        raise Forbidden(f"{approver} proposed it and may not approve it: a second approver must")
+
+
+def correction_fits(index: int, event: str, own: Mapping[int, str]) -> None:
+    """A correction names an entry of its own case, of the same event. ``own``: index → event of the case.
+
+    Raises LawRefused."""
+    if index not in own:
+        raise LawRefused(CORRECTIONS, f"entry {index} is no entry of this case")
+    if own[index] != event:
+        raise LawRefused(CORRECTIONS, f"entry {index} is {own[index]}, which {event} cannot correct")
+
+
+def correction_target_stands(index: int, left_out: Collection[int]) -> None:
+    """An entry left out as duplicate or entered in error is not corrected again. Raises LawRefused."""
+    if index in left_out:
+        raise LawRefused(CORRECTIONS, f"entry {index} was left out as a duplicate or entered in error")
+
+
+def case_stands(ended_by: str | None) -> None:
+    """Nothing is added to a case entered in error or merged into another. Raises LawRefused.
+
+    ``ended_by``: 'entered_in_error', 'merged_into' or None."""
+    if ended_by in ("entered_in_error", "merged_into"):
+        raise LawRefused(CORRECTIONS, f"this case no longer stands: {ended_by.replace('_', ' ')}")
+
+
+def merged_into_another(case: str, into: str) -> None:
+    """A case is merged into another one, never into itself. Raises LawRefused."""
+    if case == into:
+        raise LawRefused(CORRECTIONS, f"{case} cannot be merged into itself")
