@@ -1,0 +1,190 @@
+-- The vault: wrapped subject keys, sealed values, attachments. Nothing in it is readable without the
+-- key-encryption key, and nothing of it is readable by the roles that read or write entries, but the
+-- wrapped keys that the writer needs for sealing.
+
+CREATE SCHEMA vault AUTHORIZATION auditledger_vault;
+REVOKE ALL ON SCHEMA vault FROM PUBLIC;
+GRANT USAGE ON SCHEMA vault TO auditledger_writer;
+
+-- A key serves one subject in one case; two commands that race may leave a subject with several, which
+-- is why (ledger, stream, subject) is not unique. seq is the order of making: the lowest is used for sealing.
+CREATE TABLE vault.keys (
+    id text CONSTRAINT vault_keys_pk PRIMARY KEY,
+    seq bigint GENERATED ALWAYS AS IDENTITY,
+    ledger integer NOT NULL,
+    stream text NOT NULL,
+    subject text NOT NULL,
+    wrapped bytea NOT NULL,
+    kek_id text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX vault_keys_subject ON vault.keys (ledger, stream, subject, seq);
+
+-- One row an entry and key. No foreign key: vault.put locks the key rows once a call, not once a row.
+CREATE TABLE vault.sealed (
+    ledger integer NOT NULL,
+    index bigint NOT NULL,
+    key text NOT NULL,
+    ciphertext bytea NOT NULL,
+    CONSTRAINT vault_sealed_pk PRIMARY KEY (ledger, index, key)
+);
+ALTER TABLE vault.sealed ALTER COLUMN ciphertext SET STORAGE EXTERNAL;
+
+-- The file itself lies under the data directory; its salt and nonce prefix are in sealed, under the key.
+CREATE TABLE vault.attachments (
+    ledger integer NOT NULL,
+    key text NOT NULL,
+    commitment bytea NOT NULL CONSTRAINT vault_attachments_commitment CHECK (octet_length(commitment) = 32),
+    path text NOT NULL,
+    length bigint NOT NULL CONSTRAINT vault_attachments_length CHECK (length >= 0),
+    sealed bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT vault_attachments_pk PRIMARY KEY (ledger, key, commitment)
+);
+
+ALTER TABLE vault.keys OWNER TO auditledger_vault;
+ALTER TABLE vault.sealed OWNER TO auditledger_vault;
+ALTER TABLE vault.attachments OWNER TO auditledger_vault;
+
+-- purpose: holds keys against destruction until commit; SQLSTATE AL001 names the ones that are gone
+CREATE FUNCTION vault.hold_keys(p_ledger integer, p_keys text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    held text[];
+    gone text[];
+BEGIN
+    -- In order of id, as whoever destroys keys takes them: no deadlock.
+    held := ARRAY(
+        SELECT k.id FROM vault.keys k
+        WHERE k.id = ANY (p_keys) AND k.ledger = p_ledger
+        ORDER BY k.id FOR KEY SHARE
+    );
+    gone := ARRAY(SELECT DISTINCT n FROM unnest(p_keys) n WHERE n <> ALL (held) ORDER BY n);
+    IF cardinality(gone) > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'AL001',
+            MESSAGE = 'vault key gone: ' || array_to_string(gone, ', '),
+            HINT = 'Seal the command anew, or refuse it.';
+    END IF;
+END
+$$;
+
+-- purpose: new keys and the sealed rows of a group of entries, inside the statement that commits them;
+-- row i belongs to entry p_base + row_ordinals[i]; returns the number of rows
+CREATE FUNCTION vault.put(
+    p_ledger integer, p_base bigint,
+    key_ids text[], key_streams text[], key_subjects text[], key_wrapped bytea[], key_kek text[],
+    row_ordinals integer[], row_keys text[], row_ciphertexts bytea[]
+) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    older text[];
+BEGIN
+    IF cardinality(key_ids) > 0 THEN
+        INSERT INTO vault.keys (id, ledger, stream, subject, wrapped, kek_id)
+        SELECT k.id, p_ledger, k.stream, k.subject, k.wrapped, k.kek_id
+        FROM unnest(key_ids, key_streams, key_subjects, key_wrapped, key_kek)
+            AS k (id, stream, subject, wrapped, kek_id);
+        older := ARRAY(SELECT n FROM unnest(row_keys) n WHERE n <> ALL (key_ids));
+    ELSE
+        older := row_keys;
+    END IF;
+    IF cardinality(older) > 0 THEN
+        PERFORM vault.hold_keys(p_ledger, older);
+    END IF;
+    INSERT INTO vault.sealed (ledger, index, key, ciphertext)
+    SELECT p_ledger, p_base + r.ordinal, r.key, r.ciphertext
+    FROM unnest(row_ordinals, row_keys, row_ciphertexts) AS r (ordinal, key, ciphertext);
+    RETURN cardinality(row_keys);
+END
+$$;
+
+-- purpose: the wrapped keys of a case, oldest first (for sealing)
+CREATE FUNCTION vault.keys_of(p_ledger integer, p_stream text)
+RETURNS TABLE (id text, stream text, subject text, wrapped bytea, kek_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT k.id, k.stream, k.subject, k.wrapped, k.kek_id FROM vault.keys k
+    WHERE k.ledger = p_ledger AND k.stream = p_stream ORDER BY k.seq;
+END;
+
+-- purpose: whether any wrapped key exists (then a missing key-encryption key is a loss, not a beginning)
+CREATE FUNCTION vault.has_keys() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM vault.keys);
+END;
+
+-- purpose: the oldest key of a subject, or the offered one recorded as such; of two that race one wins
+CREATE FUNCTION vault.ensure_key(
+    p_ledger integer, p_stream text, p_subject text, p_id text, p_wrapped bytea, p_kek text
+) RETURNS TABLE (id text, stream text, subject text, wrapped bytea, kek_id text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(concat_ws(E'\x1f', p_ledger, p_stream, p_subject), 0));
+    IF NOT EXISTS (
+        SELECT FROM vault.keys k
+        WHERE k.ledger = p_ledger AND k.stream = p_stream AND k.subject = p_subject
+    ) THEN
+        INSERT INTO vault.keys (id, ledger, stream, subject, wrapped, kek_id)
+        VALUES (p_id, p_ledger, p_stream, p_subject, p_wrapped, p_kek);
+    END IF;
+    RETURN QUERY
+        SELECT k.id, k.stream, k.subject, k.wrapped, k.kek_id FROM vault.keys k
+        WHERE k.ledger = p_ledger AND k.stream = p_stream AND k.subject = p_subject
+        ORDER BY k.seq LIMIT 1;
+END
+$$;
+
+-- purpose: the row of an attachment whose file is durable already
+CREATE FUNCTION vault.put_attachment(
+    p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM vault.hold_keys(p_ledger, ARRAY[p_key]);
+    INSERT INTO vault.attachments (ledger, key, commitment, path, length, sealed)
+    VALUES (p_ledger, p_key, p_commitment, p_path, p_length, p_sealed);
+END
+$$;
+
+-- purpose: the sealed rows asked for by (index, key), with their wrapped keys; nulls for what is missing
+CREATE FUNCTION vault.open_rows(p_ledger integer, p_indexes bigint[], p_keys text[])
+RETURNS TABLE (index bigint, key text, ciphertext bytea, wrapped bytea, kek_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT asked.index, asked.key, s.ciphertext, k.wrapped, k.kek_id
+    FROM unnest(p_indexes, p_keys) AS asked (index, key)
+    LEFT JOIN vault.sealed s ON s.ledger = p_ledger AND s.index = asked.index AND s.key = asked.key
+    LEFT JOIN vault.keys k ON k.id = asked.key AND k.ledger = p_ledger;
+END;
+
+-- purpose: the row of an attachment with its wrapped key; no row when either is missing
+CREATE FUNCTION vault.open_attachment(p_ledger integer, p_key text, p_commitment bytea)
+RETURNS TABLE (path text, length bigint, sealed bytea, wrapped bytea, kek_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT a.path, a.length, a.sealed, k.wrapped, k.kek_id
+    FROM vault.attachments a JOIN vault.keys k ON k.id = a.key AND k.ledger = a.ledger
+    WHERE a.ledger = p_ledger AND a.key = p_key AND a.commitment = p_commitment;
+END;
+
+ALTER FUNCTION vault.hold_keys(integer, text[]) OWNER TO auditledger_vault;
+ALTER FUNCTION vault.put(
+    integer, bigint, text[], text[], text[], bytea[], text[], integer[], text[], bytea[]
+) OWNER TO auditledger_vault;
+ALTER FUNCTION vault.keys_of(integer, text) OWNER TO auditledger_vault;
+ALTER FUNCTION vault.has_keys() OWNER TO auditledger_vault;
+ALTER FUNCTION vault.ensure_key(integer, text, text, text, bytea, text) OWNER TO auditledger_vault;
+ALTER FUNCTION vault.put_attachment(integer, text, bytea, text, bigint, bytea) OWNER TO auditledger_vault;
+ALTER FUNCTION vault.open_rows(integer, bigint[], text[]) OWNER TO auditledger_vault;
+ALTER FUNCTION vault.open_attachment(integer, text, bytea) OWNER TO auditledger_vault;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA vault FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    vault.put(integer, bigint, text[], text[], text[], bytea[], text[], integer[], text[], bytea[]),
+    vault.keys_of(integer, text),
+    vault.has_keys(),
+    vault.ensure_key(integer, text, text, text, bytea, text),
+    vault.put_attachment(integer, text, bytea, text, bigint, bytea)
+TO auditledger_writer;

@@ -1,0 +1,157 @@
+"""The key-encryption key: it wraps every vault key, and never lies in the database."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ledger.errors import SettingsError, VaultError
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+KEK_VARIABLE = "AUDITLEDGER_KEK"
+KEK_FILE = "kek"
+
+
+class KeyEncryptionKey(Protocol):
+    """What wraps vault keys: a local key here, a KMS or a ring of rotated keys by the same three names."""
+
+    @property
+    def kek_id(self) -> str:
+        """The name written beside each key this one wraps."""
+        ...
+
+    def wrap(self, key_id: str, key: bytes) -> bytes:
+        """The vault key ``key``, encrypted and bound to its id."""
+        ...
+
+    def unwrap(self, key_id: str, wrapped: bytes, kek_id: str) -> bytes:
+        """The vault key again. ``WrongKek`` if another key wrapped it, ``VaultError`` if it was altered."""
+        ...
+
+
+class WrongKek(VaultError):
+    """The key-encryption key in use is not the one that wrapped this key: a wrong setting, not a loss."""
+
+
+class LocalKek:
+    """A 256-bit key held by this process; wraps by AES-256-GCM with the vault key's id as associated data.
+
+    Nonces are random: rotate the key before it has wrapped 2**32 vault keys (NIST SP 800-38D, 8.3).
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise SettingsError(f"key-encryption key: expected {KEY_BYTES} bytes, got {len(key)}")
+        self._aead = AESGCM(key)
+        self._id = "local-" + hashlib.sha256(b"auditledger.kek\x00" + key).hexdigest()[:16]
+
+    @property
+    def kek_id(self) -> str:
+        """``local-`` and 16 hex digits of a digest of the key (which is random, so nothing can be guessed)."""
+        return self._id
+
+    def wrap(self, key_id: str, key: bytes) -> bytes:
+        """12-byte nonce ‖ AES-256-GCM of ``key``; associated data is the key id."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, key, key_id.encode())
+
+    def unwrap(self, key_id: str, wrapped: bytes, kek_id: str) -> bytes:
+        """The inverse of ``wrap``; raises ``WrongKek`` and ``VaultError``."""
+        if kek_id != self._id:
+            raise WrongKek(
+                f"key {key_id}: expected key-encryption key {kek_id}, got {self._id}; set the right key"
+            )
+        try:
+            key = self._aead.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], key_id.encode())
+        except (InvalidTag, ValueError) as error:
+            raise VaultError(f"key {key_id}: expected what {kek_id} wrapped, got altered bytes") from error
+        if len(key) != KEY_BYTES:
+            raise VaultError(f"key {key_id}: expected {KEY_BYTES} bytes, got {len(key)}")
+        return key
+
+
+def load_kek(path: Path, environ: Mapping[str, str] = os.environ) -> LocalKek:
+    """The key-encryption key from ``AUDITLEDGER_KEK`` (base64 of 32 bytes), else from the file ``path``.
+
+    Raises ``VaultError`` when there is none, ``SettingsError`` when it is malformed or others may read it.
+    """
+    if text := environ.get(KEK_VARIABLE):
+        return LocalKek(_decode(text, KEK_VARIABLE))
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except FileNotFoundError as error:
+        raise VaultError(
+            f"key-encryption key: expected the file {path} or {KEK_VARIABLE}, got neither; restore it from its backup"
+        ) from error
+    except OSError as error:
+        raise SettingsError(f"{path}: expected a readable key file, got {error.strerror}") from error
+    with os.fdopen(fd, "rb") as file:
+        status = os.fstat(file.fileno())
+        mode = stat.S_IMODE(status.st_mode)
+        if not stat.S_ISREG(status.st_mode):
+            raise SettingsError(f"{path}: expected a regular key file, got another kind of file")
+        if os.name == "posix" and mode & 0o077:
+            raise SettingsError(f"{path}: expected mode 0600, got {mode:04o}; run chmod 600 on it")
+        return LocalKek(_decode(file.read(256).decode("ascii", "replace"), str(path)))
+
+
+def load_or_create_kek(path: Path, *, keys_exist: bool, environ: Mapping[str, str] = os.environ) -> LocalKek:
+    """Like ``load_kek``, and makes the file when there is no key yet.
+
+    ``keys_exist`` says whether wrapped keys stand in the vault: then a new key would hide a loss, and the
+    missing file is a ``VaultError``. Two processes that start together end with the same key.
+    """
+    if environ.get(KEK_VARIABLE) or path.exists() or keys_exist:
+        return load_kek(path, environ)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # A crash before the link leaves an unused temporary file; after it, the whole key under its name.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return load_kek(path, environ)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(path.parent)
+    return load_kek(path, environ)
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes the names in ``directory`` durable (POSIX; elsewhere a rename already is as durable as it gets)."""
+    if os.name != "posix":
+        return
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _decode(text: str, where: str) -> bytes:
+    """The 32 bytes; the error never repeats what it was given."""
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise SettingsError(
+            f"{where}: expected base64 of {KEY_BYTES} bytes, got text that is not base64"
+        ) from error
+    if len(key) != KEY_BYTES:
+        raise SettingsError(f"{where}: expected base64 of {KEY_BYTES} bytes, got {len(key)} bytes")
+    return key

@@ -1,0 +1,183 @@
+"""Sealed fields: commitments that stand in entries, and the packed vault rows that open them."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import struct
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ledger.errors import InvalidInput, VaultError
+from ledger.vault.kek import KEY_BYTES, NONCE_BYTES, KeyEncryptionKey
+
+SALT_BYTES = 32
+CASE = "case"
+CONTENT = "content"
+LEDGER_STREAM = "ledger"
+_DOMAIN = b"ledger.v1.Sealed\x00"
+_LENGTH = struct.Struct(">I")
+_PATH_LENGTH = struct.Struct(">H")
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A vault key as it is stored: useless without the key-encryption key ``kek_id``."""
+
+    id: str
+    stream: str
+    subject: str
+    wrapped: bytes
+    kek_id: str
+
+
+NewKey = WrappedKey
+"""A key that this command made: it becomes a row only with the command's entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class VaultRow:
+    """The sealed values of one entry under one key; ``ordinal`` is the entry's place in its command."""
+
+    ordinal: int
+    key: str
+    ciphertext: bytes
+
+
+def commitment_prefix(path: str) -> bytes:
+    """What is hashed before the value: domain, length of the path, dotted path (4-wire, 'Sealed fields')."""
+    name = path.encode()
+    if not 0 < len(name) <= 0xFFFF:
+        raise InvalidInput("path", "1 to 65535 bytes of UTF-8", len(name))
+    return _DOMAIN + _PATH_LENGTH.pack(len(name)) + name
+
+
+def commitment(salt: bytes, path: str, avro_bytes: bytes) -> bytes:
+    """HMAC-SHA256 under 32 bytes of salt of the field's path and its value in Avro binary (4-wire)."""
+    if len(salt) != SALT_BYTES:
+        raise InvalidInput("salt", f"{SALT_BYTES} bytes", len(salt))
+    return hmac.digest(salt, commitment_prefix(path) + avro_bytes, "sha256")
+
+
+def pack(key: bytes, fields: Sequence[tuple[bytes, bytes, bytes]], nonce: bytes | None = None) -> bytes:
+    """One vault row of ``(commitment, salt, value)`` in the order of the entry.
+
+    Nonce ‖ AES-256-GCM of (salt ‖ u32be length ‖ value)…; associated data: the commitments in order.
+    ``nonce`` is given only to reproduce golden bytes; otherwise it is 12 random bytes.
+    """
+    nonce = os.urandom(NONCE_BYTES) if nonce is None else nonce
+    plain = b"".join([part for _, salt, value in fields for part in (salt, _LENGTH.pack(len(value)), value)])
+    return nonce + AESGCM(key).encrypt(nonce, plain, b"".join([mark for mark, _, _ in fields]))
+
+
+def unpack(key: bytes, fields: Sequence[tuple[str, bytes]], row: bytes) -> list[tuple[bytes, bytes]]:
+    """The ``(salt, value)`` pairs of a row, given ``(path, commitment)`` of each field in order.
+
+    Checks every commitment again. Raises ``VaultError`` when anything was altered, left out or reordered.
+    """
+    marks = b"".join([mark for _, mark in fields])
+    try:
+        plain = AESGCM(key).decrypt(row[:NONCE_BYTES], row[NONCE_BYTES:], marks)
+    except (InvalidTag, ValueError) as error:
+        raise VaultError("vault row: expected the row these commitments were sealed with, got another") from error
+    pairs: list[tuple[bytes, bytes]] = []
+    at = 0
+    for path, mark in fields:
+        end = at + SALT_BYTES + _LENGTH.size
+        if end > len(plain):
+            raise VaultError(f"{path}: expected a salt and a value in the vault row, got its end")
+        salt = plain[at : at + SALT_BYTES]
+        (length,) = _LENGTH.unpack_from(plain, at + SALT_BYTES)
+        value = plain[end : end + length]
+        if len(value) != length or not hmac.compare_digest(commitment(salt, path, value), mark):
+            raise VaultError(f"{path}: expected the value its commitment stands for, got another")
+        pairs.append((salt, value))
+        at = end + length
+    if at != len(plain):
+        raise VaultError(f"vault row: expected {at} bytes, got {len(plain)}")
+    return pairs
+
+
+def make_key(kek: KeyEncryptionKey, stream: str, subject: str) -> tuple[WrappedKey, bytes]:
+    """A fresh random key for one subject in one case: as it is stored, and in clear for this command."""
+    key_id, key = uuid.uuid4().hex, os.urandom(KEY_BYTES)
+    return WrappedKey(key_id, stream, subject, kek.wrap(key_id, key), kek.kek_id), key
+
+
+class SealingSession:
+    """Seals the personal fields of ONE command, and forgets its unwrapped keys with it.
+
+    ``lookup(stream)`` gives the wrapped keys that the stream already has, oldest first (nothing for a new
+    case); it is asked at most once a stream. For each entry call ``seal`` for every field in the order in
+    which it stands in the entry (``entry.corrects.reason`` before the payload's), then ``rows``.
+    """
+
+    def __init__(self, kek: KeyEncryptionKey, lookup: Callable[[str], Iterable[WrappedKey]]) -> None:
+        self._kek = kek
+        self._lookup = lookup
+        self._wrapped: dict[str, dict[str, WrappedKey]] = {}
+        self._keys: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self._pending: dict[tuple[str, str], list[tuple[bytes, bytes, bytes]]] = {}
+        self.new_keys: list[NewKey] = []
+
+    def key(self, stream: str, subject: str) -> tuple[str, bytes]:
+        """Id and clear bytes of the oldest key of a subject in a case; made (and wrapped) if there is none."""
+        found = self._keys.get((stream, subject))
+        if found is None:
+            known = self._wrapped.get(stream)
+            if known is None:
+                known = self._wrapped[stream] = {}
+                for each in self._lookup(stream):
+                    known.setdefault(each.subject, each)
+            wrapped = known.get(subject)
+            if wrapped is None:
+                wrapped, clear = make_key(self._kek, stream, subject)
+                self.new_keys.append(wrapped)
+            else:
+                clear = self._kek.unwrap(wrapped.id, wrapped.wrapped, wrapped.kek_id)
+            found = self._keys[(stream, subject)] = (wrapped.id, clear)
+        return found
+
+    def seal(self, stream: str, path: str, avro_bytes: bytes, subject: str = CASE) -> tuple[bytes, str]:
+        """Commitment and key id of a field's value: what stands in the entry as ``ledger.v1.Sealed``."""
+        key_id, _ = self.key(stream, subject)
+        salt = os.urandom(SALT_BYTES)
+        mark = commitment(salt, path, avro_bytes)
+        self._pending.setdefault((stream, subject), []).append((mark, salt, avro_bytes))
+        return mark, key_id
+
+    def rows(self, ordinal: int) -> list[VaultRow]:
+        """The vault rows of what was sealed since the last call: one a key, for the entry ``ordinal``."""
+        rows = []
+        for owner, fields in self._pending.items():
+            key_id, clear = self._keys[owner]
+            rows.append(VaultRow(ordinal, key_id, pack(clear, fields)))
+        self._pending = {}
+        return rows
+
+    def content_mac(self, stream: str, canonical_json: bytes) -> bytes:
+        """MAC of what was submitted (4-wire, 'command, part'), under the content key of the case.
+
+        ``stream`` is ``LEDGER_STREAM`` for an entry about no case.
+        """
+        return content_mac(self.key(stream, CONTENT)[1], canonical_json)
+
+
+def content_mac(key: bytes, canonical_json: bytes) -> bytes:
+    """HMAC-SHA256 of the canonical JSON (RFC 8785) submitted: tells a repeat from other content."""
+    return hmac.digest(key, canonical_json, "sha256")
+
+
+def derived_id(key: bytes, *parts: str | int) -> str:
+    """The id of an imported row: a UUID (version 8, RFC 9562) from an HMAC, the same for the same parts.
+
+    Parts are told apart by their lengths; who lacks the key cannot guess a row from its id.
+    """
+    names = [str(part).encode() for part in parts]
+    digest = hmac.digest(key, b"".join([_LENGTH.pack(len(name)) + name for name in names]), "sha256")
+    number = int.from_bytes(digest[:16], "big") & ~(0xF << 76) & ~(0x3 << 62) | (8 << 76) | (2 << 62)
+    return str(uuid.UUID(int=number))
