@@ -1,1 +1,1 @@
-"""Bytes: Avro single-object encoding, the entry, the schemas on disk and their lock. The only door to fastavro."""
+"""Bytes: Avro single-object encoding, the entry, schemas and their lock. The only door to fastavro."""

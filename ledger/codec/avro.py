@@ -64,7 +64,9 @@ class Writer:
 def fingerprint_of(data: bytes) -> bytes:
     """The 8 fingerprint bytes of single-object bytes. Raises CodecError where the frame is none."""
     if len(data) < FRAME or data[:2] != MARKER:
-        raise CodecError(f"expected single-object bytes beginning C3 01, got {data[:2].hex()} ({len(data)} bytes)")
+        raise CodecError(
+            f"expected single-object bytes beginning C3 01, got {data[:2].hex()} ({len(data)} bytes)"
+        )
     return data[2:FRAME]
 
 

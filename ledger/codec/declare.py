@@ -122,9 +122,7 @@ def fields_of(cls: type) -> tuple[Field, ...]:
     """The declared payload fields of a record or event class, in order."""
     hints = typing.get_type_hints(cls, include_extras=True)
     skip: frozenset[str] = getattr(cls, "__avro_skip__", frozenset())
-    return tuple(
-        _field(f.name, hints[f.name], f) for f in dataclasses.fields(cls) if f.name not in skip
-    )
+    return tuple(_field(f.name, hints[f.name], f) for f in dataclasses.fields(cls) if f.name not in skip)
 
 
 def _field(name: str, hint: Any, declared: Any) -> Field:

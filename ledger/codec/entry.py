@@ -282,7 +282,14 @@ def place(ledger_prefix: bytes, index: int, previous: bytes, recorded_at: int, t
     Raises InvalidInput where the entry would exceed 65,535 bytes (the tile format's limit).
     """
     entry = b"".join(
-        (ledger_prefix, encode_long(index), previous, template.middle, encode_long(recorded_at), template.tail)
+        (
+            ledger_prefix,
+            encode_long(index),
+            previous,
+            template.middle,
+            encode_long(recorded_at),
+            template.tail,
+        )
     )
     if len(entry) > MAX_ENTRY:
         raise InvalidInput("entry", f"at most {MAX_ENTRY} bytes (attach larger things)", len(entry))
@@ -338,7 +345,8 @@ def decode_entry(data: bytes) -> Entry:
         raise CodecError(f"entry: {error}") from error
     return Entry(
         ledger, index, previous, stream, version, event, moment(recorded_at), happened_on, precision,
-        Actor(actor_id, role, organisation, authority), Source(kind, reference), command, part, corrects, payload,
+        Actor(actor_id, role, organisation, authority), Source(kind, reference), command, part, corrects,
+        payload,
     )  # fmt: skip
 
 

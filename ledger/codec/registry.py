@@ -35,7 +35,8 @@ class Registry:
             other = self.by_fingerprint.setdefault(writer.fingerprint, writer)
             if other is not writer and json.dumps(other.schema) != json.dumps(writer.schema):
                 raise SchemaRefused(
-                    f"{file_name}: fingerprint {writer.fingerprint.hex()} is that of another text of {other.name}: "
+                    f"{file_name}: fingerprint {writer.fingerprint.hex()} is that of another text "
+                    f"of {other.name}: "
                     "the canonical form leaves out what differs; make a v2"
                 )
 
@@ -88,5 +89,3 @@ def registry() -> Registry:
 def render(schema: Mapping[str, Any]) -> str:
     """The text of a schema file: readable, one encoding, ends with a newline."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-
