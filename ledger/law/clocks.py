@@ -41,8 +41,8 @@ class State(StrEnum):
 _MEANING = {
     State.OPEN: "still open",
     State.OVERDUE: "overdue",
-    State.MET: "met in time",
-    State.MET_LATE: "met late",
+    State.MET: "done in time",
+    State.MET_LATE: "done late",
     State.LAPSED: "lapsed",
     State.HELD: "held: a hold is open",
     State.PENDING: "pending: not in effect, or not arisen, yet",
@@ -87,9 +87,8 @@ def due(
     """
     row = clock(clock_id)
     if (period or until) and not row.period_stated:
-        raise InvalidInput(
-            "period", f"none: {row.section} does not leave it to an instrument", period or until
-        )
+        expected = f"nothing: {row.section} does not leave it to an instrument"
+        raise InvalidInput("period", expected, str(until or period))
     if row.rule is Rule.NONE or trigger < row.in_force_from:
         return None
     span: Period | date | None = until or period or row.period or (Period() if row.at_once else None)
@@ -100,7 +99,7 @@ def due(
 
 
 def state(
-    row: ClockRule,
+    clock_id: str,
     due: Due | None,
     ended_on: date | None,
     on: date,
@@ -113,8 +112,10 @@ def state(
 
     ``held``: a hold is open. ``in_effect_on``: for a clock that waits for effect, the day of 82(2), None
     while there is none. ``never``: the notice takes no effect at all. An end after ``on`` has not happened
-    yet as far as ``on`` knows. A duty is overdue, or met late, after its due date only.
+    yet as far as ``on`` knows. A duty is overdue, or met late, after its due date only. Raises InvalidInput
+    for an unknown clock.
     """
+    row = clock(clock_id)
     ended = ended_on is not None and ended_on <= on
     last = due.due if due is not None else None
     if row.waits_for_effect and last is not None:
@@ -196,14 +197,12 @@ def explain(
     said += [f"Choice: {choice}." for choice in row.choices]
     if row.waits_for_effect:
         said.append(f"The notice is in effect from {in_effect_on}." if in_effect_on else "Not in effect yet.")
-    now = state(row, due, ended_on, on, held=held, in_effect_on=in_effect_on, never=never)
-    ended = f" on {ended_on}" if ended_on is not None and ended_on <= on else ""
-    said.append(
-        f"On {on}, {age(trigger, ended_on, on)} days after the trigger: {_MEANING[now]}{ended}"
-        f" (ended by: {row.ended_by})."
-        if not ended
-        else f"After {age(trigger, ended_on, on)} days: {_MEANING[now]}{ended} ({row.ended_by})."
-    )
+    now = state(clock_id, due, ended_on, on, held=held, in_effect_on=in_effect_on, never=never)
+    days = age(trigger, ended_on, on)
+    if ended_on is not None and ended_on <= on:
+        said.append(f"Ended on {ended_on} after {days} days ({row.ended_by}): {_MEANING[now]}.")
+    else:
+        said.append(f"On {on}, after {days} days: {_MEANING[now]} (ended by: {row.ended_by}).")
     return " ".join(said)
 
 
@@ -232,9 +231,7 @@ def _restated(found: Due, before: Due, calendar: Calendar) -> Due:
     causes = tuple(
         str(change)
         for change in calendar.changes
-        if any(
-            day is not None and between[0] <= day <= between[-1] for day in (change.day, change.instead_of)
-        )
+        if any(day is not None and between[0] <= day <= between[-1] for day in (change.day, change.instead_of))
     )
     return replace(found, restated_from=before.due, restated_because=causes)
 

@@ -42,6 +42,10 @@ NSW_GUIDE_FROM = date(2015, 1, 1)
 """Choice: the guide states no date; the first day of the year of the Data Sharing Act 2015 it leans on."""
 
 
+INSTRUMENTS_OWN = date.min
+"""For rules that an instrument itself makes (a retention table, a disposal authority): no date of ours."""
+
+
 class Provision(StrEnum):
     """A rule, or group of rules, with a date of its own; the value is how it is cited."""
 

@@ -64,11 +64,8 @@ def not_in_future(happened: date | datetime | None, today: date, now: datetime) 
     """A fact cannot happen after it is recorded (1-law, head). ``today`` is the Melbourne date of ``now``.
 
     An unknown date passes: it is a gap. Raises LawRefused."""
-    if isinstance(happened, datetime):
-        late = happened > now
-    else:
-        late = happened is not None and happened > today
-    if late:
+    limit = now if isinstance(happened, datetime) else today
+    if happened is not None and happened > limit:
         raise LawRefused(TWO_DATES, f"{happened} lies in the future")
 
 
@@ -87,7 +84,7 @@ def role_may(role: str, allowed: Collection[str], act: str) -> None:
 
 
 def writes_own_ledger(role: str, actor_organisation: str, ledger_organisation: str) -> None:
-    """Case content is written by the organisation whose ledger it is (1-law, 'Who acts'). Raises Forbidden."""
+    """Case content is written in the own organisation's ledger (1-law, 'Who acts'). Raises Forbidden."""
     if role in CASE_WRITERS and actor_organisation != ledger_organisation:
         raise Forbidden(
             f"{role} of {actor_organisation} may write its own ledger only, not {ledger_organisation}'s"

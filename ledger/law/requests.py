@@ -19,6 +19,7 @@ VPS_SCOPE = "VPS Data Sharing Policy, 'scope of this policy'"
 NSW_DECIDE = "Data.NSW guide §2"
 IPP_2_2 = "PDPA IPP 2.2"
 PARTS = "ledger rule: requests by part"
+TWO_STEPS = "ledger rule: an answer presupposes its question"
 
 WHOLE = "whole"
 OUT_OF_SCOPE = "out_of_scope"
@@ -106,9 +107,6 @@ def answers_what_was_sought(sought_open: int) -> None:
         raise LawRefused(TWO_STEPS, "no further information is being sought")
 
 
-TWO_STEPS = "ledger rule: an answer presupposes its question"
-
-
 def divided_once_into_parts(states: Mapping[str, str], parts: Sequence[str]) -> None:
     """A request is divided once, before any outcome, into two or more parts of different names.
 
@@ -155,17 +153,20 @@ def restricted_part_is_closed_not_refused(
         )
 
 
-def refusal_states_ground(grounds: Collection[str], other: object, scheme: str, *, imported: bool) -> None:
+def refusal_states_ground(
+    scheme: str, on: date | None, grounds: Collection[str], other: object, *, imported: bool
+) -> None:
     """A refusal states at least one ground; 'other' with its words. Raises LawRefused (VPS; NSW §2)."""
-    section = _section(scheme)
-    must_state("at least one ground of refusal", grounds, section, imported=imported)
-    if not imported:
-        open_word_is_explained("ground of refusal", grounds, other, section)
+    if _judged(scheme, on):
+        must_state("at least one ground of refusal", grounds, _section(scheme), imported=imported)
+        if not imported:
+            open_word_is_explained("ground of refusal", grounds, other, _section(scheme))
 
 
-def refusal_states_reasons(reasons: object, scheme: str, *, imported: bool) -> None:
+def refusal_states_reasons(scheme: str, on: date | None, reasons: object, *, imported: bool) -> None:
     """A refusal states its reasons. Raises LawRefused (VPS, 'responsibility to share'; NSW guide §2)."""
-    must_state("reasons for the refusal", reasons, _section(scheme), imported=imported)
+    if _judged(scheme, on):
+        must_state("reasons for the refusal", reasons, _section(scheme), imported=imported)
 
 
 def refusal_reasons_are_written(
@@ -175,9 +176,7 @@ def refusal_reasons_are_written(
     formal = is_formal_vps(scheme, form) and in_force(Provision.VPS, on)
     if formal or (scheme == "nsw" and in_force(Provision.NSW, on)):
         reason = "the reasons for this refusal must be in writing"
-        must_hold(
-            "whether the reasons are in writing", in_writing, _section(scheme), reason, imported=imported
-        )
+        must_hold("whether the reasons are in writing", in_writing, _section(scheme), reason, imported=imported)
 
 
 def nsw_refusal_is_sent(
@@ -265,6 +264,11 @@ def overall_outcome(
     if PartState.DISCLOSED in left:
         return "provided in part"
     return "refused" if PartState.REFUSED in left else "closed"
+
+
+def _judged(scheme: str, on: date | None) -> bool:
+    """Scheme 'other' is judged by no rule of these sources, nor is a fact from before the rule."""
+    return in_force(Provision.VPS, on) if scheme == "vps" else scheme == "nsw" and in_force(Provision.NSW, on)
 
 
 def _section(scheme: str) -> str:

@@ -1,0 +1,139 @@
+"""Organisations: who exists, and who is bound by which scheme on a day, and on what basis.
+
+VPS: signature of the Heads of Agreement; PDPA Part 3: a limb of 13(1); DataVic: the FMA; CISS: prescription."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from ledger.errors import LawRefused
+from ledger.law.dates import Provision, in_force
+from ledger.law.general import must_state
+
+HEADS = "VPS Data Sharing Policy, 'scope of this policy'"
+CHANGES = "ledger rule: organisations change (1-law, head)"
+
+SUCCESSOR_IS_BOUND = True
+"""Choice: a successor is bound from its date where its predecessor was; the basis says so."""
+
+PART_3_LIMBS = frozenset("abcdefghijk")
+"""PDPA 13(1)(a)–(k)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Bound by a scheme ('vps', 'pdpa_part_3', …) from ``since`` to ``until`` (last day; None: open)."""
+
+    scheme: str
+    since: date
+    until: date | None
+    basis: str
+
+    def covers(self, day: date) -> bool:
+        """Whether the binding covers that day, first and last included."""
+        return self.since <= day and (self.until is None or day <= self.until)
+
+
+def by_signature(signed_on: date, ended_on: date | None, version: str | None = None) -> Binding:
+    """Bound by its own signature of the Heads of Agreement (VPS, scope). ``ended_on``: last day bound."""
+    words = f" ({version})" if version else ""
+    return Binding("vps", signed_on, ended_on, f"Heads of Agreement{words} signed on {signed_on}")
+
+
+def by_succession(
+    predecessor: str, of_predecessor: Iterable[Binding], from_day: date, instrument: str
+) -> tuple[Binding, ...]:
+    """What a successor inherits: each binding that the predecessor had on the day before (1-law, head).
+
+    A binding that ended with the predecessor's functions goes on in the successor from ``from_day``."""
+    if not SUCCESSOR_IS_BOUND:
+        return ()
+    eve = from_day - timedelta(days=1)
+    return tuple(
+        Binding(held.scheme, from_day, None, f"successor of {predecessor} ({instrument}): {held.basis}")
+        for held in of_predecessor
+        if held.covers(eve)
+    )
+
+
+def binding_on(day: date, scheme: str, bindings: Iterable[Binding]) -> Binding | None:
+    """The binding by which an organisation was bound that day, its own before an inherited one; or None."""
+    found = [held for held in bindings if held.scheme == scheme and held.covers(day)]
+    return min(found, key=lambda held: (held.basis.startswith("successor of"), held.since), default=None)
+
+
+def signs_while_unbound(signed_on: date | None, bindings: Iterable[Binding]) -> None:
+    """The Heads of Agreement are signed by a body that its own signature does not bind yet (VPS, scope).
+
+    A successor may sign in its own name. Raises LawRefused."""
+    held = binding_on(signed_on, "vps", bindings) if signed_on is not None else None
+    if held is not None and not held.basis.startswith("successor of"):
+        raise LawRefused(HEADS, f"bound already: {held.basis}")
+
+
+def ends_while_bound(ended_on: date | None, bindings: Iterable[Binding]) -> None:
+    """The Heads of Agreement end only for a body that they bind (VPS, scope). Raises LawRefused."""
+    if ended_on is not None and binding_on(ended_on, "vps", bindings) is None:
+        raise LawRefused(HEADS, f"not bound on {ended_on}: nothing to end")
+
+
+def part_3_limb_is_known(limb: str | None, *, imported: bool) -> None:
+    """Part 3 applies to the kinds of body in PDPA 13(1)(a)–(k); names the limb. Raises LawRefused."""
+    must_state("the limb of 13(1)", limb, "PDPA 13(1)", imported=imported)
+    if limb is not None and limb not in PART_3_LIMBS:
+        raise LawRefused("PDPA 13(1)", f"{limb} is no limb of 13(1)(a)–(k)")
+
+
+def contracted_provider_names_clause(limb: str | None, clause: object, *, imported: bool) -> None:
+    """A contracted service provider is reached by a State contract with a 17(2) clause: PDPA 13(1)(j).
+
+    Raises LawRefused."""
+    if limb == "j":
+        must_state("the clause of the State contract (17(2))", clause, "PDPA 13(1)(j)", imported=imported)
+
+
+def recipient_of_notice_is_an_organisation(on: date | None, bound: bool | None, *, imported: bool) -> None:
+    """A compliance notice goes to an organisation that Part 3 applies to that day: PDPA 78(1), 13.
+
+    ``bound``: None where it is not recorded. Raises LawRefused."""
+    if in_force(Provision.PDPA_78, on):
+        if bound is False:
+            raise LawRefused("PDPA 78(1), 13", f"Part 3 does not apply to this body on {on}")
+        must_state("the limb of 13(1) that reaches the body", bound, "PDPA 78(1), 13", imported=imported)
+
+
+def exists_on(day: date, established_on: date | None, abolished_on: date | None) -> bool:
+    """Whether a body exists that day; it no longer does from the day of its abolition on."""
+    return (established_on is None or day >= established_on) and (abolished_on is None or day < abolished_on)
+
+
+def body_exists(name: str, day: date | None, established_on: date | None, abolished_on: date | None) -> None:
+    """A body acts only while it exists (1-law, 'organisations change'). Raises LawRefused."""
+    if day is not None and not exists_on(day, established_on, abolished_on):
+        raise LawRefused(CHANGES, f"{name} did not exist on {day}")
+
+
+def abolished_once(abolished_on: date | None) -> None:
+    """A body is abolished once (1-law, head). Raises LawRefused."""
+    if abolished_on is not None:
+        raise LawRefused(CHANGES, f"abolished on {abolished_on} already")
+
+
+def succession_states_instrument(
+    organisation: str, successor: str, functions: object, instrument: object, *, imported: bool
+) -> None:
+    """A succession names the functions and the instrument, and another body (1-law, head).
+
+    Raises LawRefused."""
+    if organisation == successor:
+        raise LawRefused(CHANGES, f"{organisation} cannot succeed itself")
+    must_state("the functions that move", functions, CHANGES, imported=imported)
+    must_state("the instrument of the change", instrument, CHANGES, imported=imported)
+
+
+def renamed_to_another_name(old: str, new: str) -> None:
+    """A rename gives another name (1-law, head). Raises LawRefused."""
+    if old.strip() == new.strip():
+        raise LawRefused(CHANGES, f"{new} is the name already")

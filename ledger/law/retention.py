@@ -1,0 +1,121 @@
+"""Retention and destruction of things outside the ledger: PDPA IPP 4.2; Data.NSW guide §3; Public Records Act."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+
+from ledger.errors import LawRefused
+from ledger.law.dates import Provision, in_force
+from ledger.law.general import missing, must_state
+from ledger.law.time import Due
+
+IPP_4_2 = "PDPA IPP 4.2"
+TABLE = "Data.NSW guide §3, retention table"
+HOLDS = "ledger rule: holds stop destruction (1-law G)"
+
+ACTIONS = frozenset({"destroy", "de_identify", "return", "transfer", "remove"})
+
+ENDS_IPP_4_2 = frozenset({"destroy", "de_identify"})
+"""What IPP 4.2 asks for: destroyed, or permanently de-identified."""
+
+
+def item_states_what_and_when(
+    what: object, holder: object, trigger: object, action: str | None, *, imported: bool
+) -> None:
+    """A retention item states dataset or class, holder, trigger and action (NSW §3). Raises LawRefused."""
+    for field, value in (
+        ("the dataset or record class", what),
+        ("the holder", holder),
+        ("the trigger", trigger),
+        ("the action", action),
+    ):
+        must_state(field, value, TABLE, imported=imported)
+    if action is not None and action not in ACTIONS:
+        raise LawRefused(TABLE, f"{action} is none of {', '.join(sorted(ACTIONS))}")
+
+
+def triggered_once(triggered: bool) -> None:
+    """The trigger of an item happens once (NSW §3). Raises LawRefused."""
+    if triggered:
+        raise LawRefused(TABLE, "the item was triggered already")
+
+
+def hold_states_reason(reason: object, *, imported: bool) -> None:
+    """A hold states its reason (1-law G). Raises LawRefused."""
+    must_state("the reason of the hold", reason, HOLDS, imported=imported)
+
+
+def hold_is_new(hold: str, open_holds: Collection[str]) -> None:
+    """A hold has a name of its own while it is open (1-law G). Raises LawRefused."""
+    if hold in open_holds:
+        raise LawRefused(HOLDS, f"hold {hold} is open already")
+
+
+def released_hold_is_open(hold: str, open_holds: Collection[str]) -> None:
+    """Only an open hold is released (1-law G). Raises LawRefused."""
+    if hold not in open_holds:
+        raise LawRefused(HOLDS, f"hold {hold} is not open")
+
+
+def not_destroyed_while_held(open_holds: Collection[str]) -> None:
+    """Nothing is done to an item while a hold is open; no early authority lifts it. Raises LawRefused."""
+    if open_holds:
+        raise LawRefused(HOLDS, f"held: {', '.join(sorted(open_holds))}")
+
+
+def not_before_period_has_run(
+    done_on: date | None, due: Due | None, triggered: bool, early_authority: object
+) -> None:
+    """Not before the trigger and the period have come, unless an authority for early destruction is named.
+
+    ``due``: of clock retention.action. 1-law G; NSW §3. Raises LawRefused."""
+    if not missing(early_authority):
+        return
+    if not triggered:
+        raise LawRefused(TABLE, "the trigger has not come: name the authority for early destruction")
+    if due is not None and done_on is not None and done_on < due.due:
+        raise LawRefused(TABLE, f"{done_on} is before {due.due}: name the authority for early destruction")
+
+
+def destruction_states_record(
+    what: object, how: object, by: object, authority: object, *, imported: bool
+) -> None:
+    """Destruction or de-identification states what, how, by whom and on whose authority (1-law G).
+
+    Raises LawRefused."""
+    for field, value in (
+        ("what was destroyed", what),
+        ("how it was destroyed", how),
+        ("who destroyed it", by),
+        ("the authority", authority),
+    ):
+        must_state(field, value, "ledger rule: destruction (1-law G)", imported=imported)
+
+
+def item_not_finished(action_done: str | None) -> None:
+    """What is destroyed, de-identified or handed on cannot be held or destroyed again. Raises LawRefused."""
+    if action_done is not None:
+        raise LawRefused(TABLE, f"the item is finished already: {action_done}")
+
+
+def recipient_notifies_after_action(action_done: str | None) -> None:
+    """The recipient notifies the provider when data *is* removed or destroyed (NSW §3). Raises LawRefused."""
+    if action_done is None:
+        raise LawRefused("Data.NSW guide §3, storage and security", "nothing is removed or destroyed yet")
+
+
+def no_longer_needed_is_ended_by(on: date | None, no_longer_needed: bool, action: str) -> None:
+    """What is no longer needed for any purpose is destroyed or de-identified: IPP 4.2. Raises LawRefused.
+
+    To return, transfer or remove it leaves the duty open, so it cannot stand as its end."""
+    if no_longer_needed and in_force(Provision.IPP, on) and action not in ENDS_IPP_4_2:
+        raise LawRefused(IPP_4_2, f"{action} is neither destruction nor permanent de-identification")
+
+
+def held_days(holds: Sequence[tuple[date, date | None]], on: date) -> int:
+    """Days up to ``on`` on which at least one hold was open (first day counted, day of release not)."""
+    days: set[int] = set()
+    for opened, released in holds:
+        days.update(range(opened.toordinal(), min(released or on, on).toordinal()))
+    return len(days)
