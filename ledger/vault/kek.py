@@ -92,7 +92,7 @@ def load_kek(path: Path, environ: Mapping[str, str] = os.environ) -> LocalKek:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError as error:
         raise VaultError(
-            f"key-encryption key: expected the file {path} or {KEK_VARIABLE}, got neither; restore it from its backup"
+            f"key-encryption key: expected {path} or {KEK_VARIABLE}, got neither; restore it from its backup"
         ) from error
     except OSError as error:
         raise SettingsError(f"{path}: expected a readable key file, got {error.strerror}") from error

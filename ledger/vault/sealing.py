@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ledger.codec.avro import encode_primitive
+from ledger.codec.declare import Seal, Sealed
 from ledger.errors import InvalidInput, VaultError
 from ledger.vault.kek import KEY_BYTES, NONCE_BYTES, KeyEncryptionKey
 
@@ -63,15 +65,28 @@ def commitment(salt: bytes, path: str, avro_bytes: bytes) -> bytes:
     return hmac.digest(salt, commitment_prefix(path) + avro_bytes, "sha256")
 
 
+def seal_bytes(key: bytes, plain: bytes, bound_to: bytes, nonce: bytes | None = None) -> bytes:
+    """12-byte nonce (random but in golden tests) ‖ AES-256-GCM of ``plain``; associated data ``bound_to``."""
+    nonce = os.urandom(NONCE_BYTES) if nonce is None else nonce
+    return nonce + AESGCM(key).encrypt(nonce, plain, bound_to)
+
+
+def open_bytes(key: bytes, row: bytes, bound_to: bytes) -> bytes:
+    """The inverse of ``seal_bytes``. Raises ``VaultError`` for any other key, row or ``bound_to``."""
+    try:
+        return AESGCM(key).decrypt(row[:NONCE_BYTES], row[NONCE_BYTES:], bound_to)
+    except (InvalidTag, ValueError) as error:
+        raise VaultError("vault row: expected what was sealed for this place, got altered bytes") from error
+
+
 def pack(key: bytes, fields: Sequence[tuple[bytes, bytes, bytes]], nonce: bytes | None = None) -> bytes:
     """One vault row of ``(commitment, salt, value)`` in the order of the entry.
 
     Nonce ‖ AES-256-GCM of (salt ‖ u32be length ‖ value)…; associated data: the commitments in order.
     ``nonce`` is given only to reproduce golden bytes; otherwise it is 12 random bytes.
     """
-    nonce = os.urandom(NONCE_BYTES) if nonce is None else nonce
     plain = b"".join([part for _, salt, value in fields for part in (salt, _LENGTH.pack(len(value)), value)])
-    return nonce + AESGCM(key).encrypt(nonce, plain, b"".join([mark for mark, _, _ in fields]))
+    return seal_bytes(key, plain, b"".join([mark for mark, _, _ in fields]), nonce)
 
 
 def unpack(key: bytes, fields: Sequence[tuple[str, bytes]], row: bytes) -> list[tuple[bytes, bytes]]:
@@ -79,11 +94,7 @@ def unpack(key: bytes, fields: Sequence[tuple[str, bytes]], row: bytes) -> list[
 
     Checks every commitment again. Raises ``VaultError`` when anything was altered, left out or reordered.
     """
-    marks = b"".join([mark for _, mark in fields])
-    try:
-        plain = AESGCM(key).decrypt(row[:NONCE_BYTES], row[NONCE_BYTES:], marks)
-    except (InvalidTag, ValueError) as error:
-        raise VaultError("vault row: expected the row these commitments were sealed with, got another") from error
+    plain = open_bytes(key, row, b"".join([mark for _, mark in fields]))
     pairs: list[tuple[bytes, bytes]] = []
     at = 0
     for path, mark in fields:
@@ -149,6 +160,14 @@ class SealingSession:
         mark = commitment(salt, path, avro_bytes)
         self._pending.setdefault((stream, subject), []).append((mark, salt, avro_bytes))
         return mark, key_id
+
+    def sealer(self, stream: str) -> Seal:
+        """``seal`` in the form in which events ask for it (``ledger.codec.declare.Seal``)."""
+
+        def seal(path: str, kind: str, subject: str, value: str | bytes | int) -> Sealed:
+            return Sealed(*self.seal(stream, path, encode_primitive(kind, value), subject))
+
+        return seal
 
     def rows(self, ordinal: int) -> list[VaultRow]:
         """The vault rows of what was sealed since the last call: one a key, for the entry ``ordinal``."""

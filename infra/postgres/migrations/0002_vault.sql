@@ -9,11 +9,11 @@ GRANT USAGE ON SCHEMA vault TO auditledger_writer;
 -- A key serves one subject in one case; two commands that race may leave a subject with several, which
 -- is why (ledger, stream, subject) is not unique. seq is the order of making: the lowest is used for sealing.
 CREATE TABLE vault.keys (
-    id text CONSTRAINT vault_keys_pk PRIMARY KEY,
+    id text COLLATE "C" CONSTRAINT vault_keys_pk PRIMARY KEY,
     seq bigint GENERATED ALWAYS AS IDENTITY,
     ledger integer NOT NULL,
-    stream text NOT NULL,
-    subject text NOT NULL,
+    stream text COLLATE "C" NOT NULL,
+    subject text COLLATE "C" NOT NULL,
     wrapped bytea NOT NULL,
     kek_id text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -24,7 +24,7 @@ CREATE INDEX vault_keys_subject ON vault.keys (ledger, stream, subject, seq);
 CREATE TABLE vault.sealed (
     ledger integer NOT NULL,
     index bigint NOT NULL,
-    key text NOT NULL,
+    key text COLLATE "C" NOT NULL,
     ciphertext bytea NOT NULL,
     CONSTRAINT vault_sealed_pk PRIMARY KEY (ledger, index, key)
 );
@@ -33,7 +33,7 @@ ALTER TABLE vault.sealed ALTER COLUMN ciphertext SET STORAGE EXTERNAL;
 -- The file itself lies under the data directory; its salt and nonce prefix are in sealed, under the key.
 CREATE TABLE vault.attachments (
     ledger integer NOT NULL,
-    key text NOT NULL,
+    key text COLLATE "C" NOT NULL,
     commitment bytea NOT NULL CONSTRAINT vault_attachments_commitment CHECK (octet_length(commitment) = 32),
     path text NOT NULL,
     length bigint NOT NULL CONSTRAINT vault_attachments_length CHECK (length >= 0),
@@ -42,9 +42,20 @@ CREATE TABLE vault.attachments (
     CONSTRAINT vault_attachments_pk PRIMARY KEY (ledger, key, commitment)
 );
 
+-- Who recorded entries: the entries hold the random id, this table (leavers kept) issuer, login and name,
+-- sealed under a key of each actor. lookup is a MAC of issuer and login.
+CREATE TABLE vault.actors (
+    id text COLLATE "C" CONSTRAINT vault_actors_pk PRIMARY KEY,
+    lookup bytea NOT NULL CONSTRAINT vault_actors_lookup UNIQUE,
+    key text COLLATE "C" NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
 ALTER TABLE vault.keys OWNER TO auditledger_vault;
 ALTER TABLE vault.sealed OWNER TO auditledger_vault;
 ALTER TABLE vault.attachments OWNER TO auditledger_vault;
+ALTER TABLE vault.actors OWNER TO auditledger_vault;
 
 -- purpose: holds keys against destruction until commit; SQLSTATE AL001 names the ones that are gone
 CREATE FUNCTION vault.hold_keys(p_ledger integer, p_keys text[]) RETURNS void
@@ -148,6 +159,41 @@ BEGIN
 END
 $$;
 
+-- purpose: every attachment that has a row (what a sweep of files must keep)
+CREATE FUNCTION vault.attachment_names() RETURNS TABLE (ledger integer, key text, commitment bytea)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT a.ledger, a.key, a.commitment FROM vault.attachments a;
+END;
+
+-- purpose: the id of an actor by the MAC of issuer and login; null for one never seen
+CREATE FUNCTION vault.find_actor(p_lookup bytea) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT a.id FROM vault.actors a WHERE a.lookup = p_lookup;
+END;
+
+-- purpose: records a new actor; returns its id, or that of the one a racing sign-in recorded first
+CREATE FUNCTION vault.put_actor(p_id text, p_lookup bytea, p_key text, p_sealed bytea) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM vault.hold_keys(0, ARRAY[p_key]);
+    INSERT INTO vault.actors (id, lookup, key, sealed) VALUES (p_id, p_lookup, p_key, p_sealed)
+        ON CONFLICT (lookup) DO NOTHING;
+    RETURN (SELECT a.id FROM vault.actors a WHERE a.lookup = p_lookup);
+END
+$$;
+
+-- purpose: sealed names and logins of actors, with their wrapped keys; nulls where a key is gone
+CREATE FUNCTION vault.open_actors(p_ids text[])
+RETURNS TABLE (id text, key text, sealed bytea, wrapped bytea, kek_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT a.id, a.key, a.sealed, k.wrapped, k.kek_id
+    FROM vault.actors a LEFT JOIN vault.keys k ON k.id = a.key AND k.ledger = 0
+    WHERE a.id = ANY (p_ids);
+END;
+
 -- purpose: the sealed rows asked for by (index, key), with their wrapped keys; nulls for what is missing
 CREATE FUNCTION vault.open_rows(p_ledger integer, p_indexes bigint[], p_keys text[])
 RETURNS TABLE (index bigint, key text, ciphertext bytea, wrapped bytea, kek_id text)
@@ -180,11 +226,19 @@ ALTER FUNCTION vault.put_attachment(integer, text, bytea, text, bigint, bytea) O
 ALTER FUNCTION vault.open_rows(integer, bigint[], text[]) OWNER TO auditledger_vault;
 ALTER FUNCTION vault.open_attachment(integer, text, bytea) OWNER TO auditledger_vault;
 
+ALTER FUNCTION vault.attachment_names() OWNER TO auditledger_vault;
+ALTER FUNCTION vault.find_actor(bytea) OWNER TO auditledger_vault;
+ALTER FUNCTION vault.put_actor(text, bytea, text, bytea) OWNER TO auditledger_vault;
+ALTER FUNCTION vault.open_actors(text[]) OWNER TO auditledger_vault;
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA vault FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     vault.put(integer, bigint, text[], text[], text[], bytea[], text[], integer[], text[], bytea[]),
     vault.keys_of(integer, text),
     vault.has_keys(),
     vault.ensure_key(integer, text, text, text, bytea, text),
-    vault.put_attachment(integer, text, bytea, text, bigint, bytea)
+    vault.put_attachment(integer, text, bytea, text, bigint, bytea),
+    vault.attachment_names(),
+    vault.find_actor(bytea),
+    vault.put_actor(text, bytea, text, bytea)
 TO auditledger_writer;

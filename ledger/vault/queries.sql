@@ -1,0 +1,39 @@
+-- name: keys_of
+-- The wrapped keys of a case, oldest first.
+SELECT id, stream, subject, wrapped, kek_id FROM vault.keys_of(%s, %s);
+
+-- name: has_keys
+-- Whether any wrapped key exists.
+SELECT vault.has_keys();
+
+-- name: ensure_key
+-- The oldest key of a subject, or the offered one recorded as such.
+SELECT id, stream, subject, wrapped, kek_id FROM vault.ensure_key(%s, %s, %s, %s, %s, %s);
+
+-- name: open_rows
+-- Sealed rows with their wrapped keys; nulls for what is missing.
+SELECT index, key, ciphertext, wrapped, kek_id FROM vault.open_rows(%s, %s, %s);
+
+-- name: put_attachment
+-- The row of an attachment whose file is durable already.
+SELECT vault.put_attachment(%s, %s, %s, %s, %s, %s);
+
+-- name: open_attachment
+-- The row of an attachment with its wrapped key.
+SELECT path, length, sealed, wrapped, kek_id FROM vault.open_attachment(%s, %s, %s);
+
+-- name: attachment_names
+-- Ledger, key and commitment of every attachment that has a row.
+SELECT ledger, key, commitment FROM vault.attachment_names();
+
+-- name: find_actor
+-- The id of an actor by the MAC of issuer and login.
+SELECT vault.find_actor(%s);
+
+-- name: put_actor
+-- A new actor, or the one that a racing sign-in recorded first.
+SELECT vault.put_actor(%s, %s, %s, %s);
+
+-- name: open_actors
+-- Sealed name and login of actors, with their wrapped keys.
+SELECT id, key, sealed, wrapped, kek_id FROM vault.open_actors(%s);

@@ -1,0 +1,258 @@
+"""The vault's tables in PostgreSQL: keys for sealing (writer's role), rows for opening (vault's role)."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, BinaryIO
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from ledger.codec.avro import decode_primitive, decode_string, encode_string
+from ledger.errors import CodecError, NotFound, Unavailable, VaultError
+from ledger.vault.attachments import AttachmentFiles, AttachmentRow
+from ledger.vault.kek import KeyEncryptionKey, WrongKek
+from ledger.vault.opening import Lost, Opened, Opening, SealedField, Withheld
+from ledger.vault.sealing import CASE, WrappedKey, make_key, open_bytes, seal_bytes, unpack
+
+KEY_GONE = "AL001"
+"""SQLSTATE of ``vault.put`` and its like when a key was destroyed before the commit."""
+
+INSTALLATION = 0
+"""The ledger number of keys that belong to no ledger (a ledger's own number is 1 or more)."""
+ACTORS = "actors"
+LOOKUP = "lookup"
+
+Connect = Callable[[], AbstractContextManager[psycopg.Connection[TupleRow]]]
+_HEADING = re.compile(r"^-- name: (\w+)\n-- \S.*\n", re.MULTILINE)
+
+
+class KeyGone(VaultError):
+    """A key was destroyed between sealing and commit: nothing was written; seal anew or refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActorDetails:
+    """Who an actor is: issuer of the sign-in, login there, name as stated at the first sign-in."""
+
+    issuer: str
+    login: str
+    name: str
+
+
+class VaultKeys:
+    """What the writer needs: wrapped keys of a case, keys made ahead of a command, rows of attachments.
+
+    ``connect`` gives connections in autocommit of the role ``auditledger_writer``.
+    """
+
+    def __init__(self, connect: Connect, kek: KeyEncryptionKey) -> None:
+        self._connect = connect
+        self._kek = kek
+
+    def keys_of(self, ledger: int, stream: str) -> list[WrappedKey]:
+        """The wrapped keys of a case, oldest first: the lookup of a ``SealingSession``."""
+        return [WrappedKey(*row) for row in _fetch(self._connect, "keys_of", (ledger, stream))]
+
+    def exist(self) -> bool:
+        """Whether any wrapped key exists, in any ledger."""
+        return bool(_fetch(self._connect, "has_keys", ())[0][0])
+
+    def ensure(self, ledger: int, stream: str, subject: str) -> tuple[str, bytes]:
+        """Id and clear bytes of a subject's oldest key, committed here and now if there was none.
+
+        For what needs a key before the command that names it: attachments, ids of an import, the content
+        key of a ledger. Two that race get the same key.
+        """
+        offered, _ = make_key(self._kek, stream, subject)
+        parameters = (ledger, stream, subject, offered.id, offered.wrapped, offered.kek_id)
+        (row,) = _fetch(self._connect, "ensure_key", parameters)
+        key = WrappedKey(*row)
+        return key.id, self._kek.unwrap(key.id, key.wrapped, key.kek_id)
+
+    def attach(
+        self,
+        files: AttachmentFiles,
+        source: BinaryIO,
+        length: int | None,
+        *,
+        ledger: int,
+        stream: str,
+        field_path: str,
+        subject: str = CASE,
+    ) -> AttachmentRow:
+        """Keeps a file under the key of its case or subject: encrypted and durable first, then its row.
+
+        The command that names it comes after. Raises what ``AttachmentFiles.write`` raises, and ``KeyGone``.
+        """
+        key_id, key = self.ensure(ledger, stream, subject)
+        row = files.write(source, length, ledger=ledger, key_id=key_id, key=key, field_path=field_path)
+        parameters = (ledger, key_id, row.commitment, row.path, row.length, row.sealed)
+        try:
+            _fetch(self._connect, "put_attachment", parameters)
+        except KeyGone:
+            # Any other failure may have left the row: then the file stays, and a sweep decides.
+            files.file(ledger, key_id, row.commitment).unlink(missing_ok=True)
+            raise
+        return row
+
+    def attachment_names(self) -> set[tuple[int, str, bytes]]:
+        """(ledger, key id, commitment) of every attachment that has a row: what a sweep must keep."""
+        return {(row[0], row[1], bytes(row[2])) for row in _fetch(self._connect, "attachment_names", ())}
+
+    def actor_id(self, issuer: str, login: str, name: str) -> str:
+        """The opaque id (a random UUID) of who signs in; at the first time name and login are sealed away.
+
+        Found again by a MAC of issuer and login under the installation's lookup key.
+        """
+        _, lookup_key = self.ensure(INSTALLATION, ACTORS, LOOKUP)
+        mac = hmac.digest(lookup_key, encode_string(issuer) + encode_string(login), "sha256")
+        found = _fetch(self._connect, "find_actor", (mac,))[0][0]
+        if found is not None:
+            return str(found)
+        actor = str(uuid.uuid4())
+        key_id, key = self.ensure(INSTALLATION, ACTORS, actor)
+        details = b"".join(encode_string(text) for text in (issuer, login, name))
+        sealed = seal_bytes(key, details, actor.encode())
+        return str(_fetch(self._connect, "put_actor", (actor, mac, key_id, sealed))[0][0])
+
+
+class Opener:
+    """Opens sealed values. Every call of it is itself an entry, which the application records first.
+
+    ``connect`` gives connections in autocommit of the role ``auditledger_vault``.
+    """
+
+    def __init__(self, connect: Connect, kek: KeyEncryptionKey) -> None:
+        self._connect = connect
+        self._kek = kek
+
+    def open(
+        self,
+        ledger: int,
+        entries: Sequence[tuple[int, Sequence[SealedField]]],
+        may_open: Callable[[int, SealedField], bool] = lambda _index, _field: True,
+    ) -> list[list[Opening]]:
+        """For each entry ``(index, its sealed fields, ALL of them, in the order of the entry)`` the openings.
+
+        Fields that ``may_open`` denies are withheld. Raises ``WrongKek`` where the key-encryption key is not
+        the one in use at sealing: that is a wrong setting, and no value is called lost for it.
+        """
+        wanted = sorted(
+            {(i, f.key) for i, fields in entries for f in fields if may_open(i, f)},
+        )
+        opened = self._pairs(ledger, entries, wanted) if wanted else {}
+        return [
+            [opened[i, f.key][f.path] if may_open(i, f) else Withheld() for f in fields]
+            for i, fields in entries
+        ]
+
+    def attachment(self, ledger: int, key: str, mark: bytes) -> tuple[AttachmentRow, bytes]:
+        """The row of an attachment and its key in clear. Raises NotFound where either is gone."""
+        rows = _fetch(self._connect, "open_attachment", (ledger, key, mark))
+        if not rows:
+            raise NotFound(f"attachment {mark.hex()}: expected a row and a key {key} in the vault, got none")
+        path, length, sealed, wrapped, kek_id = rows[0]
+        row = AttachmentRow(ledger, key, mark, path, length, sealed)
+        return row, self._kek.unwrap(key, wrapped, kek_id)
+
+    def actors(self, ids: Sequence[str]) -> dict[str, ActorDetails | Lost]:
+        """Issuer, login and name of actors by id; ids never seen are left out."""
+        details: dict[str, ActorDetails | Lost] = {}
+        for actor, key_id, sealed, wrapped, kek_id in _fetch(self._connect, "open_actors", (list(ids),)):
+            key = self._unwrap(key_id, wrapped, kek_id)
+            details[actor] = key if isinstance(key, Lost) else _actor(key, actor, sealed)
+        return details
+
+    def _pairs(
+        self, ledger: int, entries: Sequence[tuple[int, Sequence[SealedField]]], wanted: list[tuple[int, str]]
+    ) -> dict[tuple[int, str], dict[str, Opening]]:
+        rows = _fetch(self._connect, "open_rows", (ledger, [i for i, _ in wanted], [k for _, k in wanted]))
+        found = {(row[0], row[1]): row[2:] for row in rows}
+        fields_at = dict(entries)
+        keys: dict[str, bytes | Lost] = {}
+        result: dict[tuple[int, str], dict[str, Opening]] = {}
+        for index, key_id in wanted:
+            ciphertext, wrapped, kek_id = found[index, key_id]
+            if key_id not in keys:
+                keys[key_id] = self._unwrap(key_id, wrapped, kek_id)
+            same_key = [f for f in fields_at[index] if f.key == key_id]
+            result[index, key_id] = _open_row(keys[key_id], same_key, ciphertext)
+        return result
+
+    def _unwrap(self, key_id: str, wrapped: bytes | None, kek_id: str) -> bytes | Lost:
+        if wrapped is None:
+            return Lost("key missing")
+        try:
+            return self._kek.unwrap(key_id, wrapped, kek_id)
+        except WrongKek:
+            raise
+        except VaultError:
+            return Lost("key altered")
+
+
+def _open_row(key: bytes | Lost, fields: Sequence[SealedField], row: bytes | None) -> dict[str, Opening]:
+    """The openings of all fields of one row by path: all opened, or all lost for the same reason."""
+    if isinstance(key, Lost):
+        return dict.fromkeys((f.path for f in fields), key)
+    if row is None:
+        return dict.fromkeys((f.path for f in fields), Lost("row missing"))
+    try:
+        pairs = unpack(key, [(f.path, f.commitment) for f in fields], row)
+        return {
+            f.path: Opened(decode_primitive(f.type, value), salt)
+            for f, (salt, value) in zip(fields, pairs, strict=True)
+        }
+    except (VaultError, CodecError):
+        return dict.fromkeys((f.path for f in fields), Lost("row altered"))
+
+
+def _actor(key: bytes, actor: str, sealed: bytes) -> ActorDetails | Lost:
+    try:
+        plain = open_bytes(key, sealed, actor.encode())
+    except VaultError:
+        return Lost("row altered")
+    issuer, at = decode_string(plain, 0)
+    login, at = decode_string(plain, at)
+    name, _ = decode_string(plain, at)
+    return ActorDetails(issuer, login, name)
+
+
+@cache
+def _queries() -> dict[str, bytes]:
+    parts = _HEADING.split(files("ledger.vault").joinpath("queries.sql").read_text("utf-8"))
+    return {
+        name: text.strip().rstrip(";").encode() for name, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def key_gone(error: psycopg.Error) -> KeyGone | None:
+    """Our error for SQLSTATE AL001 (it names the keys), None for any other database error."""
+    if error.sqlstate != KEY_GONE:
+        return None
+    return KeyGone(f"{error.diag.message_primary}: expected it until the commit; seal the command anew")
+
+
+def _fetch(connect: Connect, query: str, parameters: tuple[Any, ...]) -> list[TupleRow]:
+    with _ours(), connect() as connection:
+        return connection.execute(_queries()[query], parameters).fetchall()
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """Database errors as ours: a key gone, or the database away."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"vault: {' '.join(str(error).split())}") from error
+    except psycopg.DatabaseError as error:
+        if (gone := key_gone(error)) is not None:
+            raise gone from error
+        raise
