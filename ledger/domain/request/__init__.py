@@ -1,0 +1,1 @@
+"""Information requests, one life cycle for VPS, NSW and other schemes (1-law, area A)."""
