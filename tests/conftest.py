@@ -17,7 +17,7 @@ from ledger.store.migrate import create_database, migrate
 
 TEMPLATE = "template_auditledger"
 # Tests of faults make servers of their own, with fsync on; here only speed counts.
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+FAST = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
 
 _numbers = itertools.count(1)
 

@@ -1,1 +1,1 @@
-"""The ledgers in PostgreSQL: the commit procedure, reading, verification, and the server itself by default."""
+"""The ledgers in PostgreSQL: the commit procedure, reading, verification, and the embedded server."""

