@@ -1,0 +1,1 @@
+"""HTTP: commands, timelines, entries, receipts, health. The only door of fastapi in ledger."""

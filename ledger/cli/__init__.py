@@ -1,0 +1,1 @@
+"""The command line: thin fronts of the application, joined by ``ledger.main``."""

@@ -1,0 +1,218 @@
+"""Settings: typed, from the environment and one optional file; a wrong one says which, what and where.
+
+The environment (``AUDITLEDGER_*``) wins over the file; the file is ``AUDITLEDGER_CONFIG``, else
+``auditledger.toml`` in the working directory, if there is one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+
+from ledger.errors import SettingsError
+
+PREFIX = "AUDITLEDGER_"
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+CONFIG_FILE = "auditledger.toml"
+ALGORITHMS = ("Ed25519", "EdDSA", "ES256", "ES384", "PS256", "RS256", "RS384", "RS512")
+"""Signatures that a token may carry: asymmetric ones only, so that a public key never signs."""
+
+
+def _data_dir() -> Path:
+    """``$XDG_DATA_HOME/auditledger``, else ``~/.local/share/auditledger``: the same from every folder."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "auditledger"
+
+
+class Settings(BaseModel):
+    """Everything that can be set; ``load`` reads it, ``sources`` says where each came from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+
+    data_dir: Path = Field(
+        default_factory=_data_dir,
+        description="Folder of the embedded database, keys, attachments; made with mode 0700",
+    )
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL 15 or newer to use instead of the embedded one"
+    )
+    kek: SecretStr | None = Field(
+        None, description="Key-encryption key, base64 of 32 bytes; else the file kek in data_dir"
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="Address the service listens on")
+    port: int = Field(8080, ge=0, le=65535, description="Port the service listens on; 0 takes one that is free")
+    token_issuer: str | None = Field(
+        None, description="Issuer (iss) of tokens; without it only the development key signs"
+    )
+    token_audience: str = Field(
+        "auditledger", min_length=1, description="Audience (aud) that a token must name"
+    )
+    token_jwks: str | None = Field(None, description="JWKS of the issuer: an https URL, or the path of a file")
+    token_organisation_claim: str = Field(
+        "organisation", min_length=1, description="Claim that holds the organisation's id"
+    )
+    token_algorithms: tuple[str, ...] = Field(
+        ALGORITHMS, min_length=1, description="Signature algorithms accepted, separated by commas"
+    )
+    person: str | None = Field(
+        None, description="Who acts on the command line, by the opaque id that grants name"
+    )
+    organisation: str | None = Field(
+        None,
+        description="Organisation of who acts on the command line; else the ledger's own",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged"
+    )
+    http_threads: int = Field(
+        48, ge=4, le=512, description="Threads that work on requests; more than clients at one time"
+    )
+    max_body: int = Field(
+        1 << 20, ge=1024, le=1 << 28, description="Most bytes of a request's body, attachments apart"
+    )
+    max_attachment: int = Field(1 << 30, ge=1024, description="Most bytes of one attachment")
+    max_page: int = Field(1000, ge=1, le=10_000, description="Most rows of one page of a list")
+    writer_connections: int = Field(
+        4, ge=1, le=32, description="Connections of the writer: ledgers committed side by side"
+    )
+    projection_batch: int = Field(
+        1000, ge=1, le=100_000, description="Most entries a projection takes in one transaction"
+    )
+    projection_interval: float = Field(
+        0.1, gt=0, le=60, description="Seconds between two looks for new entries"
+    )
+
+    _sources: dict[str, str] = {}
+
+    @field_validator("token_algorithms", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(v.strip() for v in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("token_algorithms")
+    @classmethod
+    def _allowed(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [name for name in value if name not in ALGORITHMS]
+        if wrong:
+            raise ValueError(f"expected some of {', '.join(ALGORITHMS)}, got {', '.join(wrong)}")
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
+        """The settings in force. ``given`` (from the command line) wins over both environment and file.
+
+        Raises SettingsError that names the setting, what is allowed, what came and where it was set.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        path, text = _config(environ)
+        for name, value in text.items():
+            _known(name, str(path))
+            values[name], sources[name] = value, str(path)
+        for variable, value in environ.items():
+            if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
+                continue
+            name = variable.removeprefix(PREFIX).lower()
+            _known(name, f"environment ({variable})")
+            values[name], sources[name] = value, f"environment ({variable})"
+        for name, value in given.items():
+            if value is not None:
+                values[name], sources[name] = value, "command line"
+        try:
+            settings = cls(**values)
+        except ValidationError as error:
+            raise SettingsError(_explained(error, sources)) from None
+        settings._sources.update(sources)
+        if settings.token_issuer and not settings.token_jwks:
+            raise SettingsError(
+                f"token_issuer (set in {sources['token_issuer']}): expected token_jwks too, got none"
+            )
+        if settings.token_jwks and not settings.token_issuer:
+            raise SettingsError(
+                f"token_jwks (set in {sources['token_jwks']}): expected token_issuer too, got none"
+            )
+        return settings
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Name → where it was set; a name that is missing has its default."""
+        return self._sources
+
+    def shown(self) -> list[Shown]:
+        """Every setting as ``doctor`` lists it; secrets only as set or not."""
+        return [
+            Shown(
+                name, _shown(getattr(self, name)), self._sources.get(name, "default"), field.description or ""
+            )
+            for name, field in type(self).model_fields.items()
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One line of ``doctor``."""
+
+    name: str
+    value: str
+    source: str
+    description: str
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, SecretStr):
+        return "set (not shown)"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _config(environ: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
+    named = environ.get(CONFIG_VARIABLE)
+    path = Path(named or CONFIG_FILE)
+    if not named and not path.exists():
+        return path, {}
+    try:
+        return path, tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{CONFIG_VARIABLE}: expected a readable file, got {path}: {error.strerror}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: expected TOML: {error}") from None
+
+
+def _known(name: str, where: str) -> None:
+    if name not in Settings.model_fields:
+        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise SettingsError(
+            f"{name} (set in {where}): expected one of {', '.join(Settings.model_fields)}{hint}"
+        )
+
+
+def _explained(error: ValidationError, sources: Mapping[str, str]) -> str:
+    """One line for the first wrong setting; the value is shown unless it is a secret."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    field = Settings.model_fields[name]
+    got = "" if _secret(field) else f", got {str(first['input'])[:80]!r}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name} (set in {sources.get(name, 'default')}): {message}{got}; {field.description}"
+
+
+def _secret(field: FieldInfo) -> bool:
+    return "SecretStr" in str(field.annotation)
