@@ -104,10 +104,9 @@ class AttachmentFiles:
         """
         details = open_bytes(key, row.sealed, row.commitment)
         salt, prefix = details[:SALT_BYTES], details[SALT_BYTES:]
+        name = f"attachment {row.commitment.hex()}"
         if len(prefix) != PREFIX_BYTES:
-            raise VaultError(
-                f"attachment {row.commitment.hex()}: expected salt and prefix, got {len(details)} bytes"
-            )
+            raise VaultError(f"{name}: expected {SALT_BYTES + PREFIX_BYTES} sealed bytes, got {len(details)}")
         file = self.file(row.ledger, row.key, row.commitment)
         mark = _Mark(salt, row.path, row.length)
         try:
