@@ -22,7 +22,7 @@ from ledger.errors import SettingsError
 PREFIX = "AUDITLEDGER_"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 CONFIG_FILE = "auditledger.toml"
-ALGORITHMS = ("Ed25519", "EdDSA", "ES256", "ES384", "PS256", "RS256", "RS384", "RS512")
+ALGORITHMS = ("Ed25519", "ES256", "ES384", "PS256", "RS256", "RS384", "RS512")
 """Signatures that a token may carry: asymmetric ones only, so that a public key never signs."""
 
 
