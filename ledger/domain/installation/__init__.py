@@ -1,0 +1,1 @@
+"""The ledger itself: its creation, roles, openings, attestations, imports, reports, calendar."""

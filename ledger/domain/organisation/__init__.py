@@ -1,0 +1,1 @@
+"""Organisations: who exists, who is bound by which scheme, and how bodies follow one another."""
