@@ -126,29 +126,25 @@ def fields_of(cls: type) -> tuple[Field, ...]:
 
 
 def _field(name: str, hint: Any, declared: Any) -> Field:
-    personal: Personal | None = None
-    doc: str | None = None
-    fixed: str | None = None
-    if get_origin(hint) is Annotated:
-        hint, *marks = get_args(hint)
-        for mark in marks:
-            if isinstance(mark, Personal):
-                personal = mark
-            elif isinstance(mark, str) and mark.startswith("fixed:"):
-                fixed = mark
-            elif isinstance(mark, str):
-                doc = mark
+    marks: list[Any] = []
     optional = False
-    if get_origin(hint) in (Union, types.UnionType):
-        branches = [b for b in get_args(hint) if b is not type(None)]
-        optional = len(branches) < len(get_args(hint))
-        if personal is not None:
-            branches = [Sealed]
-        if len(branches) != 1:
-            raise TypeError(f"{name}: a union of {branches} is not an event field")
-        hint = branches[0]
-    elif personal is not None:
-        hint = Sealed
+    while True:
+        if get_origin(hint) is Annotated:
+            hint, *more = get_args(hint)
+            marks += more
+        elif get_origin(hint) in (Union, types.UnionType):
+            branches = [b for b in get_args(hint) if b is not type(None)]
+            optional = optional or len(branches) < len(get_args(hint))
+            if any(isinstance(mark, Personal) for mark in marks):
+                branches = [Sealed]
+            if len(branches) != 1:
+                raise TypeError(f"{name}: a union of {branches} is not an event field")
+            hint = branches[0]
+        else:
+            break
+    personal = next((mark for mark in marks if isinstance(mark, Personal)), None)
+    words = [mark for mark in marks if isinstance(mark, str)]
+    fixed = next((word for word in words if word.startswith("fixed:")), None)
     has_default = declared.default is not dataclasses.MISSING
     return Field(
         name=name,
@@ -158,7 +154,7 @@ def _field(name: str, hint: Any, declared: Any) -> Field:
         personal=personal,
         optional=optional,
         python=hint,
-        doc=doc,
+        doc=next((word for word in words if word is not fixed), None),
     )
 
 
@@ -407,3 +403,20 @@ def _value_from_avro(kind: Any) -> FromAvro | None:
         return lambda raw: Sealed(raw["commitment"], raw["key"])
     convert = from_avro(kind)
     return lambda raw: kind(**convert(raw))
+
+
+def sealed_fields(obj: Any, path: str = "") -> list[tuple[str, str, Sealed]]:
+    """(dotted path, Avro type, Sealed) of every sealed field of a recorded event, in the order of the entry."""
+    out: list[tuple[str, str, Sealed]] = []
+    for f in fields_of(type(obj)):
+        value = getattr(obj, f.name)
+        if f.personal is not None:
+            if isinstance(value, Sealed):
+                out.append((path + f.name, f.personal.type, value))
+        elif isinstance(value, tuple):
+            for i, item in enumerate(value):
+                if hasattr(type(item), "__avro_name__") and dataclasses.is_dataclass(item):
+                    out.extend(sealed_fields(item, f"{path}{f.name}.{i}."))
+        elif hasattr(type(value), "__avro_name__") and dataclasses.is_dataclass(value):
+            out.extend(sealed_fields(value, f"{path}{f.name}."))
+    return out

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 from ledger.codec.declare import Field, Sealed, doc_of, fields_of
 from ledger.codec.entry import HappenedOn, Precision
@@ -175,7 +175,7 @@ def show(value: Any) -> Any:
         return value.hex()
     if isinstance(value, tuple | list):
         return [show(v) for v in value]
-    return {f.name: show(getattr(value, f.name)) for f in fields_of(type(value))}
+    return {f.name: show(getattr(value, f.name)) for f in fields_of(value.__class__)}
 
 
 def json_schema(cls: type) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def _kind_schema(kind: Any) -> dict[str, Any]:
         bytes: {"type": "string", "pattern": "^([0-9a-f]{2})*$"},
         Sealed: {"type": "string"},
     }
-    return simple[kind] if kind in simple else json_schema(kind)
+    return simple[kind] if kind in simple else json_schema(cast(type, kind))
 
 
 def template(cls: type) -> dict[str, Any]:

@@ -7,38 +7,36 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from functools import cache
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from eventsourcing.domain import BaseAggregate, CanMutateAggregate
 
 import ledger.domain
-from ledger.codec.declare import CaseRef, Sealed
+from ledger.codec.declare import CaseRef
 from ledger.codec.entry import Actor
 from ledger.domain.event import CaseEvent, effective
 from ledger.errors import InvalidInput, LawRefused, NotFound
+from ledger.law import general
 from ledger.law.calendar import Calendar
+from ledger.law.general import CASE_WRITERS, Role, missing
 
 F = TypeVar("F", bound=Callable[..., None])
 
-
-class Role(StrEnum):
-    """Who may act, and how (1-law 'Who acts')."""
-
-    OFFICER = "officer"
-    PRIVACY_OFFICER = "privacy_officer"
-    CUSTODIAN = "custodian"
-    REGULATOR = "regulator"
-    MINISTER_OFFICE = "minister_office"
-    REPORTER = "reporter"
-    AUDITOR = "auditor"
-    ADMINISTRATOR = "administrator"
-    SYSTEM = "system"
-
-
-CASE_WRITERS = frozenset({Role.OFFICER, Role.PRIVACY_OFFICER, Role.CUSTODIAN, Role.REGULATOR})
-"""Roles that may write a case and open its sealed fields, in their own ledger (1-law 'Who acts')."""
+__all__ = [
+    "CASE_WRITERS",
+    "Case",
+    "CommandSpec",
+    "Context",
+    "Lookup",
+    "Role",
+    "case_class_of",
+    "command",
+    "command_name",
+    "command_table",
+    "load_cases",
+    "stated",
+]
 
 
 class Lookup(Protocol):
@@ -110,11 +108,7 @@ def command(
 
 def stated(value: object) -> bool:
     """Whether a fact is stated: sealed, or not None and not blank or empty."""
-    if isinstance(value, Sealed):
-        return True
-    if isinstance(value, str):
-        return bool(value.strip())
-    return value is not None and value != ()
+    return not missing(value)
 
 
 class Case(BaseAggregate[str]):
@@ -191,20 +185,19 @@ class Case(BaseAggregate[str]):
         A correction is judged in its place, and so is everything that was recorded after it: the history as
         corrected must be one that law allows. The message names the later entry that would not be.
         """
+        general.not_in_future(proposed.header.happened_on, context.today, context.now)
         self.check_any(proposed, context)
         corrects = proposed.header.corrects
         if corrects is None:
             self._check(proposed, context)
             return
-        corrected = next((f for f in self.facts if f.header.index == corrects.index), None)
-        if corrected is None:
-            raise InvalidInput("corrects.index", f"the index of an entry of case {self.id}", corrects.index)
-        if type(corrected) is not type(proposed):
-            raise InvalidInput("corrects.index", f"an entry of event {proposed.name}", corrected.name)
-        if corrected not in self.history:
-            raise InvalidInput("corrects.index", "an entry that is not corrected already", corrects.index)
+        own = {fact.index: fact for fact in self.facts}
+        general.correction_fits(corrects.index, proposed.name, {i: fact.name for i, fact in own.items()})
+        corrected = own[corrects.index]
+        if not any(fact is corrected for fact in self.history):
+            raise InvalidInput("corrects.index", "an entry that no other one corrects yet", corrects.index)
         scratch = type(self).blank(self.id)
-        place = self.history.index(corrected)
+        place = next(i for i, fact in enumerate(self.history) if fact is corrected)
         for position, fact in enumerate(effective([*self.facts, proposed])):
             if position >= place:
                 try:

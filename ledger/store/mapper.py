@@ -62,7 +62,7 @@ class LedgerMapper(Mapper[str]):
     """Seals and encodes on the way in; decodes the payload of an entry on the way out."""
 
     def to_stored_event(self, domain_event: Any) -> StoredEntry:
-        """The stored form of a proposed event: sealed header, payload bytes. Raises InvalidInput, CodecError."""
+        """The stored form of a proposed event: sealed header, payload bytes. Raises InvalidInput."""
         event: CaseEvent = domain_event
         batch = _batch.get()
         stream = event.originator_id

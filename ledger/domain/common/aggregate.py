@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ledger.codec.declare import CaseRef
 from ledger.domain.case import CASE_WRITERS, Case, Context, Role, command
 from ledger.domain.common.events import AttachmentAdded, EnteredInError, MergedInto
 from ledger.domain.event import CaseEvent
-from ledger.errors import InvalidInput
+from ledger.law import general
 
 ANY_WRITER = CASE_WRITERS | {Role.ADMINISTRATOR, Role.SYSTEM}
 
@@ -18,8 +17,7 @@ class CommonCase(Case):
         """A case that was entered in error or merged takes nothing more but corrections of its entries."""
         ended = self.last(EnteredInError, MergedInto)
         if ended is not None and proposed.header.corrects is None:
-            what = "was entered in error" if isinstance(ended, EnteredInError) else "was merged into another"
-            raise InvalidInput("case", "a case that goes on", f"{self.id}, which {what} (entry {ended.index})")
+            general.case_stands("entered_in_error" if isinstance(ended, EnteredInError) else "merged_into")
 
     @command(EnteredInError, roles=ANY_WRITER)
     def enter_in_error(self, e: EnteredInError, context: Context) -> None:
@@ -28,8 +26,7 @@ class CommonCase(Case):
     @command(MergedInto, roles=ANY_WRITER)
     def merge_into(self, e: MergedInto, context: Context) -> None:
         """Say that the case is the same matter as another one."""
-        if e.into == CaseRef(context.ledger, self.id, e.into.size):
-            raise InvalidInput("into.stream", "another case than this one", e.into.stream)
+        general.merged_into_another(f"{context.ledger} {self.id}", f"{e.into.ledger} {e.into.stream}")
         context.lookup.case(e.into)
 
     @command(AttachmentAdded, roles=ANY_WRITER)
