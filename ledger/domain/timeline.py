@@ -1,0 +1,50 @@
+"""Facts in the order in which they happened: law judges by happened, never by recorded (1-law, head)."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterable
+from datetime import date
+
+from ledger.codec.entry import Precision
+from ledger.domain.event import CaseEvent
+from ledger.law.general import not_before
+
+
+def earliest(fact: CaseEvent) -> date | None:
+    """The first day on which it can have happened (Melbourne); None where that is unknown."""
+    return fact.happened_date
+
+
+def latest(fact: CaseEvent) -> date | None:
+    """The last day on which it can have happened: of a month or a year its last day; None: unknown."""
+    day = fact.happened_date
+    if day is None or fact.header.precision not in (Precision.MONTH, Precision.YEAR):
+        return day
+    month = day.month if fact.header.precision is Precision.MONTH else 12
+    return date(day.year, month, monthrange(day.year, month)[1])
+
+
+def presupposes(fact: CaseEvent, earlier: CaseEvent | None, what: str) -> None:
+    """Raises LawRefused where ``fact`` certainly happened before ``earlier``; ``what`` names that act."""
+    if earlier is not None:
+        not_before(latest(fact), earliest(earlier), what)
+
+
+def in_order(facts: Iterable[CaseEvent]) -> list[CaseEvent]:
+    """The facts by happened date, the recorded order kept wherever the dates do not settle it.
+
+    A fact recorded late goes before those that certainly happened after it; one of unknown date stays where
+    it was recorded.
+    """
+    ordered: list[CaseEvent] = []
+    for fact in facts:
+        place = len(ordered)
+        last = latest(fact)
+        while last is not None and place > 0:
+            before = earliest(ordered[place - 1])
+            if before is None or before <= last:
+                break
+            place -= 1
+        ordered.insert(place, fact)
+    return ordered
