@@ -36,7 +36,7 @@ INTEGRITY_OVERSIGHT_VICTORIA = date(2025, 2, 10)
 """No. 31/2024 Sch 1 item 26: the Victorian Inspectorate is so named."""
 
 DATAVIC_POLICY = date(2015, 8, 1)
-DATAVIC_VERSION_2_1 = date(2016, 11, 30)
+"""August 2015 (choice: its first day); version 2.1 is dated 30 November 2016."""
 
 NSW_GUIDE_FROM = date(2015, 1, 1)
 """Choice: the guide states no date; the first day of the year of the Data Sharing Act 2015 it leans on."""

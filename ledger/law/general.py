@@ -14,6 +14,7 @@ from ledger.errors import Forbidden, LawRefused
 
 TWO_DATES = "ledger rule: two dates on every fact"
 CORRECTIONS = "ledger rule: corrections"
+CONTRAVENTIONS = "ledger rule: contraventions found"
 
 
 class Role(StrEnum):
@@ -130,3 +131,17 @@ def merged_into_another(case: str, into: str) -> None:
     """A case is merged into another one, never into itself. Raises LawRefused."""
     if case == into:
         raise LawRefused(CORRECTIONS, f"{case} cannot be merged into itself")
+
+
+def contravention_names_rule(section: object, what: object, *, imported: bool) -> None:
+    """A contravention found is always recordable; it names the section and what happened (1-law, head).
+
+    Raises LawRefused."""
+    must_state("the section contravened", section, CONTRAVENTIONS, imported=imported)
+    must_state("what happened", what, CONTRAVENTIONS, imported=imported)
+
+
+def contravention_is_recorded_by_a_person(role: str, *, imported: bool) -> None:
+    """An import proposes a contravention, a named person records it (1-law, head). Raises Forbidden."""
+    if imported or role == Role.SYSTEM:
+        raise Forbidden("a contravention is recorded by a named person, never by an import or the system")

@@ -15,7 +15,7 @@ from ledger.law import clocks
 from ledger.law.calendar import Calendar
 from ledger.law.clocks import Due
 from ledger.law.dates import Provision, in_force
-from ledger.law.general import missing, must_hold, must_state
+from ledger.law.general import must_hold, must_state
 from ledger.law.time import years_before
 
 OCCASIONS_NEEDED = 5
@@ -53,13 +53,7 @@ class Service(StrEnum):
     LEFT_AT_OFFICE = "left_at_office"
 
 
-SERVICE_ORIGINAL: dict[str, frozenset[str]] = {
-    Recipient.NATURAL_PERSON: frozenset({Service.PERSONALLY}),
-    Recipient.BODY_CORPORATE: frozenset({Service.LEFT_AT_OFFICE}),
-}
-"""83C(3) and (4) without what No. 11/2021 added."""
-
-SERVICE_SINCE_2021: dict[str, frozenset[str]] = {
+SERVICE_METHODS: dict[str, frozenset[str]] = {
     Recipient.NATURAL_PERSON: frozenset(Service) - {Service.LEFT_AT_OFFICE},
     Recipient.BODY_CORPORATE: frozenset({Service.LEFT_AT_OFFICE, Service.REGISTERED_POST, Service.ELECTRONIC}),
 }
@@ -150,12 +144,13 @@ def service_by_83c(
         return
     must_state("whom the notice is directed to", recipient, "PDPA 78(7)", imported=imported)
     must_state("how the notice was served", method, "PDPA 78(7)", imported=imported)
-    if missing(recipient) or missing(method) or recipient is None:
+    if recipient is None or method is None:
         return
+    if recipient not in frozenset(Recipient):
+        raise LawRefused("PDPA 83C(3), (4)", f"{recipient} is neither a natural person nor a body")
     directed = UNINCORPORATED_IS_SERVED_AS if recipient == Recipient.UNINCORPORATED else recipient
     section = "PDPA 83C(3), (3A)" if directed == Recipient.NATURAL_PERSON else "PDPA 83C(4), (4A)"
-    methods = SERVICE_SINCE_2021 if in_force(Provision.PDPA_83C_3A, served_on) else SERVICE_ORIGINAL
-    if method not in methods[directed]:
+    if method not in SERVICE_METHODS[directed]:
         raise LawRefused(section, f"{method} does not serve a notice on a {recipient}")
     if method in RECEIPT_CONFIRMED:
         reason = "electronic delivery serves only when its receipt is confirmed"
@@ -300,7 +295,7 @@ def effect(
     if review == Review.OPEN or (review == Review.FOR_COMMISSIONER and determined_on is None):
         return Effect(None, False, "82(2)(d): a review is open")
     if review_ends is None:
-        return Effect(None, False, "82(2)(c): reasons are asked for and not answered")
+        return Effect(None, False, "82(2)(c): the end of the time to apply for review is not known")
     limbs = {"82(2)(a): the period in the notice expires": period_ends}
     limbs["82(2)(c): the time to apply for review expires"] = review_ends.due
     if extended_to is not None:

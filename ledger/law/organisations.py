@@ -5,12 +5,12 @@ VPS: signature of the Heads of Agreement; PDPA Part 3: a limb of 13(1); DataVic:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from ledger.errors import LawRefused
 from ledger.law.dates import Provision, in_force
-from ledger.law.general import must_state
+from ledger.law.general import must_hold, must_state
 
 HEADS = "VPS Data Sharing Policy, 'scope of this policy'"
 CHANGES = "ledger rule: organisations change (1-law, head)"
@@ -55,6 +55,16 @@ def by_succession(
         Binding(held.scheme, from_day, None, f"successor of {predecessor} ({instrument}): {held.basis}")
         for held in of_predecessor
         if held.covers(eve)
+    )
+
+
+def ended(bindings: Iterable[Binding], scheme: str, last_day: date) -> tuple[Binding, ...]:
+    """The bindings after HeadsOfAgreementEnded, or the like: open ones of that scheme end on ``last_day``."""
+    return tuple(
+        replace(held, until=last_day)
+        if held.scheme == scheme and held.until is None and held.since <= last_day
+        else held
+        for held in bindings
     )
 
 
@@ -137,3 +147,17 @@ def renamed_to_another_name(old: str, new: str) -> None:
     """A rename gives another name (1-law, head). Raises LawRefused."""
     if old.strip() == new.strip():
         raise LawRefused(CHANGES, f"{new} is the name already")
+
+
+def attested_period_is_over(
+    attested_by_head: bool | None, first_day: date, last_day: date, on: date | None, *, imported: bool
+) -> None:
+    """An agency head attests that a period, over by then, is complete (1-law, ``PeriodAttested``).
+
+    Raises LawRefused."""
+    reason = "a period is attested by the agency head"
+    must_hold("whether the agency head attests", attested_by_head, CHANGES, reason, imported=imported)
+    if last_day < first_day:
+        raise LawRefused(CHANGES, f"the period ends on {last_day}, before it begins on {first_day}")
+    if on is not None and on < last_day:
+        raise LawRefused(CHANGES, f"the period runs until {last_day}: it cannot be attested on {on}")

@@ -16,9 +16,13 @@ from ledger.law.general import missing, must_hold, must_state, open_word_is_expl
 
 VPS = "VPS Data Sharing Policy, 'responsibility to share'"
 VPS_SCOPE = "VPS Data Sharing Policy, 'scope of this policy'"
+NSW_REVIEW = "Data.NSW guide §1"
 NSW_DECIDE = "Data.NSW guide §2"
+IPP_2_1_H = "PDPA IPP 2.1(h)"
 IPP_2_2 = "PDPA IPP 2.2"
 PARTS = "ledger rule: requests by part"
+LIVES = "ledger rule: where a case lives"
+REFERRALS = "ledger rule: referrals"
 TWO_STEPS = "ledger rule: an answer presupposes its question"
 
 WHOLE = "whole"
@@ -190,6 +194,20 @@ def nsw_refusal_is_sent(
         raise LawRefused(NSW_DECIDE, f"sent on {sent_on}, before the decision of {decided_on}")
 
 
+def closing_states_reason(
+    scheme: str, reason: str | None, other: object, where: object, *, imported: bool
+) -> None:
+    """A part is closed for a stated reason; what is public, with where to find it (NSW guide §1, Q2–Q3).
+
+    Raises LawRefused."""
+    section = NSW_REVIEW if scheme == "nsw" else PARTS
+    must_state("the reason of closing", reason, section, imported=imported)
+    if reason == "public":
+        must_state("where the data is public", where, section, imported=imported)
+    if not imported and reason is not None:
+        open_word_is_explained("reason of closing", (reason,), other, section)
+
+
 def refusal_copy_follows_formal_refusal(scheme: str, form: str | None, refused: bool) -> None:
     """A copy goes to the Secretary, DPC, only after a formal VPS request was refused, whole or part.
 
@@ -214,6 +232,16 @@ def ipp_2_1_g_needs_written_note(
         must_state("the written note of a disclosure under IPP 2.1(g)", note, IPP_2_2, imported=imported)
 
 
+def ipp_2_1_h_needs_authority(
+    bases: Collection[str], on: date | None, authority: object, *, imported: bool
+) -> None:
+    """A disclosure under IPP 2.1(h) carries ASIO's or ASIS's written authorisation and certificate.
+
+    PDPA IPP 2.1(h)(i)–(ii). Raises LawRefused."""
+    if "ipp_2_1_h" in bases and in_force(Provision.IPP, on):
+        must_state("the written authorisation and certificate", authority, IPP_2_1_H, imported=imported)
+
+
 def disputed_after_outcome(states: Mapping[str, str]) -> None:
     """A request is disputed only after an outcome of some part (NSW guide §2). Raises LawRefused."""
     if not set(states.values()) & FINAL:
@@ -226,6 +254,34 @@ def gipa_follows_nsw_refusal(scheme: str, states: Mapping[str, str]) -> None:
         raise LawRefused(NSW_DECIDE, "a GIPA application follows an NSW request")
     if PartState.REFUSED not in states.values():
         raise LawRefused(NSW_DECIDE, "no part was refused")
+
+
+def something_is_left(states: Mapping[str, str], act: str, *, recurring: bool | None) -> None:
+    """What is wholly answered is neither escalated, withdrawn nor referred; a recurring supply goes on.
+
+    VPS, 'responsibility to share' (a formal request follows where no answer came); ledger rule. ``act`` is
+    the participle. Raises LawRefused."""
+    goes_on = bool(recurring) and PartState.DISCLOSED in states.values()
+    if not goes_on and all(state in FINAL for state in states.values()):
+        section = VPS if act == "escalated" else PARTS
+        raise LawRefused(section, f"every part is answered already: nothing is left to be {act}")
+
+
+def request_lives_with(party: str, organisation: str | None, ledger_organisation: str) -> None:
+    """A request is recorded in the provider's ledger, the requester's own record in the requester's.
+
+    1-law, 'Where a case lives'. ``party``: 'provider' or 'requester'. Raises LawRefused."""
+    if organisation is not None and organisation != ledger_organisation:
+        raise LawRefused(
+            LIVES, f"the {party} is {organisation}, this ledger is of {ledger_organisation}: record it there"
+        )
+
+
+def referral_names_agency(agency: object, own: str, *, imported: bool) -> None:
+    """A request is referred to a named agency, another than the provider (1-law, area A). Raises LawRefused."""
+    must_state("the agency that it was referred to", agency, REFERRALS, imported=imported)
+    if agency == own:
+        raise LawRefused(REFERRALS, "a request is referred to another agency, never to the provider itself")
 
 
 def resourcing_is_of_vps(scheme: str) -> None:

@@ -1,4 +1,6 @@
-"""Retention and destruction of things outside the ledger: PDPA IPP 4.2; Data.NSW guide §3; Public Records Act."""
+"""Retention and destruction of things outside the ledger: PDPA IPP 4.2; Data.NSW guide §3.
+
+Disposal authorities under the Public Records Act are named as authorities; they make no rule here."""
 
 from __future__ import annotations
 
