@@ -197,6 +197,7 @@ class Case(BaseAggregate[str]):
         if not any(fact is corrected for fact in self.history):
             raise InvalidInput("corrects.index", "an entry that no other one corrects yet", corrects.index)
         scratch = type(self).blank(self.id)
+        scratch.facts, scratch._history = [*self.facts, proposed], []
         place = next(i for i, fact in enumerate(self.history) if fact is corrected)
         for position, fact in enumerate(effective([*self.facts, proposed])):
             if position >= place:
