@@ -1,0 +1,140 @@
+from datetime import date, timedelta
+
+import pytest
+
+from ledger.errors import LawRefused
+from ledger.law import organisations
+from ledger.law.organisations import Binding, binding_on, by_signature, by_succession, ended
+
+SIGNED = date(2021, 7, 24)
+CHANGE = date(2023, 1, 1)
+OLD = (by_signature(SIGNED, None, "v1"),)
+
+
+def test_vps_scope_bound_from_its_signature_to_the_last_day():
+    held = by_signature(SIGNED, date(2022, 6, 30), "v1")
+    assert not held.covers(SIGNED - timedelta(days=1))
+    assert held.covers(SIGNED)
+    assert held.covers(date(2022, 6, 30))
+    assert not held.covers(date(2022, 7, 1))
+    assert held.basis == "Heads of Agreement (v1) signed on 2021-07-24"
+
+
+def test_successor_is_bound_from_its_date_where_the_predecessor_was():
+    inherited = by_succession("delwp", OLD, CHANGE, "Order of 5.12.2022")
+    assert binding_on(CHANGE - timedelta(days=1), "vps", inherited) is None
+    found = binding_on(CHANGE, "vps", inherited)
+    assert found.basis.startswith("successor of delwp (Order of 5.12.2022): Heads of Agreement")
+
+
+def test_successor_of_a_body_bound_until_the_eve_is_bound():
+    assert by_succession("delwp", ended(OLD, "vps", CHANGE - timedelta(days=1)), CHANGE, "Order")
+    assert by_succession("delwp", ended(OLD, "vps", CHANGE - timedelta(days=2)), CHANGE, "Order") == ()
+    assert by_succession("delwp", (), CHANGE, "Order") == ()
+
+
+def test_successor_of_a_successor_is_bound_too():
+    first = by_succession("delwp", OLD, CHANGE, "Order 1")
+    second = by_succession("deeca", first, date(2026, 1, 1), "Order 2")
+    assert binding_on(date(2026, 1, 1), "vps", second).basis.count("successor of") == 2
+
+
+def test_whether_a_successor_is_bound_is_one_named_choice(monkeypatch):
+    monkeypatch.setattr(organisations, "SUCCESSOR_IS_BOUND", False)
+    assert by_succession("delwp", OLD, CHANGE, "Order") == ()
+
+
+def test_own_signature_is_shown_before_an_inherited_basis():
+    both = (*by_succession("delwp", OLD, CHANGE, "Order"), by_signature(date(2024, 1, 1), None))
+    assert binding_on(date(2023, 6, 1), "vps", both).basis.startswith("successor")
+    assert binding_on(date(2024, 1, 1), "vps", both).basis.startswith("Heads")
+    assert binding_on(date(2024, 1, 1), "datavic", both) is None
+
+
+def test_ending_leaves_other_schemes_and_ended_bindings():
+    fma = Binding("datavic", date(2015, 8, 1), None, "FMA")
+    past = by_signature(SIGNED, date(2022, 1, 1))
+    assert ended((fma, past, *OLD), "vps", CHANGE) == (fma, past, by_signature(SIGNED, CHANGE, "v1"))
+
+
+def test_vps_scope_a_bound_body_does_not_sign_again():
+    with pytest.raises(LawRefused, match="bound already.*scope"):
+        organisations.signs_while_unbound(CHANGE, OLD)
+    organisations.signs_while_unbound(CHANGE, ())
+    organisations.signs_while_unbound(CHANGE, by_succession("delwp", OLD, CHANGE, "Order"))
+    organisations.signs_while_unbound(None, OLD)
+
+
+def test_vps_scope_only_a_bound_body_ends_it():
+    with pytest.raises(LawRefused, match="nothing to end"):
+        organisations.ends_while_bound(SIGNED - timedelta(days=1), OLD)
+    organisations.ends_while_bound(SIGNED, OLD)
+
+
+def test_pdpa_s13_1_limb_is_one_of_a_to_k():
+    with pytest.raises(LawRefused, match=r"PDPA 13\(1\)"):
+        organisations.part_3_limb_is_known("l", imported=True)
+    with pytest.raises(LawRefused, match="must be stated"):
+        organisations.part_3_limb_is_known(None, imported=False)
+    for limb in "abcdefghijk":
+        organisations.part_3_limb_is_known(limb, imported=False)
+
+
+def test_pdpa_s13_1_j_contracted_provider_names_the_17_2_clause():
+    with pytest.raises(LawRefused, match=r"17\(2\).*13\(1\)\(j\)"):
+        organisations.contracted_provider_names_clause("j", None, imported=False)
+    organisations.contracted_provider_names_clause("j", "cl 12", imported=False)
+    organisations.contracted_provider_names_clause("c", None, imported=False)
+
+
+def test_pdpa_s78_1_notice_goes_to_an_organisation_of_part_3():
+    on = date(2025, 1, 1)
+    for imported in (True, False):
+        with pytest.raises(LawRefused, match=r"Part 3 does not apply.*78\(1\), 13"):
+            organisations.recipient_of_notice_is_an_organisation(on, False, imported=imported)
+    with pytest.raises(LawRefused, match="must be stated"):
+        organisations.recipient_of_notice_is_an_organisation(on, None, imported=False)
+    organisations.recipient_of_notice_is_an_organisation(on, True, imported=False)
+    organisations.recipient_of_notice_is_an_organisation(date(2014, 9, 16), False, imported=False)
+
+
+def test_a_body_acts_only_while_it_exists():
+    for day in (date(2014, 12, 31), CHANGE):
+        with pytest.raises(LawRefused, match=f"delwp did not exist on {day}"):
+            organisations.body_exists("delwp", day, date(2015, 1, 1), CHANGE)
+    organisations.body_exists("delwp", CHANGE - timedelta(days=1), date(2015, 1, 1), CHANGE)
+    organisations.body_exists("delwp", None, date(2015, 1, 1), CHANGE)
+    organisations.body_exists("delwp", CHANGE, None, None)
+
+
+def test_a_body_is_abolished_once():
+    with pytest.raises(LawRefused, match="abolished on 2023-01-01 already"):
+        organisations.abolished_once(CHANGE)
+    organisations.abolished_once(None)
+
+
+def test_a_succession_names_functions_instrument_and_another_body():
+    with pytest.raises(LawRefused, match="cannot succeed itself"):
+        organisations.succession_states_instrument("a", "a", "all", "Order", imported=True)
+    for functions, instrument in ((None, "Order"), ("all", None)):
+        with pytest.raises(LawRefused, match="must be stated"):
+            organisations.succession_states_instrument("a", "b", functions, instrument, imported=False)
+    organisations.succession_states_instrument("a", "b", "all", "Order", imported=False)
+
+
+def test_a_rename_gives_another_name():
+    with pytest.raises(LawRefused, match="the name already"):
+        organisations.renamed_to_another_name("DPC", "DPC ")
+    organisations.renamed_to_another_name("DPC", "DGS")
+
+
+def test_a_period_is_attested_by_the_head_once_it_is_over():
+    first, last = date(2025, 7, 1), date(2025, 9, 30)
+    attest = organisations.attested_period_is_over
+    attest(True, first, last, last, imported=False)
+    with pytest.raises(LawRefused, match="by the agency head"):
+        attest(False, first, last, last, imported=True)
+    with pytest.raises(LawRefused, match="cannot be attested on 2025-09-29"):
+        attest(True, first, last, date(2025, 9, 29), imported=False)
+    with pytest.raises(LawRefused, match="before it begins"):
+        attest(True, last, first, last, imported=False)
