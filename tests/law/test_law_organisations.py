@@ -58,7 +58,7 @@ def test_ending_leaves_other_schemes_and_ended_bindings():
 
 
 def test_vps_scope_a_bound_body_does_not_sign_again():
-    with pytest.raises(LawRefused, match="bound already.*scope"):
+    with pytest.raises(LawRefused, match=r"bound already.*scope"):
         organisations.signs_while_unbound(CHANGE, OLD)
     organisations.signs_while_unbound(CHANGE, ())
     organisations.signs_while_unbound(CHANGE, by_succession("delwp", OLD, CHANGE, "Order"))

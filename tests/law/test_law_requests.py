@@ -277,3 +277,41 @@ def test_property_a_part_reaches_at_most_one_outcome(wanted):
             with pytest.raises(LawRefused):
                 requests.parts_may_become([WHOLE], outcome, {WHOLE: state})
     assert outcomes <= 1
+
+
+def test_vps_what_is_wholly_answered_is_not_escalated():
+    with pytest.raises(LawRefused, match=f"nothing is left to be escalated.*{SHARE}"):
+        requests.something_is_left({"a": "disclosed", "b": "refused"}, "escalated", recurring=False)
+    requests.something_is_left({"a": "disclosed", "b": "open"}, "escalated", recurring=False)
+    requests.something_is_left({"a": "approved"}, "withdrawn", recurring=None)
+
+
+def test_request_recurring_supply_may_still_be_withdrawn():
+    requests.something_is_left({"a": "disclosed", "b": "refused"}, "withdrawn", recurring=True)
+    with pytest.raises(LawRefused, match="nothing is left to be withdrawn"):
+        requests.something_is_left({"a": "refused"}, "withdrawn", recurring=True)
+
+
+def test_request_lives_in_the_ledger_of_its_party():
+    with pytest.raises(LawRefused, match="the provider is dtf, this ledger is of dpc"):
+        requests.request_lives_with("provider", "dtf", "dpc")
+    requests.request_lives_with("provider", "dpc", "dpc")
+    requests.request_lives_with("requester", None, "dpc")
+
+
+def test_request_is_referred_to_another_named_agency():
+    with pytest.raises(LawRefused, match="the agency that it was referred to"):
+        requests.referral_names_agency(None, "dpc", imported=False)
+    with pytest.raises(LawRefused, match="never to the provider itself"):
+        requests.referral_names_agency("dpc", "dpc", imported=True)
+    requests.referral_names_agency("dtf", "dpc", imported=False)
+    requests.referral_names_agency(None, "dpc", imported=True)
+
+
+def test_ipp_2_1_h_disclosure_carries_its_authorisation_and_certificate():
+    with pytest.raises(LawRefused, match=r"authorisation and certificate.*2\.1\(h\)"):
+        requests.ipp_2_1_h_needs_authority(["ipp_2_1_h"], ON, None, imported=False)
+    requests.ipp_2_1_h_needs_authority(["ipp_2_1_h"], ON, "certificate", imported=False)
+    requests.ipp_2_1_h_needs_authority(["ipp_2_1_h"], ON, None, imported=True)
+    requests.ipp_2_1_h_needs_authority(["ipp_2_1_g"], ON, None, imported=False)
+    requests.ipp_2_1_h_needs_authority(["ipp_2_1_h"], date(2014, 9, 16), None, imported=False)

@@ -14,7 +14,7 @@ def test_nsw_s3_item_states_dataset_holder_trigger_and_action(missing):
     facts = ["survey", "dtf", "project completed", "destroy"]
     retention.item_states_what_and_when(*facts, imported=False)
     facts[missing] = None
-    with pytest.raises(LawRefused, match="must be stated.*Data.NSW guide §3"):
+    with pytest.raises(LawRefused, match=r"must be stated.*Data\.NSW guide §3"):
         retention.item_states_what_and_when(*facts, imported=False)
     retention.item_states_what_and_when(*facts, imported=True)
 
