@@ -96,14 +96,16 @@ def load_kek(path: Path, environ: Mapping[str, str] = os.environ) -> LocalKek:
         ) from error
     except OSError as error:
         raise SettingsError(f"{path}: expected a readable key file, got {error.strerror}") from error
-    with os.fdopen(fd, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(fd)
         mode = stat.S_IMODE(status.st_mode)
         if not stat.S_ISREG(status.st_mode):
             raise SettingsError(f"{path}: expected a regular key file, got another kind of file")
         if os.name == "posix" and mode & 0o077:
             raise SettingsError(f"{path}: expected mode 0600, got {mode:04o}; run chmod 600 on it")
-        return LocalKek(_decode(file.read(256).decode("ascii", "replace"), str(path)))
+        return LocalKek(_decode(os.read(fd, 256).decode("ascii", "replace"), str(path)))
+    finally:
+        os.close(fd)
 
 
 def load_or_create_kek(path: Path, *, keys_exist: bool, environ: Mapping[str, str] = os.environ) -> LocalKek:
