@@ -66,11 +66,11 @@ class Database:
         options = str(conninfo_to_dict(self.admin).get("options") or "")
         return make_conninfo(self.admin, options=f"{options} -c role={role}".strip())
 
-    def connect(self, role: Role, **options: Any) -> psycopg.Connection[TupleRow]:  # noqa: ANN401
+    def connect(self, role: Role, **options: Any) -> psycopg.Connection[TupleRow]:
         """A connection of ``role``, each statement its own transaction. Raises Unavailable."""
         return connect(self.conninfo(role), application_name=str(role), **options)
 
-    def connect_admin(self, **options: Any) -> psycopg.Connection[TupleRow]:  # noqa: ANN401
+    def connect_admin(self, **options: Any) -> psycopg.Connection[TupleRow]:
         """A connection of the administrator. Raises Unavailable, and SettingsError for an old server."""
         connection = connect(self.admin, **options)
         if connection.info.server_version < OLDEST_POSTGRESQL * 10_000:
@@ -80,7 +80,7 @@ class Database:
         return connection
 
 
-def connect(conninfo: str, **options: Any) -> psycopg.Connection[TupleRow]:  # noqa: ANN401
+def connect(conninfo: str, **options: Any) -> psycopg.Connection[TupleRow]:
     """A connection in autocommit. Raises Unavailable where the server cannot be reached or refuses."""
     options.setdefault("connect_timeout", 10)
     try:

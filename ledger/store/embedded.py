@@ -225,9 +225,7 @@ class EmbeddedServer:
         lines = [f"{name} = '{value}'\n" for name, value in self._settings.items()]
         lines.append(f"unix_socket_directories = '{str(self.socket).replace(chr(39), chr(39) * 2)}'\n")
         self._write_private(self.data / "auditledger.conf", "".join(lines))
-        self._run(
-            "pg_ctl", "start", "-w", "-t", str(NO_LIMIT), "-s", "-D", str(self.data), "-l", str(self.log)
-        )
+        self._run("pg_ctl", "start", "-w", "-t", str(NO_LIMIT), "-s", "-D", str(self.data), "-l", str(self.log))
 
     def _admin_database(self, name: str) -> Database:
         return Database(

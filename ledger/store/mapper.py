@@ -1,7 +1,7 @@
 """Between domain events and stored events: personal fields are sealed here, and nowhere else.
 
 eventsourcing's contract gives a mapper one event at a time; what a command carries beside its events (the
-sealing session, the vault rows, the content MAC) travels in a ``Batch``, which the mapper fills and the
+sealing session, the headers, the vault rows) travels in a ``Batch``, which the mapper fills and the
 recorder empties within one ``save``.
 """
 
@@ -11,27 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from eventsourcing.persistence import Mapper, StoredEvent
 
 from ledger.codec.avro import encode_primitive
 from ledger.codec.declare import Sealed
-from ledger.codec.entry import Correction, Entry
+from ledger.codec.entry import Correction
 from ledger.domain.event import CaseEvent, Header, decode_event, encode_payload
 from ledger.errors import CodecError
+from ledger.store.recorder import StoredEntry
 from ledger.vault.sealing import SealingSession, VaultRow
 
 REASON_PATH = "entry.corrects.reason"
-
-
-@dataclass(frozen=True)
-class StoredEntry(StoredEvent):
-    """A stored event with the header of its entry; ``entry`` is there once it has been read back."""
-
-    header: Header | None = None
-    entry: Entry | None = None
 
 
 @dataclass(slots=True)
@@ -39,9 +31,7 @@ class Batch:
     """What one command carries beside its events."""
 
     sealing: SealingSession
-    content_mac: bytes | None = None
-    moment: datetime | None = None
-    """The simulated moment of a demonstration; None for the machine's clock."""
+    headers: list[Header] = field(default_factory=list)
     rows: list[VaultRow] = field(default_factory=list)
 
 
@@ -61,7 +51,7 @@ def sealing_into(batch: Batch) -> Iterator[Batch]:
 class LedgerMapper(Mapper[str]):
     """Seals and encodes on the way in; decodes the payload of an entry on the way out."""
 
-    def to_stored_event(self, domain_event: Any) -> StoredEntry:
+    def to_stored_event(self, domain_event: Any) -> StoredEvent:
         """The stored form of a proposed event: sealed header, payload bytes. Raises InvalidInput."""
         event: CaseEvent = domain_event
         batch = _batch.get()
@@ -79,12 +69,12 @@ class LedgerMapper(Mapper[str]):
             corrects = Correction(header.corrects.index, header.corrects.kind, reason)
             header = replace(header, corrects=corrects)
         payload = encode_payload(event, seal)
-        batch.rows.extend(batch.sealing.rows(header.part))
-        return StoredEntry(stream, event.originator_version, event.name, payload, header)
+        batch.rows.extend(batch.sealing.rows(len(batch.headers)))
+        batch.headers.append(header)
+        return StoredEvent(stream, event.originator_version, event.name, payload)
 
     def to_domain_event(self, stored_event: StoredEvent) -> CaseEvent:
         """The event of a stored entry. Raises CodecError, UnknownSchema."""
-        entry = getattr(stored_event, "entry", None)
-        if entry is None:
+        if not isinstance(stored_event, StoredEntry):
             raise CodecError(f"{stored_event.topic}: expected a stored entry, got a bare stored event")
-        return decode_event(entry)
+        return decode_event(stored_event.entry)

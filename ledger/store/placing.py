@@ -34,9 +34,7 @@ class Placed:
     receipts: list[list[Receipt]]
 
 
-def place_all(
-    ledger: Ledger, prefix: bytes, head: Head, submissions: Sequence[Submission], now: int
-) -> Placed:
+def place_all(ledger: Ledger, prefix: bytes, head: Head, submissions: Sequence[Submission], now: int) -> Placed:
     """Places ``submissions`` after ``head``; ``now`` is the writer's time, in microseconds since 1970.
 
     A moment never lies before that of the entry before it; it may be equal (4-wire 'Entry', recorded_at).

@@ -5,19 +5,27 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
+from typing import LiteralString, cast
 
 HEADING = re.compile(r"^-- name: (\w+)\n-- \S.*\n", re.MULTILINE)
 
 
 @cache
-def _all() -> dict[str, str]:
+def _all() -> dict[str, LiteralString]:
     parts = HEADING.split(files("ledger.store").joinpath("queries.sql").read_text("utf-8"))
-    return dict(zip(parts[1::2], (text.strip().rstrip(";") for text in parts[2::2]), strict=True))
+    # Ours, from the package: as literal as the program itself.
+    texts = [cast("LiteralString", part.strip().rstrip(";")) for part in parts[2::2]]
+    return dict(zip(parts[1::2], texts, strict=True))
 
 
 def get(name: str) -> bytes:
     """The text of one query, as psycopg takes it."""
     return _all()[name].encode()
+
+
+def text(name: str) -> LiteralString:
+    """The text of one query that has places to be filled by ``psycopg.sql``."""
+    return _all()[name]
 
 
 def names() -> list[str]:

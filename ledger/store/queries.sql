@@ -87,3 +87,104 @@ SELECT set_config('lock_timeout', '5s', false),
     set_config('tcp_user_timeout', '10s', false),
     set_config('plan_cache_mode', 'force_generic_plan', false),
     CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END;
+
+-- name: heads
+-- The ends of all ledgers.
+SELECT ledger, size, hash, recorded_at FROM ledger.heads ORDER BY ledger;
+
+-- name: head_of
+-- The end of one ledger.
+SELECT size, hash, recorded_at FROM ledger.heads WHERE ledger = %s;
+
+-- name: position_at
+-- How many entries a ledger had at a moment.
+SELECT ledger.position_at(%s, %s);
+
+-- name: read
+-- Entries of a ledger behind an index, in order.
+SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command::text, part,
+    content_mac, leaf_hash, entry
+FROM ledger.entries WHERE ledger = %(ledger)s AND index > %(after)s AND index < %(until)s
+    AND (%(events)s::text[] IS NULL OR event = ANY (%(events)s))
+ORDER BY index LIMIT %(limit)s;
+
+-- name: streams
+-- Whole streams, each in order of version, up to a position.
+SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command::text, part,
+    content_mac, leaf_hash, entry
+FROM ledger.entries WHERE ledger = %(ledger)s AND stream = ANY (%(streams)s) AND index < %(until)s
+ORDER BY stream, version;
+
+-- name: stream
+-- One stream between two versions, in order.
+SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command::text, part,
+    content_mac, leaf_hash, entry
+FROM ledger.entries WHERE ledger = %(ledger)s AND stream = %(stream)s
+    AND version > %(after)s AND version <= %(upto)s AND index < %(until)s
+ORDER BY version LIMIT %(limit)s;
+
+-- name: stream_backwards
+-- One stream between two versions, last first.
+SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command::text, part,
+    content_mac, leaf_hash, entry
+FROM ledger.entries WHERE ledger = %(ledger)s AND stream = %(stream)s
+    AND version > %(after)s AND version <= %(upto)s AND index < %(until)s
+ORDER BY version DESC LIMIT %(limit)s;
+
+-- name: by_command
+-- What one command recorded.
+SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command::text, part,
+    content_mac, leaf_hash, entry
+FROM ledger.entries WHERE ledger = %(ledger)s AND command = %(command)s::uuid ORDER BY part;
+
+-- name: scan_by_index
+-- Many entries of a ledger in the order they were recorded.
+COPY (SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command, part,
+        content_mac, leaf_hash, entry
+    FROM ledger.entries WHERE ledger = {ledger} AND index >= {start} AND index < {until} ORDER BY index)
+TO STDOUT (FORMAT binary);
+
+-- name: scan_by_stream
+-- Many entries of a ledger, stream by stream, each in order of version.
+COPY (SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command, part,
+        content_mac, leaf_hash, entry
+    FROM ledger.entries WHERE ledger = {ledger} AND index >= {start} AND index < {until} ORDER BY stream, version)
+TO STDOUT (FORMAT binary);
+
+-- name: scan_bytes
+-- Only index, leaf hash and bytes, in the order they were recorded.
+COPY (SELECT index, leaf_hash, entry
+    FROM ledger.entries WHERE ledger = {ledger} AND index >= {start} AND index < {until} ORDER BY index)
+TO STDOUT (FORMAT binary);
+
+-- name: head_and_bounds
+-- The head row (time in microseconds since 1970) and the lowest and highest index, in one snapshot.
+SELECT h.size, h.hash, (extract(epoch FROM h.recorded_at) * 1000000)::bigint,
+    (SELECT min(index) FROM ledger.entries WHERE ledger = h.ledger),
+    (SELECT max(index) FROM ledger.entries WHERE ledger = h.ledger)
+FROM ledger.heads h WHERE h.ledger = %(ledger)s;
+
+-- name: scan_verified
+-- What verification reads of a range, columns of fixed size first; a null date is the lowest number.
+COPY (SELECT index, recorded_at, version, part, coalesce(happened_on, '-infinity'), command::text, leaf_hash,
+        stream, event, organisation, entry
+    FROM ledger.entries WHERE ledger = {ledger} AND index >= {start} AND index < {until} ORDER BY index)
+TO STDOUT (FORMAT binary);
+
+-- name: scan_two
+-- The bytes of two neighbours.
+SELECT index, entry FROM ledger.entries
+WHERE ledger = %(ledger)s AND index IN (%(first)s, %(second)s) ORDER BY index;
+
+-- name: first_version_gap
+-- The first entry whose version does not follow the one before in its stream.
+SELECT min(e.index), (array_agg(e.stream ORDER BY e.index))[1], (array_agg(e.version ORDER BY e.index))[1]
+FROM ledger.entries e
+WHERE e.ledger = %(ledger)s AND e.index < %(until)s AND e.stream IN (
+    SELECT stream FROM ledger.entries WHERE ledger = %(ledger)s AND index < %(until)s
+    GROUP BY stream HAVING max(version) - min(version) + 1 <> count(*) OR min(version) > 1
+) AND e.version > 1 AND NOT EXISTS (
+    SELECT FROM ledger.entries b
+    WHERE b.ledger = e.ledger AND b.stream = e.stream AND b.version = e.version - 1
+)
+HAVING count(*) > 0;

@@ -36,7 +36,7 @@ ROW = b"\x00\x0d"
 """Begins a row of COPY: thirteen columns."""
 
 
-class Lost(Exception):  # noqa: N818  (a state of the connection, never shown to a caller)
+class Lost(Exception):
     """The connection is gone. ``committing``: COMMIT had been sent, so it may have been done."""
 
     def __init__(self, cause: psycopg.Error, *, committing: bool) -> None:
@@ -211,7 +211,9 @@ def _repeat(submission: Submission, known: dict[str, list[Known]]) -> list[Recei
     for command in there:
         before, now = known[command][0].content_mac, first[command].content_mac
         if before is not None and now is not None and before != now:
-            raise CommandReused(f"command {command} was recorded before with other content; nothing was written")
+            raise CommandReused(
+                f"command {command} was recorded before with other content; nothing was written"
+            )
     if len(there) < len(first):
         raise CommandReused(
             f"{len(there)} of the {len(first)} commands submitted together were recorded before; "
@@ -235,9 +237,7 @@ def _advance(submission: Submission, versions: dict[str, int]) -> None:
     versions.update(mine)
 
 
-def _insert(
-    connection: Connection, ledger: Ledger, placed: Placed, submissions: Sequence[Submission]
-) -> None:
+def _insert(connection: Connection, ledger: Ledger, placed: Placed, submissions: Sequence[Submission]) -> None:
     vault = VaultRows.of(submissions)
     if vault:
         connection.execute(

@@ -141,5 +141,3 @@ class Submission:
         for row in self.rows:
             if not 0 <= row.ordinal < len(self.drafts):
                 raise InvalidInput("rows.ordinal", f"0 to {len(self.drafts) - 1}", row.ordinal)
-
-

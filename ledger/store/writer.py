@@ -36,6 +36,7 @@ from ledger.store.settle import Connection, Lost, Outcome, Settled, settle
 from ledger.store.submission import Draft, Receipt, Submission
 from ledger.vault.sealing import VaultRow, WrappedKey
 
+IDLE = pq.TransactionStatus.IDLE
 CONNECTIONS = 4
 GROUP_ENTRIES = 1_000
 """Entries of a group that is sent as one statement; a submission of more goes by COPY."""
@@ -357,6 +358,9 @@ class Writer:
 
     def _to_slow(self, link: _Link) -> None:
         assert link.group is not None
+        if link.connection is not None and link.connection.info.transaction_status != IDLE:
+            # Its answer was not read to the end: nothing more can be asked on it.
+            link.connection.close()
         self._slow(link, link.group, sent=True)
 
     def _slow(self, link: _Link, group: _Group, *, sent: bool) -> None:
@@ -399,6 +403,8 @@ class Writer:
                     link.connection, lane.ledger, lane.prefix, group.submissions, self._clock, self._step
                 )
             except (Lost, Unavailable) as error:
+                if link.connection is not None:
+                    link.connection.close()
                 link.connection = None
                 sent = sent or (isinstance(error, Lost) and error.committing)
                 if monotonic() + pause > deadline:

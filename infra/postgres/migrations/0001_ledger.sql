@@ -93,3 +93,30 @@ GRANT UPDATE ON ledger.heads TO auditledger_writer;
 CREATE SCHEMA registers AUTHORIZATION auditledger_projector;
 GRANT USAGE ON SCHEMA registers TO auditledger_reader;
 ALTER DEFAULT PRIVILEGES FOR ROLE auditledger_projector IN SCHEMA registers GRANT SELECT ON TABLES TO auditledger_reader;
+
+-- A moment becomes a position while the head is held, so that no commit that is under way is passed over.
+-- Times never fall along a ledger: a binary search by index, and no index on time.
+CREATE FUNCTION ledger.position_at(wanted_ledger integer, moment timestamptz) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog
+    AS $body$
+DECLARE
+    low bigint := 0;
+    high bigint;
+    middle bigint;
+BEGIN
+    SELECT size INTO high FROM ledger.heads WHERE ledger = wanted_ledger FOR SHARE;
+    WHILE low < high LOOP
+        middle := (low + high) / 2;
+        IF (SELECT recorded_at FROM ledger.entries WHERE ledger = wanted_ledger AND index = middle) <= moment THEN
+            low := middle + 1;
+        ELSE
+            high := middle;
+        END IF;
+    END LOOP;
+    RETURN low;
+END
+$body$;
+REVOKE ALL ON FUNCTION ledger.position_at FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger.position_at
+    TO auditledger_writer, auditledger_projector, auditledger_reader, auditledger_vault;

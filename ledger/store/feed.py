@@ -1,0 +1,260 @@
+"""Reading ledgers: entries behind a position, streams, and everything in bulk. Positions have no gaps.
+
+A position is a number of entries: what lies before position ``n`` are the indexes 0 to n − 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from threading import Event
+from types import TracebackType
+from typing import Any, Literal
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from ledger.codec.declare import micros
+from ledger.codec.entry import Entry, decode_entry
+from ledger.errors import InvalidInput, NotFound, Unavailable
+from ledger.store import queries
+from ledger.store.database import Database, Role
+from ledger.store.placing import Head
+
+END = (1 << 63) - 1
+"""As ``until``: to the end, wherever that is."""
+BATCH = 500
+
+Connection = psycopg.Connection[TupleRow]
+Order = Literal["index", "stream"]
+_COLUMN_TYPES = (
+    "int4", "int8", "text", "int4", "text", "timestamptz", "date", "text", "uuid", "int4", "bytea", "bytea",
+    "bytea",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StoredRow:
+    """A row of the entries table: the entry's bytes, and the columns that repeat what they say."""
+
+    ledger_id: int
+    index: int
+    stream: str
+    version: int
+    event: str
+    recorded_at: datetime
+    happened_on: date | None
+    organisation: str
+    command: str
+    part: int
+    content_mac: bytes | None
+    leaf_hash: bytes
+    entry: bytes
+
+    @cached_property
+    def decoded(self) -> Entry:
+        """The entry, decoded strictly. Raises CodecError."""
+        return decode_entry(self.entry)
+
+
+class Feed:
+    """Reads the ledgers of one database, as ``role``. Thread-safe; close it, or use it in ``with``."""
+
+    def __init__(self, database: Database, *, role: Role = Role.READER, connections: int = 8) -> None:
+        self._database = database
+        self._role = role
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            database.conninfo(role),
+            kwargs={"autocommit": True, "application_name": f"{role} feed"},
+            configure=_configure,
+            min_size=0,
+            max_size=connections,
+            max_idle=60,
+            timeout=10,
+            num_workers=1,
+            open=True,
+        )
+
+    def close(self) -> None:
+        """Lets go of the connections."""
+        self._pool.close()
+
+    def __enter__(self) -> Feed:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- where things stand -----------------------------------------------------------------------------
+
+    def head(self, ledger_id: int) -> Head:
+        """The end of a ledger: size, leaf hash and time of the last entry. Raises NotFound."""
+        found = self._fetch("head_of", (ledger_id,))
+        if not found:
+            raise NotFound(f"no ledger has the id {ledger_id}")
+        return Head(found[0][0], found[0][1], micros(found[0][2]))
+
+    def heads(self) -> dict[int, Head]:
+        """The ends of all ledgers, by ledger id."""
+        return {row[0]: Head(row[1], row[2], micros(row[3])) for row in self._fetch("heads", ())}
+
+    def position_at(self, ledger_id: int, moment: datetime) -> int:
+        """How many entries the ledger had at ``moment`` (aware), found while the head is held.
+
+        State the position from then on, not the moment: it is exact. Raises InvalidInput, NotFound.
+        """
+        if moment.tzinfo is None:
+            raise InvalidInput("moment", "an instant with its time zone", moment)
+        found = self._fetch("position_at", (ledger_id, moment))
+        if found[0][0] is None:
+            raise NotFound(f"no ledger has the id {ledger_id}")
+        return int(found[0][0])
+
+    # --- a few entries ------------------------------------------------------------------------------------
+
+    def read(
+        self,
+        ledger_id: int,
+        after: int = -1,
+        limit: int = BATCH,
+        *,
+        until: int = END,
+        events: Sequence[str] | None = None,
+    ) -> list[StoredRow]:
+        """Entries with ``after`` < index < ``until``, in order; of the named events only, if given."""
+        return self._rows(
+            "read",
+            {
+                "ledger": ledger_id,
+                "after": after,
+                "until": until,
+                "limit": limit,
+                "events": None if events is None else list(events),
+            },
+        )
+
+    def stream(
+        self,
+        ledger_id: int,
+        stream: str,
+        *,
+        after: int = -1,
+        upto: int = (1 << 31) - 1,
+        until: int = END,
+        limit: int | None = None,
+        backwards: bool = False,
+    ) -> list[StoredRow]:
+        """The entries of one stream with ``after`` < version ≤ ``upto`` and index < ``until``."""
+        return self._rows(
+            "stream_backwards" if backwards else "stream",
+            {
+                "ledger": ledger_id,
+                "stream": stream,
+                "after": after,
+                "upto": upto,
+                "until": until,
+                "limit": limit,
+            },
+        )
+
+    def streams(self, ledger_id: int, streams: Iterable[str], *, until: int = END) -> list[StoredRow]:
+        """Whole streams before position ``until``, one after the other, each in order of version."""
+        return self._rows("streams", {"ledger": ledger_id, "streams": list(streams), "until": until})
+
+    def by_command(self, ledger_id: int, command: str) -> list[StoredRow]:
+        """What a command recorded, in order of part; nothing where it was not recorded."""
+        try:
+            UUID(command)
+        except ValueError:
+            raise InvalidInput("command", "a UUID", command) from None
+        return self._rows("by_command", {"ledger": ledger_id, "command": command})
+
+    def entry(self, ledger_id: int, index: int) -> StoredRow:
+        """The entry at an index. Raises NotFound."""
+        found = self.read(ledger_id, index - 1, 1, until=index + 1)
+        if not found:
+            raise NotFound(f"ledger {ledger_id} has no entry {index}")
+        return found[0]
+
+    # --- many entries -------------------------------------------------------------------------------------
+
+    def follow(
+        self,
+        ledger_id: int,
+        after: int = -1,
+        *,
+        stop: Event | None = None,
+        interval: float = 0.05,
+        limit: int = BATCH,
+    ) -> Iterator[list[StoredRow]]:
+        """Batches of entries as they are recorded, until ``stop`` is set; asks every ``interval`` seconds."""
+        stop = stop or Event()
+        while not stop.is_set():
+            batch = self.read(ledger_id, after, limit)
+            if batch:
+                after = batch[-1].index
+                yield batch
+            if len(batch) < limit:
+                stop.wait(interval)
+
+    def scan(
+        self,
+        ledger_id: int,
+        *,
+        start: int = 0,
+        until: int = END,
+        order: Order = "index",
+        batch: int = 1000,
+    ) -> Iterator[list[StoredRow]]:
+        """Entries with ``start`` ≤ index < ``until`` in batches, in flat memory however many they are.
+
+        ``order``: as recorded, or stream by stream (each in order of version).
+        """
+        rows: list[StoredRow] = []
+        for row in self._copy(f"scan_by_{order}", ledger_id, start, until, _COLUMN_TYPES):
+            rows.append(StoredRow(*(*row[:8], str(row[8]), *row[9:])))
+            if len(rows) == batch:
+                yield rows
+                rows = []
+        if rows:
+            yield rows
+
+    def _copy(
+        self, name: str, ledger_id: int, start: int, until: int, types: Sequence[str]
+    ) -> Iterator[tuple[Any, ...]]:
+        statement = sql.SQL(queries.text(name)).format(
+            ledger=sql.Literal(ledger_id), start=sql.Literal(start), until=sql.Literal(until)
+        )
+        with self._connection() as connection, connection.cursor().copy(statement) as copy:
+            copy.set_types(types)
+            yield from copy.rows()
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except (PoolTimeout, PoolClosed) as error:
+            raise Unavailable(f"database: {error}") from error
+        except psycopg.OperationalError as error:
+            raise Unavailable(f"database: {' '.join(str(error).split())}") from error
+
+    def _fetch(self, name: str, parameters: Sequence[object] | Mapping[str, object]) -> list[tuple[Any, ...]]:
+        with self._connection() as connection:
+            return connection.execute(queries.get(name), parameters, binary=True).fetchall()
+
+    def _rows(self, name: str, parameters: Mapping[str, object]) -> list[StoredRow]:
+        return [StoredRow(*row) for row in self._fetch(name, parameters)]
+
+
+def _configure(connection: Connection) -> None:
+    """Moments are read in UTC, wherever the server thinks it is."""
+    connection.execute("SET timezone TO 'UTC'")
