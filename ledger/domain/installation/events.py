@@ -3,13 +3,11 @@ handed over; and its calendar."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
-from ledger.clock import melbourne_date
 from ledger.codec.declare import (
     Attachment,
     CaseRef,
@@ -20,9 +18,7 @@ from ledger.codec.declare import (
     avro_enum,
     avro_record,
 )
-from ledger.domain.event import CaseEvent, avro_event, effective
-from ledger.errors import NotFound
-from ledger.law.calendar import Calendar, CalendarChange, ChangeKind, Holiday
+from ledger.domain.event import CaseEvent, avro_event
 
 PersonText = Annotated[str | Sealed | None, Personal("string", "person")]
 """Personal text about the person that the field ``person`` of the same record names."""
@@ -84,7 +80,7 @@ class RoleGranted(CaseEvent):
 
 @avro_event("ledger.role.v1.RoleEnded")
 class RoleEnded(CaseEvent):
-    """A person no longer acts in that role for that organisation; the day it happened is the last."""
+    """A person no longer acts in that role for that organisation, from the day it happened on."""
 
     person: str
     role: GrantedRole
@@ -282,31 +278,3 @@ class HolidayRemoved(CaseEvent):
 
     day: date
     gazette: OptionalText = None
-
-
-def calendar_of(facts: Iterable[CaseEvent]) -> Calendar:
-    """The calendar that a ``calendar`` stream amounts to, as corrected.
-
-    A change counts as known from the Melbourne date on which it was recorded. Raises NotFound where the
-    calendar was never seeded.
-    """
-    history = effective(facts)
-    seeds = [fact for fact in history if isinstance(fact, CalendarSeeded)]
-    if not seeds:
-        raise NotFound("stream calendar: no CalendarSeeded is recorded in it")
-    calendar = Calendar(tuple(Holiday(d.day, d.name) for d in seeds[-1].days), seeds[-1].provisional_from)
-    changes = []
-    for fact in history:
-        known_on = melbourne_date(fact.timestamp)
-        if isinstance(fact, HolidayAdded):
-            changes.append(CalendarChange(ChangeKind.ADDED, fact.day, fact.holiday, known_on))
-        elif isinstance(fact, HolidayRemoved):
-            was = replace(calendar, changes=tuple(changes)).holidays.get(fact.day, "")
-            changes.append(CalendarChange(ChangeKind.REMOVED, fact.day, was, known_on))
-        elif isinstance(fact, HolidaySubstituted):
-            changes.append(
-                CalendarChange(
-                    ChangeKind.SUBSTITUTED, fact.day, fact.holiday, known_on, fact.municipality, fact.instead_of
-                )
-            )
-    return replace(calendar, changes=tuple(changes))

@@ -39,6 +39,18 @@ class Scheme(StrEnum):
     PDPA_PART_5 = "pdpa_part_5"
 
 
+@avro_enum("ledger.organisation.v1.BindingBasis", default="other")
+class BindingBasis(StrEnum):
+    """On what basis a scheme other than the VPS binds a body (open)."""
+
+    PRESCRIPTION = "prescription"
+    FINANCIAL_MANAGEMENT_ACT = "financial_management_act"
+    ACT = "act"
+    CONTRACT = "contract"
+    ORDER = "order"
+    OTHER = "other"
+
+
 @avro_enum("ledger.organisation.v1.Part3Limb")
 class Part3Limb(StrEnum):
     """The limb of PDPA 13(1) by which Part 3 applies to the body."""
@@ -85,6 +97,15 @@ class GazettedOrder:
     extent: OptionalText = None
 
 
+@avro_record("ledger.organisation.v1.InheritedBinding")
+@dataclass(frozen=True, slots=True)
+class InheritedBinding:
+    """A scheme that bound the predecessor on the day before, and since when it did."""
+
+    scheme: Scheme
+    since: date
+
+
 @avro_event("ledger.organisation.v1.OrganisationRegistered")
 class OrganisationRegistered(CaseEvent):
     """A public body was entered in the register. Happened: the day it was established, unknown if not known."""
@@ -127,9 +148,14 @@ class OrganisationSucceeded(CaseEvent):
 
 @avro_event("ledger.organisation.v1.FunctionsTakenOver")
 class FunctionsTakenOver(CaseEvent):
-    """Functions of another body passed to this one from the day it happened (successor's side)."""
+    """Functions of another body passed to this one from the day it happened (successor's side).
+
+    ``inherited``: every scheme that bound the predecessor on the day before, so that this body's own case
+    says by what it is bound.
+    """
 
     predecessor: str
+    inherited: tuple[InheritedBinding, ...] = ()
     all_functions: bool | None = None
     functions: OptionalText = None
     instrument: OptionalText = None
@@ -160,10 +186,14 @@ class HeadsOfAgreementEnded(CaseEvent):
 
 @avro_event("ledger.organisation.v1.SchemeBound")
 class SchemeBound(CaseEvent):
-    """A scheme other than the VPS binds the body from the day it happened to ``until`` (its last day)."""
+    """DataVic, CISS or NSW binds the body from the day it happened to ``until`` (its last day).
+
+    The VPS binds by HeadsOfAgreementSigned, the PDPA by PrivacyStatusSet.
+    """
 
     scheme: Scheme
-    basis: OptionalText = None
+    basis: BindingBasis | None = None
+    basis_words: OptionalText = None
     instrument_version: str | None = None
     until: date | None = None
 

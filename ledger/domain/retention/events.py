@@ -128,7 +128,6 @@ class RecordsReturned(CaseEvent):
     to: str | None = None
     to_name: OptionalText = None
     authority: OptionalText = None
-    early_authority: OptionalText = None
 
 
 @avro_event("ledger.retention.v1.RecordsTransferred")
@@ -142,7 +141,6 @@ class RecordsTransferred(CaseEvent):
     to: str | None = None
     to_name: OptionalText = None
     authority: OptionalText = None
-    early_authority: OptionalText = None
 
 
 @avro_event("ledger.retention.v1.RecordsRemoved")
