@@ -256,3 +256,8 @@ def _ours() -> Iterator[None]:
         if (gone := key_gone(error)) is not None:
             raise gone from error
         raise
+
+
+def keys_exist(connect: Connect) -> bool:
+    """Whether any wrapped key exists: then a missing key-encryption key is a loss, not a beginning."""
+    return bool(_fetch(connect, "has_keys", ())[0][0])

@@ -1,0 +1,301 @@
+"""Everything opened once a process: database, vault, writer, feed; and the way of a command through them."""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.utils import Environment
+
+from ledger.application.outcome import CommandInput, Outcome, Principal, parse_command, parse_command_id
+from ledger.application.streams import Lookup, Streams
+from ledger.clock import Clock, SimulatedClock, SystemClock, melbourne_date
+from ledger.codec.entry import Source, SourceKind
+from ledger.domain.case import Case, CommandSpec, Context
+from ledger.domain.event import Header
+from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
+from ledger.law.general import Role
+from ledger.store.database import Database
+from ledger.store.database import Role as DatabaseRole
+from ledger.store.feed import Feed
+from ledger.store.ledgers import Ledger, Ledgers
+from ledger.store.mapper import Batch, LedgerMapper, sealing_into
+from ledger.store.pools import pool
+from ledger.store.recorder import LedgerFactory, LedgerRecorder
+from ledger.store.submission import Receipt
+from ledger.store.writer import Writer
+from ledger.vault.attachments import AttachmentFiles
+from ledger.vault.kek import load_or_create_kek
+from ledger.vault.sealing import CONTENT, LEDGER_STREAM, SealingSession, WrappedKey, content_mac
+from ledger.vault.store import KeyGone, Opener, VaultKeys, keys_exist
+
+TRIES = 8
+"""How often a command is judged again because its case moved on meanwhile."""
+SYSTEM = Principal("system", "system", "system")
+DEFAULT_REGULATOR = "ovic"
+
+
+class LedgerApplication(Application[str]):
+    """eventsourcing's application over one ledger: its cases, by stream id."""
+
+    def __init__(self, ledger: Ledger, recorder: LedgerRecorder) -> None:
+        self.ledger = ledger
+        self._ledger_recorder = recorder
+        super().__init__()
+
+    def construct_factory(self, env: Environment) -> LedgerFactory:
+        """The ledger's own recorder, and no table of eventsourcing's."""
+        return LedgerFactory(env, self._ledger_recorder)
+
+    def construct_mapper(self) -> LedgerMapper:
+        """The mapper that seals."""
+        return LedgerMapper(self.construct_transcoder())
+
+    def load(self, stream: str) -> Case | None:
+        """The case of a stream, or None where nothing is recorded in it."""
+        try:
+            case: object = self.repository.get(stream)
+        except AggregateNotFoundError:
+            return None
+        assert isinstance(case, Case)
+        return case
+
+
+class Commands:
+    """One database of ledgers with its data directory, and the way of a command through it."""
+
+    def __init__(
+        self,
+        database: Database,
+        data_dir: Path,
+        *,
+        clock: Clock | None = None,
+        regulator: str = DEFAULT_REGULATOR,
+    ) -> None:
+        """Opens what a process needs. ``regulator`` is the slug of the regulator's ledger.
+
+        Raises Unavailable, SettingsError, VaultError (key-encryption key missing while wrapped keys exist).
+        """
+        self.database = database
+        self.data_dir = data_dir
+        self.clock: Clock = clock or SystemClock()
+        self.regulator = regulator
+        self._pools = [pool(database, DatabaseRole.WRITER), pool(database, DatabaseRole.VAULT)]
+        writer_pool, vault_pool = self._pools
+        try:
+            exist = keys_exist(writer_pool.connection)
+            self._kek = load_or_create_kek(data_dir / "kek", keys_exist=exist)
+            self.ledgers = Ledgers(database)
+            self.feed = Feed(database)
+            self.writer = Writer(database)
+        except BaseException:
+            for each in self._pools:
+                each.close()
+            raise
+        self.vault_keys = VaultKeys(writer_pool.connection, self._kek)
+        self.opener = Opener(vault_pool.connection, self._kek)
+        self.files = AttachmentFiles(data_dir / "attachments")
+        self.streams = Streams(self.feed, self.ledgers, regulator)
+        self._applications: dict[int, LedgerApplication] = {}
+
+    def close(self) -> None:
+        """Finishes what was submitted and lets go of every connection."""
+        self.writer.close()
+        self.feed.close()
+        for each in self._pools:
+            each.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def application(self, ledger: Ledger) -> LedgerApplication:
+        """eventsourcing's application of a ledger."""
+        found = self._applications.get(ledger.id)
+        if found is None:
+            recorder = LedgerRecorder(self.writer, self.feed, ledger.id)
+            found = self._applications.setdefault(ledger.id, LedgerApplication(ledger, recorder))
+        return found
+
+    # --- commands --------------------------------------------------------------------------------------------
+
+    def execute(
+        self,
+        slug: str,
+        command: str,
+        body: Mapping[str, Any],
+        *,
+        principal: Principal,
+        command_id: str,
+        expected_version: int | None = None,
+        source: Source | None = None,
+    ) -> Outcome:
+        """Records what a command says, if law lets it; a repeat gets its first receipts and adds nothing.
+
+        ``body``: {"case", "happened", "fields", "corrects"}; ``expected_version``: the case's version that
+        the caller saw (If-Match). Raises InvalidInput, NotFound, Forbidden, LawRefused, Conflict,
+        CommandReused, Unavailable (nothing was written), OutcomeUnknown (repeat with the same id).
+        """
+        ledger = self.ledgers.get(slug)
+        parsed = parse_command(command, body)
+        source = source or Source(SourceKind.API)
+        return self._execute(ledger, parsed, principal, parse_command_id(command_id), expected_version, source)
+
+    def _execute(
+        self,
+        ledger: Ledger,
+        command: CommandInput,
+        principal: Principal,
+        command_id: str,
+        expected_version: int | None,
+        source: Source,
+        *,
+        role: Role | None = None,
+    ) -> Outcome:
+        """``role``: the role already established (the system's, an auditor's of another organisation)."""
+        for attempt in range(TRIES):
+            first = self._first_outcome(ledger, command, command_id)
+            if first is not None:
+                if role is None:
+                    self._may_write(ledger, principal)
+                return first
+            try:
+                return self._attempt(ledger, command, principal, command_id, expected_version, source, role)
+            except (LawRefused, Conflict, InvalidInput, NotFound, CommandReused, KeyGone) as error:
+                # A repeat of ours may have been recorded meanwhile: then that is the answer, not this error.
+                first = self._first_outcome(ledger, command, command_id)
+                if first is not None:
+                    return first
+                again = isinstance(error, Conflict | KeyGone) and expected_version is None
+                if not again or attempt == TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _first_outcome(self, ledger: Ledger, command: CommandInput, command_id: str) -> Outcome | None:
+        """What the command recorded, if it did. Raises CommandReused where the content was another."""
+        rows = self.feed.by_command(ledger.id, command_id)
+        if not rows:
+            return None
+        if rows[0].content_mac is not None:
+            stream = command.specs[0].stream
+            owner = rows[0].stream if stream is None else LEDGER_STREAM
+            key = self._content_key(ledger, owner)
+            # Without its key (destroyed with the case) a repeat gets the first receipt unchecked (4-wire).
+            mac = None if key is None else content_mac(key, command.canonical)
+            if mac is not None and not hmac.compare_digest(mac, rows[0].content_mac):
+                raise CommandReused(f"command id {command_id} was used for other content; take a new id")
+        receipts = tuple(Receipt(ledger.origin, r.index, r.leaf_hash, r.recorded_at) for r in rows)
+        return Outcome(rows[-1].stream, rows[-1].version, receipts, repeated=True)
+
+    def _content_key(self, ledger: Ledger, owner: str) -> bytes | None:
+        for wrapped in self.vault_keys.keys_of(ledger.id, owner):
+            if wrapped.subject == CONTENT:
+                return self._kek.unwrap(wrapped.id, wrapped.wrapped, wrapped.kek_id)
+        return None
+
+    def _attempt(
+        self,
+        ledger: Ledger,
+        command: CommandInput,
+        principal: Principal,
+        command_id: str,
+        expected_version: int | None,
+        source: Source,
+        role: Role | None,
+    ) -> Outcome:
+        application = self.application(ledger)
+        case, spec = self._case_for(application, command, source)
+        now = self.clock.now()
+        today = melbourne_date(now)
+        if role is None:
+            role = self.streams.role_for(ledger, principal, spec.name, spec.roles, today)
+        if expected_version is not None and case.version != expected_version:
+            raise Conflict(f"case {case.id}: expected version {expected_version}, it is at {case.version}")
+        fresh = case.version == 0 and spec.stream is None
+        session = SealingSession(self._kek, self._lookup_keys(ledger, case.id if fresh else None))
+        header = Header(
+            command.happened_on,
+            command.precision,
+            principal.acting_as(role),
+            source,
+            command_id,
+            0,
+            command.corrects,
+        )
+        context = Context(
+            now,
+            today,
+            header.actor,
+            self.streams.calendar(ledger),
+            source.kind is SourceKind.IMPORT,
+            ledger.origin,
+            ledger.organisation,
+            Lookup(self),
+        )
+        proposed = spec.event(case.id, case.version + 1, now, header, **command.fields)  # type: ignore[call-arg]
+        case.judge(proposed, context)
+        case.trigger_event(spec.event, timestamp=now, header=header, **command.fields)
+        return self._save(application, case, session, spec, command)
+
+    def _save(
+        self,
+        application: LedgerApplication,
+        case: Case,
+        session: SealingSession,
+        spec: CommandSpec,
+        command: CommandInput,
+    ) -> Outcome:
+        receipts: list[Receipt] = []
+        mac = session.content_mac(case.id if spec.stream is None else LEDGER_STREAM, command.canonical)
+        simulated = application.ledger.demonstration and isinstance(self.clock, SimulatedClock)
+        with sealing_into(Batch(session)) as batch:
+            application.save(
+                case,
+                headers=batch.headers,
+                rows=batch.rows,
+                keys=session.new_keys,
+                content_mac=mac,
+                moment=self.clock.now() if simulated else None,
+                receipts=receipts,
+            )
+        return Outcome(case.id, case.version, tuple(receipts), repeated=False)
+
+    def _case_for(
+        self, application: LedgerApplication, command: CommandInput, source: Source
+    ) -> tuple[Case, CommandSpec]:
+        first = command.specs[0]
+        if first.stream is not None:
+            return application.load(first.stream) or first.case.blank(first.stream), first
+        if first.opens and command.corrects is None:
+            if command.stream is None:
+                return first.case.blank(str(uuid.uuid4())), first
+            if source.kind is not SourceKind.IMPORT:
+                raise InvalidInput("case", f"none: {command.name} opens a case of its own", command.stream)
+            return application.load(command.stream) or first.case.blank(command.stream), first
+        if command.stream is None:
+            raise InvalidInput("case", "the id of the case", None)
+        case = application.load(command.stream)
+        if case is None:
+            raise NotFound(f"case {command.stream}: nothing is recorded in it in {application.ledger.slug}")
+        for spec in command.specs:
+            if isinstance(case, spec.case):
+                return case, spec
+        kinds = ", ".join(sorted(spec.case.__name__ for spec in command.specs))
+        raise InvalidInput("case", f"a case of kind {kinds} for {command.name}", type(case).__name__)
+
+    def _lookup_keys(self, ledger: Ledger, fresh: str | None) -> Callable[[str], Sequence[WrappedKey]]:
+        """Wrapped keys by stream; a case that has no entry yet has no key yet."""
+        return lambda stream: () if stream == fresh else self.vault_keys.keys_of(ledger.id, stream)
+
+    def _may_write(self, ledger: Ledger, principal: Principal) -> None:
+        if not self.streams.roles(ledger, principal, melbourne_date(self.clock.now())):
+            raise Forbidden(f"{principal.person} holds no role in {ledger.slug}")

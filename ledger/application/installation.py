@@ -1,0 +1,303 @@
+"""The installation: commands, and what is made of them: ledgers founded, files kept, sealed fields opened."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from importlib.metadata import version
+from typing import Any, BinaryIO
+
+from ledger.application.commands import SYSTEM, Commands
+from ledger.application.outcome import Outcome, Principal, parse_command, parse_command_id
+from ledger.clock import melbourne_date
+from ledger.codec.declare import Attachment, Sealed, sealed_fields
+from ledger.codec.entry import Source, SourceKind
+from ledger.domain.event import CaseEvent, decode_event
+from ledger.errors import CommandReused, Forbidden, InvalidInput, NotFound
+from ledger.law.calendar import seeded_calendar
+from ledger.law.general import CASE_WRITERS, Role
+from ledger.store.feed import StoredRow
+from ledger.store.ledgers import COMMON, Ledger
+from ledger.store.mapper import REASON_PATH
+from ledger.store.submission import Receipt
+from ledger.vault.opening import Opening, SealedField
+from ledger.vault.sealing import CONTENT, LEDGER_STREAM
+
+SYSTEM_SOURCE = Source(SourceKind.SYSTEM)
+ATTACHED = "ledger.attachment.v1.AttachmentAdded"
+
+
+class Installation(Commands):
+    """What a process opens once and every door uses."""
+
+    # --- ledgers ---------------------------------------------------------------------------------------------
+
+    def create_ledger(
+        self,
+        slug: str,
+        *,
+        origin: str,
+        organisation: str | None = None,
+        legal_name: str | None = None,
+        kind: str = "department",
+        public: bool = False,
+        demonstration: bool = False,
+        administrator: Principal | None = None,
+        administrator_name: str | None = None,
+    ) -> Ledger:
+        """Opens a ledger with its first entries: LedgerCreated, the calendar, the first administrator.
+
+        ``organisation``: the id of one registered in ``common``; or ``legal_name`` registers it now. With the
+        first ledger ``common`` is made, which belongs to the same (lead) organisation. Each step looks whether
+        it was done: after a crash, the same call finishes it. Raises InvalidInput, Unavailable.
+        """
+        known = {ledger.slug: ledger for ledger in self.ledgers.all()}
+        if organisation is None:
+            if not legal_name:
+                raise InvalidInput("organisation", "a registered id, or a legal name to register", organisation)
+            # The id is random; it must be known before the register that it stands in can be made.
+            organisation = known[slug].organisation if slug in known else str(uuid.uuid4())
+        if COMMON not in known:
+            base = origin.rsplit("/", 1)[0] if "/" in origin else origin
+            self._found(
+                COMMON,
+                f"{base}/{COMMON}",
+                organisation,
+                public=False,
+                demonstration=demonstration,
+                administrator=administrator,
+                administrator_name=administrator_name,
+            )
+        if legal_name and not self.streams.facts(self.ledgers.get(COMMON), organisation):
+            self._record_as_system(
+                self.ledgers.get(COMMON),
+                "organisation.OrganisationRegistered",
+                {"legal_name": legal_name, "kind": kind, "short_name": None},
+                case=organisation,
+            )
+        if slug == COMMON:
+            return self.ledgers.get(COMMON)
+        return self._found(
+            slug,
+            origin,
+            organisation,
+            public=public,
+            demonstration=demonstration,
+            administrator=administrator,
+            administrator_name=administrator_name,
+        )
+
+    def _found(
+        self,
+        slug: str,
+        origin: str,
+        organisation: str,
+        *,
+        public: bool,
+        demonstration: bool,
+        administrator: Principal | None,
+        administrator_name: str | None,
+    ) -> Ledger:
+        try:
+            ledger = self.ledgers.get(slug)
+        except NotFound:
+            ledger = self.ledgers.create(slug, origin, organisation, public=public, demonstration=demonstration)
+        else:
+            asked = (origin, organisation, public, demonstration)
+            is_now = (ledger.origin, ledger.organisation, ledger.public, ledger.demonstration)
+            if asked != is_now:
+                raise InvalidInput("slug", "one that no ledger has", slug)
+        self.vault_keys.ensure(ledger.id, LEDGER_STREAM, CONTENT)
+        today = melbourne_date(self.clock.now())
+        if not self.streams.facts(ledger, "ledger"):
+            fields = {
+                "slug": slug,
+                "origin": origin,
+                "organisation": organisation,
+                "public": public,
+                "demonstration": demonstration,
+            }
+            self._record_as_system(ledger, "ledger.LedgerCreated", fields)
+        if not self.streams.facts(ledger, "calendar"):
+            self._seed_calendar(ledger, today)
+        if administrator is not None and not self.streams.facts(ledger, "roles"):
+            fields = {
+                "person": administrator.person,
+                "role": "administrator",
+                "organisation": organisation,
+                "name_of_person": administrator_name,
+            }
+            self._record_as_system(ledger, "role.RoleGranted", fields)
+        return ledger
+
+    def _seed_calendar(self, ledger: Ledger, today: date) -> None:
+        calendar = seeded_calendar(today)
+        self._record_as_system(
+            ledger,
+            "calendar.CalendarSeeded",
+            {
+                "days": [{"day": h.day.isoformat(), "name": h.name} for h in calendar.days],
+                "provisional_from": calendar.provisional_from.isoformat(),
+                "seeded_from": f"holidays {version('holidays')}, Australia, VIC",
+            },
+        )
+
+    def _record_as_system(
+        self, ledger: Ledger, command: str, fields: Mapping[str, Any], *, case: str | None = None
+    ) -> Outcome:
+        body = {"case": case, "happened": melbourne_date(self.clock.now()).isoformat(), "fields": dict(fields)}
+        parsed = parse_command(command, body)
+        command_id = str(uuid.uuid4())
+        return self._execute(ledger, parsed, SYSTEM, command_id, None, SYSTEM_SOURCE, role=Role.SYSTEM)
+
+    # --- who may ---------------------------------------------------------------------------------------------
+
+    def roles(self, slug: str, principal: Principal, on: date | None = None) -> frozenset[Role]:
+        """The roles this person holds in a ledger on a day (today without one), by the grants in force."""
+        return self.streams.roles(self.ledgers.get(slug), principal, on or melbourne_date(self.clock.now()))
+
+    def reading_roles(self, slug: str, principal: Principal) -> frozenset[Role]:
+        """The roles in which this person may read a ledger's registers and entries today."""
+        ledger = self.ledgers.get(slug)
+        return self.streams.reading_roles(ledger, principal, melbourne_date(self.clock.now()))
+
+    # --- attachments -----------------------------------------------------------------------------------------
+
+    def keep_file(
+        self, slug: str, stream: str, source: BinaryIO, length: int | None, *, field_path: str
+    ) -> dict[str, Any]:
+        """Stores a file under the key of a case, encrypted and durable, before an entry names it.
+
+        Returns commitment, key and length for an ``Attachment`` in a command's fields; ``field_path`` is the
+        dotted path of that field. A crash after this leaves a file that no entry names: a sweep finds it.
+        Raises InvalidInput where ``length`` is not the file's, Unavailable (disk full).
+        """
+        ledger = self.ledgers.get(slug)
+        row = self.vault_keys.attach(
+            self.files, source, length, ledger=ledger.id, stream=stream, field_path=field_path
+        )
+        return {"commitment": row.commitment.hex(), "key": row.key, "length": row.length}
+
+    def attach(
+        self,
+        slug: str,
+        case: str,
+        source: BinaryIO,
+        length: int | None,
+        *,
+        media_type: str,
+        title: str,
+        principal: Principal,
+        command_id: str,
+    ) -> Outcome:
+        """Keeps a file with a case and records ``AttachmentAdded``. A repeat stores nothing again.
+
+        Raises as ``execute`` does, and what ``keep_file`` raises.
+        """
+        ledger = self.ledgers.get(slug)
+        command_id = parse_command_id(command_id)
+        self._may_write(ledger, principal)
+        rows = self.feed.by_command(ledger.id, command_id)
+        if rows:
+            if rows[0].stream != case or rows[0].event != ATTACHED:
+                raise CommandReused(f"command id {command_id} was used for other content; take a new id")
+            receipts = tuple(Receipt(ledger.origin, r.index, r.leaf_hash, r.recorded_at) for r in rows)
+            return Outcome(case, rows[-1].version, receipts, repeated=True)
+        if self.application(ledger).load(case) is None:
+            raise NotFound(f"case {case}: nothing is recorded in it in {slug}")
+        kept = self.keep_file(slug, case, source, length, field_path="file")
+        body = {
+            "case": case,
+            "happened": melbourne_date(self.clock.now()).isoformat(),
+            "fields": {"file": {**kept, "media_type": media_type, "title": title}},
+        }
+        return self.execute(
+            slug, "attachment.AttachmentAdded", body, principal=principal, command_id=command_id
+        )
+
+    def read_attachment(
+        self, slug: str, index: int, path: str, *, reason: str, principal: Principal
+    ) -> tuple[Attachment, Iterator[bytes]]:
+        """A file that an entry names at a dotted path, checked chunk by chunk; recorded as an opening first.
+
+        Raises NotFound, Forbidden, VaultError (altered, lost).
+        """
+        ledger = self.ledgers.get(slug)
+        event = self._event(self.feed.entry(ledger.id, index))
+        found: Any = event
+        for step in path.split("."):
+            found = (
+                found[int(step)] if step.isdigit() and isinstance(found, tuple) else getattr(found, step, None)
+            )
+        if not isinstance(found, Attachment):
+            raise NotFound(f"entry {index} of {slug} names no attachment at {path!r}")
+        self._record_opening(ledger, [(index, [f"{path}.content"])], reason, principal)
+        row, key = self.opener.attachment(ledger.id, found.key, found.commitment)
+        return found, self.files.read(row, key)
+
+    # --- opening sealed fields -------------------------------------------------------------------------------
+
+    def open_sealed(
+        self,
+        slug: str,
+        wanted: Sequence[tuple[int, Sequence[str] | None]],
+        *,
+        reason: str,
+        principal: Principal,
+    ) -> list[dict[str, Opening]]:
+        """For each ``(index, paths)`` the openings by path; ``None`` for all sealed fields of the entry.
+
+        The opening is recorded before anything is opened (4-wire 'Sealed fields'), by ids and paths. Raises
+        Forbidden, NotFound, InvalidInput (no such field, no reason).
+        """
+        ledger = self.ledgers.get(slug)
+        entries = []
+        named: list[tuple[int, list[str]]] = []
+        for index, paths in wanted:
+            fields = sealed_fields_of(self._event(self.feed.entry(ledger.id, index)))
+            have = [field.path for field in fields]
+            for path in paths or ():
+                if path not in have:
+                    raise InvalidInput("path", f"one of {', '.join(have)} (entry {index})", path)
+            entries.append((index, fields))
+            named.append((index, list(paths) if paths is not None else have))
+        self._record_opening(ledger, named, reason, principal)
+        shown = {index: set(paths) for index, paths in named}
+        opened = self.opener.open(ledger.id, entries, lambda index, field: field.path in shown[index])
+        return [
+            {f.path: o for f, o in zip(fields, openings, strict=True) if f.path in shown[index]}
+            for (index, fields), openings in zip(entries, opened, strict=True)
+        ]
+
+    def _record_opening(
+        self, ledger: Ledger, named: Sequence[tuple[int, Sequence[str]]], reason: str, principal: Principal
+    ) -> None:
+        if not reason.strip():
+            raise InvalidInput("reason", "why the fields are opened", reason)
+        today = melbourne_date(self.clock.now())
+        role: Role | None = None
+        if not self.streams.roles(ledger, principal, today) & CASE_WRITERS:
+            if Role.AUDITOR not in self.streams.reading_roles(ledger, principal, today):
+                raise Forbidden(
+                    f"opening sealed fields of {ledger.slug} takes a role that writes its cases, or an "
+                    "auditor's grant that names it"
+                )
+            role = Role.AUDITOR
+        fields = {"opened": [{"entry": i, "paths": list(paths)} for i, paths in named], "reason": reason}
+        parsed = parse_command("vault.SealedFieldsOpened", {"happened": today.isoformat(), "fields": fields})
+        source = Source(SourceKind.API)
+        self._execute(ledger, parsed, principal, str(uuid.uuid4()), None, source, role=role)
+
+    @staticmethod
+    def _event(row: StoredRow) -> CaseEvent:
+        return decode_event(row.decoded)
+
+
+def sealed_fields_of(event: CaseEvent) -> list[SealedField]:
+    """The sealed fields of a recorded event in the order of the entry: a correction's reason comes first."""
+    corrects = event.header.corrects
+    found = []
+    if corrects is not None and isinstance(corrects.reason, Sealed):
+        found.append(SealedField(REASON_PATH, corrects.reason.commitment, corrects.reason.key))
+    return found + [SealedField(p, s.commitment, s.key, kind) for p, kind, s in sealed_fields(event)]

@@ -1,0 +1,120 @@
+"""Who asks, what they ask, and what they are answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import rfc8785
+
+from ledger.codec.entry import Actor, Correction, CorrectionKind, HappenedOn, Precision
+from ledger.codec.jsonform import parse_fields, parse_happened
+from ledger.domain.case import CommandSpec, command_table
+from ledger.errors import InvalidInput, NotFound
+from ledger.law.general import Role
+from ledger.store.submission import Receipt
+
+_STREAM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_BODY = ("case", "happened", "fields", "corrects")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is signed in: an opaque id, the organisation they act for, and how they are known.
+
+    ``authority`` is the issuer and kind of sign-in; it stands in every entry they record.
+    """
+
+    person: str
+    organisation: str
+    authority: str
+
+    def acting_as(self, role: Role) -> Actor:
+        """The actor of an entry."""
+        return Actor(self.person, role.value, self.organisation, self.authority)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer to a command: its case, the case's version after it, one receipt an entry.
+
+    ``repeated``: the command had been recorded before; nothing was added.
+    """
+
+    stream: str
+    version: int
+    receipts: tuple[Receipt, ...]
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommandInput:
+    """A command read from JSON; ``canonical`` is what a repeat must match (RFC 8785)."""
+
+    name: str
+    specs: tuple[CommandSpec, ...]
+    stream: str | None
+    happened_on: HappenedOn
+    precision: Precision
+    fields: dict[str, Any]
+    corrects: Correction | None
+    canonical: bytes
+
+
+def parse_command_id(value: object) -> str:
+    """A command id: a UUID, in lower case with hyphens. Raises InvalidInput."""
+    try:
+        return str(UUID(str(value)))
+    except ValueError:
+        raise InvalidInput("command id (Idempotency-Key)", "a UUID", value) from None
+
+
+def parse_command(name: str, body: object) -> CommandInput:
+    """Reads ``{"case", "happened", "fields", "corrects"}``. Raises NotFound, InvalidInput by field."""
+    specs = command_table().get(name)
+    if specs is None:
+        raise NotFound(f"no command is named {name!r}; 'auditledger record --list' names them all")
+    if not isinstance(body, Mapping):
+        raise InvalidInput("body", "an object", body)
+    for key in body:
+        if key not in _BODY:
+            raise InvalidInput(str(key), "one of " + ", ".join(_BODY), "an unknown field")
+    stream = body.get("case")
+    named = specs[0].stream
+    if stream is not None and stream != named and not (isinstance(stream, str) and _STREAM.fullmatch(stream)):
+        raise InvalidInput("case", "a case id (UUID)" if named is None else f"none, or {named!r}", stream)
+    happened_on, precision = parse_happened(body.get("happened"))
+    try:
+        canonical = rfc8785.dumps({"command": name, **{k: v for k, v in body.items() if v is not None}})
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+        raise InvalidInput("body", "JSON that RFC 8785 can write", str(error)) from None
+    return CommandInput(
+        name,
+        specs,
+        named or stream,
+        happened_on,
+        precision,
+        parse_fields(specs[0].event, body.get("fields", {})),
+        _parse_correction(body.get("corrects")),
+        canonical,
+    )
+
+
+def _parse_correction(value: object) -> Correction | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or set(value) != {"index", "kind", "reason"}:
+        raise InvalidInput("corrects", "an object with index, kind and reason", value)
+    index, reason = value["index"], value["reason"]
+    if type(index) is not int or index < 0:
+        raise InvalidInput("corrects.index", "the index of an entry", index)
+    if not isinstance(reason, str) or not reason.strip():
+        raise InvalidInput("corrects.reason", "text", type(reason).__name__)
+    kinds = {kind.value: kind for kind in CorrectionKind}
+    kind = value["kind"]
+    if not isinstance(kind, str) or kind not in kinds:
+        raise InvalidInput("corrects.kind", "one of " + ", ".join(kinds), kind)
+    return Correction(index, kinds[kind], reason)

@@ -1,0 +1,140 @@
+"""What a command is judged against beside its own case: roles in force, the calendar, organisations.
+
+Each is the fold of one stream, kept until the stream grows: one query by version finds what is new.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from ledger.application.outcome import Principal
+from ledger.codec.declare import CaseRef
+from ledger.domain.case import Case
+from ledger.domain.event import CaseEvent, decode_event
+from ledger.domain.installation.events import GrantedRole, RoleGranted
+from ledger.domain.installation.standing import calendar_of, grants_in_force
+from ledger.errors import Forbidden, NotFound
+from ledger.law.calendar import Calendar
+from ledger.law.general import Role
+from ledger.store.feed import Feed
+from ledger.store.ledgers import COMMON, Ledger, Ledgers
+
+if TYPE_CHECKING:
+    from ledger.application.commands import Commands
+
+ROLES, CALENDAR = "roles", "calendar"
+READS_EVERYWHERE = frozenset({Role.REGULATOR, Role.AUDITOR})
+"""Roles granted in the regulator's ledger that read others' registers (1-law 'Who acts')."""
+
+
+class Streams:
+    """Folds of small streams that every command needs. Thread-safe."""
+
+    def __init__(self, feed: Feed, ledgers: Ledgers, regulator: str) -> None:
+        self._feed = feed
+        self._ledgers = ledgers
+        self._regulator = regulator
+        self._lock = Lock()
+        self._facts: dict[tuple[int, str], tuple[CaseEvent, ...]] = {}
+        self._calendars: dict[int, tuple[int, Calendar]] = {}
+
+    def facts(self, ledger: Ledger, stream: str) -> tuple[CaseEvent, ...]:
+        """All facts of a stream, as far as they are committed now."""
+        known = self._facts.get((ledger.id, stream), ())
+        rows = self._feed.stream(ledger.id, stream, after=known[-1].originator_version if known else 0)
+        if not rows:
+            return known
+        facts = known + tuple(decode_event(row.decoded) for row in rows)
+        with self._lock:
+            # Two threads may have read the same rows: the longer fold stays.
+            if len(facts) > len(self._facts.get((ledger.id, stream), ())):
+                self._facts[ledger.id, stream] = facts
+        return facts
+
+    def calendar(self, ledger: Ledger) -> Calendar:
+        """The ledger's calendar as recorded now; the one with nothing seeded while it is being created."""
+        facts = self.facts(ledger, CALENDAR)
+        if not facts:
+            return Calendar((), date.min)
+        known = self._calendars.get(ledger.id)
+        if known is None or known[0] != len(facts):
+            known = self._calendars[ledger.id] = (len(facts), calendar_of(facts))
+        return known[1]
+
+    def roles(self, ledger: Ledger, principal: Principal, on: date) -> frozenset[Role]:
+        """The roles that the ledger's own grants give this person for that organisation on a day."""
+        if principal.organisation != ledger.organisation:
+            return frozenset()
+        return frozenset(Role(grant.role.value) for grant in self._grants(ledger, principal, on))
+
+    def _grants(self, ledger: Ledger, principal: Principal, on: date) -> list[RoleGranted]:
+        return [
+            grant
+            for grant in grants_in_force(self.facts(ledger, ROLES), on)
+            if (grant.person, grant.organisation) == (principal.person, principal.organisation)
+        ]
+
+    def role_for(
+        self, ledger: Ledger, principal: Principal, act: str, allowed: frozenset[Role], on: date
+    ) -> Role:
+        """The role in which a person does an act: the first allowed one that is granted. Raises Forbidden."""
+        granted = self.roles(ledger, principal, on)
+        for role in Role:
+            if role in granted and role in allowed:
+                return role
+        held = ", ".join(sorted(granted)) or "no role"
+        raise Forbidden(
+            f"{act} in {ledger.slug} takes one of {', '.join(sorted(allowed))}; {principal.person} of "
+            f"{principal.organisation} holds {held} there on {on}"
+        )
+
+    def reading_roles(self, ledger: Ledger, principal: Principal, on: date) -> frozenset[Role]:
+        """The roles in which a person may read this ledger: its own, the regulator's, an auditor's.
+
+        ``common`` is read by everyone who holds a role anywhere in the ledger of their organisation.
+        """
+        found = set(self.roles(ledger, principal, on))
+        for other in self._ledgers.all():
+            if other.organisation != principal.organisation:
+                continue
+            granted = self.roles(other, principal, on)
+            if ledger.slug == COMMON:
+                found |= granted
+            if other.slug == self._regulator:
+                if Role.REGULATOR in granted:
+                    found.add(Role.REGULATOR)
+                # An auditor reads the ledgers that its grant names, and no others.
+                if any(
+                    grant.role is GrantedRole.AUDITOR and ledger.origin in grant.ledgers
+                    for grant in self._grants(other, principal, on)
+                ):
+                    found.add(Role.AUDITOR)
+        return frozenset(found)
+
+
+class Lookup:
+    """Other cases, by id and without lock (a choice of 5-architecture)."""
+
+    def __init__(self, commands: Commands) -> None:
+        self._commands = commands
+
+    def organisation(self, organisation: str) -> Case | None:
+        """The organisation's case in ``common``, or None where none is registered under that id."""
+        common = self._commands.ledgers.get(COMMON)
+        facts = self._commands.streams.facts(common, organisation)
+        if not facts:
+            return None
+        case: Case | None = None
+        for fact in facts:
+            case = fact.mutate(case)
+        return case
+
+    def case(self, ref: CaseRef) -> Case:
+        """A case of this or another ledger. Raises NotFound."""
+        ledger = self._commands.ledgers.by_origin(ref.ledger)
+        case = self._commands.application(ledger).load(ref.stream)
+        if case is None:
+            raise NotFound(f"case {ref.stream}: nothing is recorded in it in {ref.ledger}")
+        return case
