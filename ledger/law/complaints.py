@@ -102,3 +102,9 @@ def days_to_resolve(made_on: date | None, received_on: date | None, closed_on: d
     """Time taken to resolve, in calendar days (ch. 5), from ``TIME_TAKEN_FROM``; None while not known."""
     start = received_on if TIME_TAKEN_FROM == "received" else made_on
     return (closed_on - start).days if start is not None and closed_on is not None else None
+
+
+def action_taken_is_described(stated: str | None, words: object, *, imported: bool) -> None:
+    """Action that was taken is recorded, not only that it was (ch. 5). Raises LawRefused."""
+    if stated == "taken":
+        must_state("which action was taken", words, CH_5, imported=imported)

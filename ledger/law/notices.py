@@ -338,3 +338,43 @@ def exposure(recipient: str, represents_crown: bool) -> Exposure:
     if recipient == Recipient.UNINCORPORATED:
         return Exposure(PENALTY_INDIVIDUAL, True, "each member of the committee of management (82(1), 123)")
     return Exposure(PENALTY_INDIVIDUAL, True, "individual (82(1))")
+
+
+def period_follows_decision(decided_on: date | None, period_ends: date | None) -> None:
+    """A notice gives a period in which to act, so it ends after the decision: 78(2). Raises LawRefused."""
+    if decided_on is not None and period_ends is not None and period_ends <= decided_on:
+        raise LawRefused("PDPA 78(2)", f"a period that ends on {period_ends} leaves none after {decided_on}")
+
+
+def served_once(served: bool) -> None:
+    """A compliance notice is served once: 78(1), (7). Raises LawRefused."""
+    if served:
+        raise LawRefused("PDPA 78(7)", "the notice was served already")
+
+
+def extension_needs_service(served: bool, *, imported: bool) -> None:
+    """An organisation on which a notice is served applies for an extension: 78(3). Raises LawRefused."""
+    must_state("the service of the notice", served or None, "PDPA 78(3)", imported=imported)
+
+
+def compliance_needs_service(served: bool, *, imported: bool) -> None:
+    """Only a notice that was served is complied with or breached: 82(1). Raises LawRefused."""
+    must_state("the service of the notice", served or None, "PDPA 82(1)", imported=imported)
+
+
+def complied_once(complied: bool) -> None:
+    """A notice that was complied with is neither complied with again nor breached: 82(1).
+
+    Raises LawRefused."""
+    if complied:
+        raise LawRefused("PDPA 82(1)", "the notice was complied with already")
+
+
+def delegate_names_instrument(maker: str | None, instrument: object, *, imported: bool) -> None:
+    """A decision names its maker, and a delegate the instrument of delegation: 8B, 8O. Raises LawRefused.
+
+    ``maker``: 'commissioner', 'deputy_commissioner' or 'delegate'. The Deputy has the functions of Division 9
+    without an instrument: 8B(1)(d)."""
+    must_state("who decided", maker, "PDPA 8B, 8O", imported=imported)
+    if maker == "delegate":
+        must_state("the instrument of delegation", instrument, "PDPA 8O", imported=imported)

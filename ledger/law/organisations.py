@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from ledger.errors import LawRefused
+from ledger.errors import InvalidInput, LawRefused
 from ledger.law.dates import Provision, in_force
 from ledger.law.general import must_hold, must_state
 
@@ -161,3 +161,57 @@ def attested_period_is_over(
         raise LawRefused(CHANGES, f"the period ends on {last_day}, before it begins on {first_day}")
     if on is not None and on < last_day:
         raise LawRefused(CHANGES, f"the period runs until {last_day}: it cannot be attested on {on}")
+
+
+def succession_is_linked(named_by_predecessor: bool, predecessor: str) -> None:
+    """A succession is recorded on both sides, the predecessor's first (1-law, head: 'linked both ways').
+
+    Raises LawRefused."""
+    if not named_by_predecessor:
+        raise LawRefused(
+            CHANGES, f"{predecessor} records no succession to this body on that day: record it first"
+        )
+
+
+def inherits_what_bound_predecessor(
+    stated: Iterable[tuple[str, date]], of_predecessor: Iterable[Binding], from_day: date | None
+) -> None:
+    """The successor's case states every scheme, and no other, that bound the predecessor the day before.
+
+    1-law, head (choice ``SUCCESSOR_IS_BOUND``). ``stated``: (scheme, since). Raises LawRefused."""
+    if from_day is None:
+        return
+    eve = from_day - timedelta(days=1)
+    bound = {(held.scheme, held.since) for held in of_predecessor if held.covers(eve)}
+    if set(stated) != bound:
+        words = ", ".join(f"{scheme} since {since}" for scheme, since in sorted(bound)) or "nothing"
+        raise LawRefused(CHANGES, f"inherited must be what bound the predecessor on {eve}: {words}")
+
+
+def bound_by_its_own_act(scheme: str) -> None:
+    """The VPS binds by signature, the PDPA by the limbs of 13, 84 and 91: each has its own fact.
+
+    Raises LawRefused."""
+    if scheme == "vps":
+        raise LawRefused(HEADS, "the VPS binds by signature: record HeadsOfAgreementSigned")
+    if scheme.startswith("pdpa"):
+        raise LawRefused("PDPA 13, 84, 91", "the Act binds by its own terms: record PrivacyStatusSet")
+
+
+def binding_ends_after_it_begins(since: date | None, until: date | None) -> None:
+    """What binds from a day cannot have ended before it (1-law A 'Organisation'). Raises LawRefused."""
+    if since is not None and until is not None and until < since:
+        raise LawRefused(CHANGES, f"bound from {since}, it cannot end on {until}")
+
+
+def abn_has_eleven_digits(abn: str | None) -> None:
+    """An ABN is 11 digits whose weighted sum is a multiple of 89 (A New Tax System (ABN) Act 1999 (Cth)).
+
+    Raises InvalidInput."""
+    if abn is None:
+        return
+    digits = [int(c) for c in abn] if abn.isascii() and abn.isdigit() and len(abn) == 11 else []
+    weights = (10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19)
+    weighed = sum(w * d for w, d in zip(weights, [digits[0] - 1, *digits[1:]], strict=True)) if digits else 1
+    if weighed % 89:
+        raise InvalidInput("abn", "an Australian Business Number: 11 digits that check", abn)

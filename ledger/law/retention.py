@@ -9,7 +9,7 @@ from datetime import date
 
 from ledger.errors import LawRefused
 from ledger.law.dates import Provision, in_force
-from ledger.law.general import missing, must_state
+from ledger.law.general import missing, must_hold, must_state
 from ledger.law.time import Due
 
 IPP_4_2 = "PDPA IPP 4.2"
@@ -121,3 +121,17 @@ def held_days(holds: Sequence[tuple[date, date | None]], on: date) -> int:
     for opened, released in holds:
         days.update(range(opened.toordinal(), min(released or on, on).toordinal()))
     return len(days)
+
+
+def de_identification_is_permanent(
+    on: date | None, no_longer_needed: bool, permanent: bool | None, *, imported: bool
+) -> None:
+    """What is no longer needed is destroyed or *permanently* de-identified: IPP 4.2. Raises LawRefused."""
+    if no_longer_needed and (on is None or in_force(Provision.IPP, on)):
+        must_hold(
+            "whether the de-identification is permanent",
+            permanent,
+            IPP_4_2,
+            "de-identification that can be undone does not end the duty",
+            imported=imported,
+        )
