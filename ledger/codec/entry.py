@@ -27,8 +27,9 @@ from ledger.codec.declare import (
     type_schema,
 )
 from ledger.errors import CodecError, InvalidInput
-from ledger.tlog.chain import HASH_LENGTH
 
+HASH_LENGTH = 32
+"""Bytes of a ``Hash``: SHA-256."""
 MAX_ENTRY = 65_535
 """Bytes an entry may have: the tile format's limit (C2SP tlog-tiles)."""
 
