@@ -8,6 +8,7 @@ import struct
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -50,6 +51,7 @@ class VaultRow:
     ciphertext: bytes
 
 
+@lru_cache(4096)
 def commitment_prefix(path: str) -> bytes:
     """What is hashed before the value: domain, length of the path, dotted path (4-wire, 'Sealed fields')."""
     name = path.encode()
@@ -85,7 +87,7 @@ def pack(key: bytes, fields: Sequence[tuple[bytes, bytes, bytes]], nonce: bytes 
     Nonce ‖ AES-256-GCM of (salt ‖ u32be length ‖ value)…; associated data: the commitments in order.
     ``nonce`` is given only to reproduce golden bytes; otherwise it is 12 random bytes.
     """
-    plain = b"".join([part for _, salt, value in fields for part in (salt, _LENGTH.pack(len(value)), value)])
+    plain = b"".join([salt + _LENGTH.pack(len(value)) + value for _, salt, value in fields])
     return seal_bytes(key, plain, b"".join([mark for mark, _, _ in fields]), nonce)
 
 
@@ -155,10 +157,14 @@ class SealingSession:
 
     def seal(self, stream: str, path: str, avro_bytes: bytes, subject: str = CASE) -> tuple[bytes, str]:
         """Commitment and key id of a field's value: what stands in the entry as ``ledger.v1.Sealed``."""
-        key_id, _ = self.key(stream, subject)
+        owner = stream, subject
+        key_id = (self._keys.get(owner) or self.key(stream, subject))[0]
+        fields = self._pending.get(owner)
+        if fields is None:
+            fields = self._pending[owner] = []
         salt = os.urandom(SALT_BYTES)
-        mark = commitment(salt, path, avro_bytes)
-        self._pending.setdefault((stream, subject), []).append((mark, salt, avro_bytes))
+        mark = hmac.digest(salt, commitment_prefix(path) + avro_bytes, "sha256")
+        fields.append((mark, salt, avro_bytes))
         return mark, key_id
 
     def sealer(self, stream: str) -> Seal:
