@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ledger.domain.case import CASE_WRITERS, Case, Context, Role, command
+from ledger.domain.case import CASE_WRITERS, Case, Context, Role, command, command_name
 from ledger.domain.common.events import AttachmentAdded, EnteredInError, MergedInto
-from ledger.domain.event import CaseEvent
+from ledger.domain.event import LEAVES_OUT, CaseEvent
+from ledger.errors import InvalidInput
 from ledger.law import general
 
 ANY_WRITER = CASE_WRITERS | {Role.ADMINISTRATOR, Role.SYSTEM}
@@ -14,10 +15,18 @@ class CommonCase(Case):
     """A case that can be entered in error, merged and given files (5-architecture 'Corrections')."""
 
     def check_any(self, proposed: CaseEvent, context: Context) -> None:
-        """A case that was entered in error or merged takes nothing more but corrections of its entries."""
+        """A case entered in error or merged takes nothing more but corrections; its opening entry stays in."""
         ended = self.last(EnteredInError, MergedInto)
         if ended is not None and proposed.header.corrects is None:
             general.case_stands("entered_in_error" if isinstance(ended, EnteredInError) else "merged_into")
+        corrects, spec = proposed.header.corrects, self.commands.get(command_name(type(proposed)))
+        if corrects is not None and corrects.kind in LEAVES_OUT and spec is not None and spec.opens:
+            raise InvalidInput(
+                "corrects.kind",
+                "another kind: the entry that opened a case goes with the whole case only, which is entered in "
+                "error or merged",
+                corrects.kind.value,
+            )
 
     @command(EnteredInError, roles=ANY_WRITER)
     def enter_in_error(self, e: EnteredInError, context: Context) -> None:

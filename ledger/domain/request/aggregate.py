@@ -119,35 +119,34 @@ class Request(_RequestCase):
     @property
     def standing(self) -> Standing:
         """Where the request stands after all its facts, as corrected."""
-        return self._stand(self.history)
-
-    def _stand(self, facts: Iterable[CaseEvent]) -> Standing:
-        ordered = in_order(facts)
-        received = next(fact for fact in ordered if isinstance(fact, RequestReceived))
-        return Standing.at_receipt(received, self.imported).follow(ordered)
+        return self._fold(self.history)
 
     def _in_its_place(self, e: CaseEvent) -> None:
         """Judges ``e`` by what had happened before it, and again what happened after it."""
-        ordered = in_order([*self.history, e])
+        self._fold([*self.history, e], proposed=e)
+
+    def _fold(self, facts: Iterable[CaseEvent], proposed: CaseEvent | None = None) -> Standing:
+        ordered = in_order(facts)
         received = next(fact for fact in ordered if isinstance(fact, RequestReceived))
         standing = Standing.at_receipt(received, self.imported)
         for fact in ordered:
             try:
                 standing.take(fact)
             except LawRefused as refused:
-                if fact is e:
+                if proposed is None or fact is proposed:
                     raise
                 raise LawRefused(
                     refused.citation,
                     f"with it, entry {fact.index} ({command_name(type(fact))}) of {fact.happened_date} would "
                     f"not be lawful: {refused.reason}",
                 ) from refused
+        return standing
 
     @command(RequestReceived, roles=CASE_WRITERS, opens=True)
     def receive(self, e: RequestReceived, context: Context) -> None:
         """Record a request that was received: VPS (informal or formal), NSW, or under another law."""
-        law.request_lives_with("provider", e.provider, context.organisation_id)
         self._opened(e, context)
+        law.request_lives_with("provider", e.provider, context.organisation_id)
         not_before(latest(e), e.made_on, "the making of the request")
 
     @command(RequestAcknowledged, roles=CASE_WRITERS)
@@ -270,8 +269,8 @@ class RequestOfOurs(_RequestCase):
     @command(RequestMade, roles=CASE_WRITERS, opens=True)
     def make(self, e: RequestMade, context: Context) -> None:
         """Record a request that this organisation made to another one (no report counts it)."""
-        law.request_lives_with("requester", e.requester, context.organisation_id)
         self._opened(e, context)
+        law.request_lives_with("requester", e.requester, context.organisation_id)
 
 
 def _registered(field: str, organisation: str | None, context: Context) -> None:

@@ -6,7 +6,7 @@ what happened after it is judged again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ledger.domain.event import CaseEvent
@@ -62,9 +62,6 @@ class Standing:
     restricted: set[str]
     ended_by: str | None = None
     sought: int = 0
-    division: RequestDivided | None = None
-    outcome_of: dict[str, CaseEvent] = field(default_factory=dict)
-    """Part → its latest outcome other than an approval."""
     refused_formally: set[str] = field(default_factory=set)
 
     @classmethod
@@ -72,12 +69,6 @@ class Standing:
         """A request that was just received: one part, ``whole``, open."""
         restricted = {law.WHOLE} if received.restricted is not None else set()
         return cls(received, imported, received.form, law.divided_states([law.WHOLE]), restricted)
-
-    def follow(self, facts: Iterable[CaseEvent]) -> Standing:
-        """The request after these facts too, in their order. Raises LawRefused at the first unlawful one."""
-        for fact in facts:
-            self.take(fact)
-        return self
 
     def take(self, fact: CaseEvent) -> None:
         """Judges one fact by what is before it, and adds it. Raises LawRefused."""
@@ -103,7 +94,7 @@ class Standing:
             case RefusalCopySent():
                 self._copy(fact)
             case OutcomeDisputed():
-                self._named(fact, fact.parts)
+                law.parts_exist(fact.parts, self.states)
                 law.disputed_after_outcome({part: self.states[part] for part in fact.parts})
             case GipaApplicationMade():
                 law.gipa_follows_nsw_refusal(self.received.scheme, self.states)
@@ -118,22 +109,14 @@ class Standing:
         law.divided_once_into_parts(self.states, [part.id for part in fact.parts])
         self.states = law.divided_states([part.id for part in fact.parts])
         self.restricted = {part.id for part in fact.parts if part.restricted is not None}
-        self.division = fact
-
-    def _named(self, fact: CaseEvent, parts: tuple[str, ...]) -> None:
-        presupposes(fact, self.division, "the division of the request")
-        law.parts_exist(parts, self.states)
 
     def _answer(self, fact: RequestApproved | DisclosureMade | RequestRefused | RequestClosed) -> None:
-        self._named(fact, fact.parts)
         outcome = OUTCOMES[type(fact)]
         law.parts_may_become(fact.parts, outcome, self.states, recurring=self.received.recurring)
         if isinstance(fact, RequestRefused):
             self._refuse(fact)
         for part in fact.parts:
             self.states[part] = outcome
-            if outcome is not PartState.APPROVED:
-                self.outcome_of[part] = fact
 
     def _refuse(self, fact: RequestRefused) -> None:
         scheme, on = self.received.scheme, fact.happened_date
@@ -143,8 +126,6 @@ class Standing:
             self.refused_formally.update(fact.parts)
 
     def _copy(self, fact: RefusalCopySent) -> None:
-        self._named(fact, fact.parts)
-        for part in fact.parts:
-            presupposes(fact, self.outcome_of.get(part), f"the refusal of part {part!r}")
+        law.parts_exist(fact.parts, self.states)
         formal = self.refused_formally.issuperset(fact.parts)
         law.refusal_copy_follows_formal_refusal(self.received.scheme, self.form, formal)

@@ -1,0 +1,1 @@
+"""Aggregates in memory: law through the cases, whole lives, corrections."""
