@@ -1,0 +1,220 @@
+"""The register of statutory clocks: folds only. Every due date and state is ``ledger.law.clocks``' own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from ledger.clock import melbourne_date
+from ledger.domain.event import CaseEvent
+from ledger.domain.request.events import RequestReceived
+from ledger.domain.timeline import earliest, latest
+from ledger.law import clocks as law
+from ledger.law.clocks import Due, State
+from projections.base import Column, Kind, Register, Row, StreamInfo
+from projections.views.days import days_from, exact_day
+from projections.views.request import request_view
+
+DAY_UNKNOWN = "ended, day unknown"
+"""Of a clock that ended on a day not known exactly enough to tell whether it was late."""
+
+_NEXT_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One running or ended clock of a case, and all that its state turns on."""
+
+    id: str
+    trigger: CaseEvent
+    trigger_on: date
+    due: Due | None
+    ended: CaseEvent | None = None
+    holds: tuple[tuple[date, date | None], ...] = ()
+    """Holds by first day and day of release (None: open)."""
+    in_effect_on: date | None = None
+    never: bool = False
+    key: str = ""
+    """Tells clocks of one kind in one case apart."""
+    facts: tuple[CaseEvent, ...] = field(default=())
+    """What it turns on beside the trigger and the end."""
+
+    def state_on(self, on: date) -> str | None:
+        """Its state on a day; None before the trigger."""
+        if on < self.trigger_on:
+            return None
+        if self.ended is None:
+            return self._state(None, on)
+        first, last = earliest(self.ended), latest(self.ended)
+        if first is None or last is None:
+            return DAY_UNKNOWN
+        early, late = self._state(first, on), self._state(last, on)
+        if early != late and on >= last:
+            return DAY_UNKNOWN
+        return late
+
+    def explain(self, on: date, origin: str) -> str:
+        """The clock in plain words, as law says it, with the entry that started it."""
+        return law.explain(
+            self.id, self.trigger_on, self.due, on,
+            trigger_entry=f"{origin}={self.trigger.index}",
+            ended_on=None if self.ended is None else latest(self.ended),
+            held=self._held(on), in_effect_on=self.in_effect_on, never=self.never,
+        )  # fmt: skip
+
+    def steps(self) -> tuple[list[date], list[str]]:
+        """The days on which its state changes, and the state from each on: a state by any day is read off."""
+        days = {self.trigger_on}
+        if self.due is not None:
+            days |= {self.due.due, self.due.due + _NEXT_DAY}
+            days |= {self.due.arises_on} if self.due.arises_on is not None else set()
+        if self.in_effect_on is not None:
+            days |= {self.in_effect_on, self.in_effect_on + _NEXT_DAY}
+        if self.ended is not None:
+            days |= {day for day in (earliest(self.ended), latest(self.ended)) if day is not None}
+        for start, end in self.holds:
+            days |= {start, end} if end is not None else {start}
+        found: list[tuple[date, str]] = []
+        for day in sorted(days):
+            state = self.state_on(day)
+            if state is not None and (not found or found[-1][1] != state):
+                found.append((day, state))
+        return [day for day, _ in found], [state for _, state in found]
+
+    def _state(self, ended_on: date | None, on: date) -> str:
+        return law.state(
+            self.id, self.due, ended_on, on,
+            held=self._held(on), in_effect_on=self.in_effect_on, never=self.never,
+        ).value  # fmt: skip
+
+    def _held(self, on: date) -> bool:
+        return any(start <= on and (end is None or on < end) for start, end in self.holds)
+
+
+ClockFold = Callable[[Sequence[CaseEvent], StreamInfo], Iterable[Clock]]
+
+
+class Clocks(Register):
+    """Every statutory clock of every case."""
+
+    name = "clocks"
+    title = "Statutory clocks"
+    columns = (
+        Column("clock", Kind.TEXT, "which clock, as in the table of clocks"),
+        Column("section", Kind.TEXT, "what it rests on"),
+        Column("nature", Kind.TEXT, "whose clock it is: only a duty can be overdue"),
+        Column("trigger_on", Kind.DATE, "the day that it runs from"),
+        Column("due_on", Kind.DATE, "the last day; empty where the source gives no number"),
+        Column("next_working_day", Kind.DATE, "information: the first working day from the last day on"),
+        Column("arises_on", Kind.DATE, "the first day of a power that arises"),
+        Column("provisional", Kind.BOOL, "whether holidays are not known so far ahead"),
+        Column("ended_index", Kind.INT, "the entry that ended it"),
+        Column("ended_on", Kind.DATE, "the day on which it ended, where known to the day"),
+        Column("days_run", Kind.INT, "days from the trigger to its end"),
+        Column("in_effect_on", Kind.DATE, "for a notice: the day on which it takes effect"),
+        Column("restated_from", Kind.DATE, "the due date as it was before the calendar changed"),
+        Column("restated_because", Kind.TEXTS, "the changes of the calendar that moved it"),
+        Column("state_from", Kind.DATES, "the days on which its state changes"),
+        Column("states", Kind.TEXTS, "its state from each of these days on"),
+        Column("calendar_from", Kind.DATE, "a change of the calendar from this day"),
+        Column("calendar_to", Kind.DATE, "… to this day touches it"),
+    )
+    opened_by = (RequestReceived,)
+
+    def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
+        """One row a clock."""
+        for clock in clocks_of(facts, about):
+            yield _row(clock)
+
+
+def clocks_of(facts: Sequence[CaseEvent], about: StreamInfo) -> list[Clock]:
+    """The clocks of one case, from its effective facts."""
+    found: list[Clock] = []
+    for opened_by, fold in FOLDS.items():
+        if issubclass(about.opened_by, opened_by):
+            found.extend(fold(facts, about))
+    return found
+
+
+def _row(clock: Clock) -> Row:
+    rule, due = law.clock(clock.id), clock.due
+    ended_on = exact_day(clock.ended)
+    state_from, states = clock.steps()
+    values: dict[str, object] = {
+        "clock": clock.id,
+        "section": rule.section,
+        "nature": rule.nature.value,
+        "trigger_on": clock.trigger_on,
+        "ended_index": None if clock.ended is None else clock.ended.index,
+        "ended_on": ended_on,
+        "days_run": days_from(clock.trigger_on, ended_on),
+        "in_effect_on": clock.in_effect_on,
+        "state_from": state_from,
+        "states": states,
+    }
+    if due is not None:
+        span = [due.nominal, due.due, due.safe_day, due.next_working_day]
+        span += [due.restated_from] if due.restated_from is not None else []
+        values |= {
+            "due_on": due.due,
+            "next_working_day": due.next_working_day,
+            "arises_on": due.arises_on,
+            "provisional": due.provisional,
+            "restated_from": due.restated_from,
+            "restated_because": list(due.restated_because) or None,
+            "calendar_from": min(span),
+            "calendar_to": max(span),
+        }
+    facts = dict.fromkeys(f for f in (clock.trigger, *clock.facts, clock.ended) if f is not None)
+    key = f"{clock.id}:{clock.key}" if clock.key else clock.id
+    return Row(clock.trigger, values, key, tuple(facts))
+
+
+# --- the clocks of each area --------------------------------------------------------------------------
+
+
+def started(
+    clock_id: str,
+    trigger: CaseEvent | None,
+    about: StreamInfo,
+    ended: CaseEvent | None,
+    key: str = "",
+) -> list[Clock]:
+    """The clock that this fact starts; none where there is no such fact or its day is not known."""
+    day = exact_day(trigger)
+    if trigger is None or day is None:
+        return []
+    due = law.due(clock_id, day, about.calendar, known_on=recorded_on(trigger))
+    return [Clock(clock_id, trigger, day, due, ended, key=key)]
+
+
+def recorded_on(fact: CaseEvent) -> date:
+    """The Melbourne date on which the ledger learned of it: holidays changed later restate its clock."""
+    return melbourne_date(fact.timestamp)
+
+
+def request_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Clock]:
+    """VPS 'responsibility to share'; Data.NSW guide, introduction."""
+    view = about.view(request_view, facts)
+    if view is None:
+        return
+    if view.scheme == "vps":
+        yield from started("vps.response", view.formal, about, view.response)
+        if view.opening.form == "informal":
+            yield from started("vps.informal", view.opening, about, view.provided_or_answered())
+        if view.formal is not None:
+            for refusal in view.refused:
+                copy = view.copy_of(refusal)
+                yield from started("vps.refusal_copy", refusal, about, copy, str(refusal.index))
+    elif view.scheme == "nsw":
+        yield from started("nsw.acknowledge", view.opening, about, view.acknowledged)
+        yield from started("nsw.response", view.opening, about, view.response)
+
+
+FOLDS: dict[type[CaseEvent], ClockFold] = {
+    RequestReceived: request_clocks,
+}
+"""The event that opens a case → the clocks of such cases."""
+
+__all__ = ["DAY_UNKNOWN", "FOLDS", "Clock", "Clocks", "State", "clocks_of", "request_clocks"]

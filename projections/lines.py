@@ -1,0 +1,102 @@
+"""Rows as lines of PostgreSQL's COPY text format: the one way in which rows reach a register table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from functools import cache
+
+from ledger.clock import melbourne_date
+from ledger.domain.event import CaseEvent
+from projections.base import Kind, Register, Row, Status, StreamInfo, days_between
+
+NULL = "\\N"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+# Within an array the element is quoted first, then the whole is escaped as any other text.
+_QUOTES = str.maketrans({"\\": "\\\\", '"': '\\"'})
+
+
+def line(register: Register, about: StreamInfo, status: Status, row: Row, history: Sequence[CaseEvent]) -> str:
+    """One COPY line, with its newline. Raises TypeError for a value that its column does not take."""
+    fact = row.fact
+    recorded = fact.timestamp
+    happened = fact.happened_date
+    entries = sorted(f.index for f in (history if row.facts is None else row.facts))
+    days = days_between(happened, melbourne_date(recorded))
+    common = (
+        f"{about.ledger}\t{about.stream.translate(_ESCAPES)}\t{row.key.translate(_ESCAPES)}\t{status.value}\t"
+        f"{fact.index}\t{happened or NULL}\t{fact.header.precision.value}\t{recorded.isoformat()}\t"
+        f"{NULL if days is None else days}\t{{{','.join(map(str, entries))}}}"
+    )
+    values = row.values
+    if not values.keys() <= register.own_names:
+        raise TypeError(f"{register.name} has no column {', '.join(values.keys() - register.own_names)}")
+    cells = [common]
+    for name, shown in _shapes(register):
+        value = values.get(name)
+        cells.append(NULL if value is None else shown(value))
+    return "\t".join(cells) + "\n"
+
+
+@cache
+def _shapes(register: Register) -> tuple[tuple[str, Callable[[object], str]], ...]:
+    return tuple((column.name, _SHAPES[column.kind]) for column in register.columns)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {type(value).__name__}")
+    # A null character has no place in PostgreSQL's text, and none in an identifier or code.
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").translate(_ESCAPES)
+
+
+def _date(value: object) -> str:
+    if type(value) is not date:
+        raise TypeError(f"expected a date, got {type(value).__name__}")
+    return value.isoformat()
+
+
+def _moment(value: object) -> str:
+    if not isinstance(value, datetime):
+        raise TypeError(f"expected a moment, got {type(value).__name__}")
+    return value.isoformat()
+
+
+def _int(value: object) -> str:
+    if type(value) is not int:
+        raise TypeError(f"expected a whole number, got {type(value).__name__}")
+    return str(value)
+
+
+def _bool(value: object) -> str:
+    if not isinstance(value, bool):
+        raise TypeError(f"expected yes or no, got {type(value).__name__}")
+    return "t" if value else "f"
+
+
+def _quoted(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {type(value).__name__}")
+    return '"' + value.replace("\0", "\N{REPLACEMENT CHARACTER}").translate(_QUOTES).translate(_ESCAPES) + '"'
+
+
+def _array(shown: Callable[[object], str]) -> Callable[[object], str]:
+    def array(value: object) -> str:
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"expected a list, got {type(value).__name__}")
+        return "{" + ",".join(map(shown, value)) + "}"
+
+    return array
+
+
+_SHAPES: dict[Kind, Callable[[object], str]] = {
+    Kind.TEXT: _text,
+    Kind.SEALED: _text,
+    Kind.DATE: _date,
+    Kind.MOMENT: _moment,
+    Kind.INT: _int,
+    Kind.BOOL: _bool,
+    Kind.TEXTS: _array(_quoted),
+    Kind.DATES: _array(_date),
+    Kind.INTS: _array(_int),
+}

@@ -1,0 +1,76 @@
+-- name: heads
+-- Every ledger with its size, in the order they were opened.
+SELECT l.id, l.slug, l.origin, l.organisation, h.size
+FROM ledger.ledgers l JOIN ledger.heads h ON h.ledger = l.id ORDER BY l.id;
+
+-- name: entries_between
+-- The entries of one ledger from an index on, up to another, in order.
+SELECT index, stream, version, event, entry FROM ledger.entries
+WHERE ledger = %s AND index >= %s AND index < %s ORDER BY index;
+
+-- name: stream_openings
+-- The event that opened each of these streams.
+SELECT stream, event FROM ledger.entries WHERE ledger = %s AND stream = ANY(%s) AND version = 1;
+
+-- name: stream_entries
+-- The entries of these streams below an index, each stream in order.
+SELECT index, stream, entry FROM ledger.entries
+WHERE ledger = %s AND stream = ANY(%s) AND index < %s ORDER BY stream, version;
+
+-- name: streams_between
+-- The streams that have an entry between two indexes of a ledger.
+SELECT DISTINCT stream FROM ledger.entries WHERE ledger = %s AND index >= %s AND index < %s;
+
+-- name: lease
+-- Takes the lease of the live registers for this session; false where another session has it.
+SELECT pg_try_advisory_lock(%s);
+
+-- name: positions
+-- How far the live registers are in each ledger, and why one stands still.
+SELECT ledger, position, paused FROM registers.positions ORDER BY ledger;
+
+-- name: lock_positions
+-- Keeps the live registers from moving until this transaction ends.
+LOCK TABLE registers.positions IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: begin_position
+-- A ledger that the live registers have not seen yet.
+INSERT INTO registers.positions (ledger, position) VALUES (%s, %s) ON CONFLICT (ledger) DO NOTHING;
+
+-- name: move_position
+-- Moves the live registers on, only from where they were believed to be.
+UPDATE registers.positions SET position = %s, paused = %s, moved_at = clock_timestamp()
+WHERE ledger = %s AND position = %s;
+
+-- name: position_of
+-- How far the live registers are in one ledger, and why they stand still.
+SELECT position, paused FROM registers.positions WHERE ledger = %s;
+
+-- name: definitions
+-- Which definition each live table was made by.
+SELECT name, definition FROM registers.tables;
+
+-- name: define
+-- Says by which definition a live table was made.
+INSERT INTO registers.tables (name, definition) VALUES (%s, %s)
+ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, made_at = clock_timestamp();
+
+-- name: park
+-- A case that cannot be folded from an entry on; later entries join it.
+INSERT INTO registers.parked (ledger, stream, index, joined, reason) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (ledger, stream) DO UPDATE
+SET index = excluded.index, joined = excluded.joined, reason = excluded.reason;
+
+-- name: unpark
+-- Cases that can be folded again.
+DELETE FROM registers.parked WHERE ledger = %s AND stream = ANY(%s);
+
+-- name: parked
+-- The parked cases, oldest first.
+SELECT p.ledger, l.slug, p.stream, p.index, p.joined, p.reason, p.parked_at
+FROM registers.parked p JOIN ledger.ledgers l ON l.id = p.ledger ORDER BY p.parked_at, p.ledger, p.index;
+
+-- name: count_parked
+-- How many cases are parked, and how many ledgers stand still.
+SELECT (SELECT count(*) FROM registers.parked),
+       (SELECT count(*) FROM registers.positions WHERE paused IS NOT NULL);

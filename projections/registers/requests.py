@@ -1,0 +1,207 @@
+"""Information requests, and what came of them: disclosures, refusals (1-law A)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ledger.clock import melbourne_date
+from ledger.domain.event import CaseEvent
+from ledger.domain.request.events import RequestMade, RequestReceived
+from ledger.law import clocks
+from ledger.law.requests import FINAL
+from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
+from projections.views.days import days_from, exact_day
+from projections.views.request import RequestView, request_view
+
+
+class Requests(Register):
+    """Every information request, one row each."""
+
+    name = "requests"
+    title = "Information requests"
+    columns = (
+        Column(
+            "side", Kind.TEXT, "provider: received here; requester: the requester's own record, not counted"
+        ),
+        Column("scheme", Kind.TEXT, "vps, nsw or other"),
+        Column("form", Kind.TEXT, "informal or formal, of VPS requests"),
+        Column("requester", Kind.TEXT, "the requesting organisation"),
+        Column("requester_name", Kind.SEALED, "its name, where it is not registered"),
+        Column("provider", Kind.TEXT, "the organisation asked"),
+        Column("provider_name", Kind.SEALED, "its name, where it is not registered"),
+        Column("information_sought", Kind.SEALED, "what was asked for"),
+        Column("purpose", Kind.SEALED, "what for"),
+        Column("own_reference", Kind.SEALED, "the organisation's own number"),
+        Column("made_on", Kind.DATE, "the day on which it was made"),
+        Column("received_on", Kind.DATE, "the day on which it was received"),
+        Column(
+            "formal_on", Kind.DATE, "the day on which the formal request was received: the 14 days run from it"
+        ),
+        Column("required_by", Kind.DATE, "when the requester needs it"),
+        Column("recurring", Kind.BOOL, "whether a recurring supply was asked for"),
+        Column("acknowledged_on", Kind.DATE, "the day on which it was acknowledged: no response"),
+        Column("parts", Kind.INT, "how many parts it has"),
+        Column("parts_open", Kind.INT, "how many of them have no outcome yet"),
+        Column(
+            "outcome",
+            Kind.TEXT,
+            "provided, provided in part, refused, out of scope, closed, referred, withdrawn",
+        ),
+        Column("response_on", Kind.DATE, "the day on which the response was complete"),
+        Column("response_index", Kind.INT, "the entry that completed it"),
+        Column(
+            "response_days", Kind.INT, "days from receipt (of the formal request, where formal) to the response"
+        ),
+        Column("due_on", Kind.DATE, "the last of the 14 days of a formal VPS request"),
+        Column(
+            "late", Kind.BOOL, "whether the response came after it; empty while open, or a day is not known"
+        ),
+        Column("grounds", Kind.TEXTS, "grounds of refusal"),
+        Column("copy_owed", Kind.INT, "refusals of a formal VPS request"),
+        Column("copy_sent", Kind.INT, "… of which a copy went to the Secretary, DPC"),
+        Column("restricted", Kind.BOOL, "whether some part is restricted data, out of the Policy's scope"),
+    )
+    opened_by = (RequestReceived, RequestMade)
+
+    def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
+        """One row a request."""
+        view = about.view(request_view, facts)
+        if view is not None:
+            yield Row(view.opening, _request(view, about))
+
+
+def _request(view: RequestView, about: StreamInfo) -> dict[str, object]:
+    opening = view.opening
+    received = opening if isinstance(opening, RequestReceived) else None
+    counted_from = exact_day(view.formal or received)
+    response_on = exact_day(view.response)
+    due = None
+    if view.formal is not None and received is not None and counted_from is not None:
+        known_on = melbourne_date(view.formal.timestamp)
+        due = clocks.due("vps.response", counted_from, about.calendar, known_on=known_on)
+    copies_owed = view.refused if view.formal is not None else []
+    return {
+        "side": "provider" if received is not None else "requester",
+        "scheme": opening.scheme.value,
+        "form": None if view.form is None else view.form.value,
+        "requester": opening.requester,
+        "requester_name": None if received is None else pointer(received, "requester_name"),
+        "provider": opening.provider,
+        "provider_name": pointer(opening, "provider_name") if isinstance(opening, RequestMade) else None,
+        "information_sought": pointer(opening, "information_sought"),
+        "purpose": pointer(opening, "purpose"),
+        "own_reference": pointer(opening, "own_reference"),
+        "made_on": opening.happened_date if received is None else received.made_on,
+        "received_on": None if received is None else received.happened_date,
+        "formal_on": None if view.formal is None else view.formal.happened_date,
+        "required_by": opening.required_by,
+        "recurring": opening.recurring,
+        "acknowledged_on": None if view.acknowledged is None else view.acknowledged.happened_date,
+        "parts": len(view.states),
+        "parts_open": sum(state not in FINAL for state in view.states.values()),
+        "outcome": view.outcome,
+        "response_on": response_on,
+        "response_index": None if view.response is None else view.response.index,
+        "response_days": days_from(counted_from, response_on),
+        "due_on": None if due is None else due.due,
+        "late": None if due is None or response_on is None else response_on > due.due,
+        "grounds": list(dict.fromkeys(g.value for r in view.refused for g in r.grounds)) or None,
+        "copy_owed": len(copies_owed),
+        "copy_sent": sum(view.copy_of(refusal) is not None for refusal in copies_owed),
+        "restricted": bool(view.out_of_scope),
+    }
+
+
+class Disclosures(Register):
+    """Every disclosure, one row each."""
+
+    name = "disclosures"
+    title = "Disclosures"
+    columns = (
+        Column("scheme", Kind.TEXT, "under what it was asked for: vps, nsw or other"),
+        Column("parts", Kind.TEXTS, "the parts of the request that it answers"),
+        Column("requester", Kind.TEXT, "who had asked"),
+        Column("recipient", Kind.TEXT, "the organisation that received it"),
+        Column("recipient_name", Kind.SEALED, "its name, where it is not registered"),
+        Column("description", Kind.SEALED, "what was disclosed"),
+        Column("transferred_by", Kind.TEXT, "how it went over"),
+        Column("bases", Kind.TEXTS, "the legal bases stated"),
+        Column("written_note", Kind.SEALED, "the written note of IPP 2.2"),
+        Column("agreement", Kind.TEXT, "the agreement's case, where there is one"),
+        Column("de_identified", Kind.BOOL, "whether anything was de-identified"),
+        Column("techniques", Kind.TEXTS, "how"),
+        Column("conditions", Kind.SEALED, "on what conditions"),
+    )
+    opened_by = (RequestReceived,)
+
+    def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
+        """One row a disclosure."""
+        view = about.view(request_view, facts)
+        if view is None:
+            return
+        for made in view.disclosed:
+            values = {
+                "scheme": view.scheme.value,
+                "parts": list(made.parts),
+                "requester": view.opening.requester,
+                "recipient": made.recipient,
+                "recipient_name": pointer(made, "recipient_name"),
+                "description": pointer(made, "description"),
+                "transferred_by": None if made.transferred_by is None else made.transferred_by.value,
+                "bases": [basis.value for basis in made.bases],
+                "written_note": pointer(made, "ipp_2_2_note"),
+                "agreement": None
+                if made.agreement is None
+                else f"{made.agreement.ledger}/{made.agreement.stream}",
+                "de_identified": made.de_identified,
+                "techniques": [technique.value for technique in made.techniques],
+                "conditions": pointer(made, "conditions"),
+            }
+            yield Row(made, values, str(made.index), (view.opening, made))
+
+
+class Refusals(Register):
+    """Every refusal, with its grounds, one row each."""
+
+    name = "refusals"
+    title = "Refusals"
+    columns = (
+        Column("scheme", Kind.TEXT, "under what it was asked for: vps, nsw or other"),
+        Column("form", Kind.TEXT, "informal or formal, of VPS requests"),
+        Column("parts", Kind.TEXTS, "the parts refused"),
+        Column("requester", Kind.TEXT, "who had asked"),
+        Column("requester_name", Kind.SEALED, "its name, where it is not registered"),
+        Column("grounds", Kind.TEXTS, "the grounds stated"),
+        Column("ground_words", Kind.SEALED, "the words of the ground 'other'"),
+        Column("reasons", Kind.SEALED, "the reasons"),
+        Column("in_writing", Kind.BOOL, "whether the reasons were given in writing"),
+        Column("sent_on", Kind.DATE, "the day on which the requester was told"),
+        Column("copy_owed", Kind.BOOL, "whether a copy goes to the Secretary, DPC"),
+        Column("copy_sent_on", Kind.DATE, "the day on which the copy of all its parts was sent"),
+        Column("copy_index", Kind.INT, "the entry of that copy"),
+    )
+    opened_by = (RequestReceived,)
+
+    def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
+        """One row a refusal."""
+        view = about.view(request_view, facts)
+        if view is None:
+            return
+        for refusal in view.refused:
+            copy = view.copy_of(refusal)
+            values = {
+                "scheme": view.scheme.value,
+                "form": None if view.form is None else view.form.value,
+                "parts": list(refusal.parts),
+                "requester": view.opening.requester,
+                "requester_name": pointer(view.opening, "requester_name") if view.received else None,
+                "grounds": [ground.value for ground in refusal.grounds],
+                "ground_words": pointer(refusal, "ground_words"),
+                "reasons": pointer(refusal, "reasons"),
+                "in_writing": refusal.in_writing,
+                "sent_on": refusal.sent_on,
+                "copy_owed": view.formal is not None,
+                "copy_sent_on": None if copy is None else copy.happened_date,
+                "copy_index": None if copy is None else copy.index,
+            }
+            yield Row(refusal, values, str(refusal.index), tuple(f for f in (view.opening, refusal, copy) if f))

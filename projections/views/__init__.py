@@ -1,0 +1,1 @@
+"""What one case amounts to: folded once from its facts, for its registers, its clocks and its gaps."""

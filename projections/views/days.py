@@ -1,0 +1,25 @@
+"""Days of facts, as clocks need them: exactly known or not."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from ledger.codec.entry import Precision
+from ledger.domain.event import CaseEvent
+
+_EXACT = frozenset({Precision.DAY, Precision.INSTANT})
+
+
+def exact_day(fact: CaseEvent | None) -> date | None:
+    """The Melbourne date on which it happened, where it is known to the day.
+
+    4-wire 'Entry': a trigger that is not known to the day starts no clock (a gap).
+    """
+    if fact is None or fact.header.precision not in _EXACT:
+        return None
+    return fact.happened_date
+
+
+def days_from(start: date | None, end: date | None) -> int | None:
+    """Calendar days from one date to another; None where one is unknown."""
+    return None if start is None or end is None else (end - start).days

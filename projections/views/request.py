@@ -1,0 +1,178 @@
+"""What an information request amounts to (1-law A): parts, outcome, when each was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from ledger.domain.event import CaseEvent
+from ledger.domain.request.events import (
+    ClosingGround,
+    DisclosureMade,
+    RefusalCopySent,
+    RequestAcknowledged,
+    RequestApproved,
+    RequestClosed,
+    RequestDivided,
+    RequestEscalated,
+    RequestForm,
+    RequestMade,
+    RequestReceived,
+    RequestReferred,
+    RequestRefused,
+    RequestScheme,
+    RequestWithdrawn,
+)
+from ledger.domain.timeline import in_order
+from ledger.law import requests as law
+from ledger.law.requests import FINAL, PartState
+from projections.base import StreamInfo
+
+Opening = RequestReceived | RequestMade
+Answer = RequestApproved | DisclosureMade | RequestRefused | RequestClosed
+
+_BECOMES: dict[type[CaseEvent], PartState] = {
+    RequestApproved: PartState.APPROVED,
+    DisclosureMade: PartState.DISCLOSED,
+    RequestRefused: PartState.REFUSED,
+    RequestClosed: PartState.CLOSED,
+}
+
+
+@dataclass(slots=True)
+class RequestView:
+    """One request as its facts, in the order in which they happened, leave it."""
+
+    opening: Opening
+    form: RequestForm | None
+    formal: CaseEvent | None = None
+    """The fact that made it formal: its receipt, or its escalation. Of VPS requests only."""
+    states: dict[str, PartState] = field(default_factory=dict)
+    answered_by: dict[str, Answer] = field(default_factory=dict)
+    """Part → the fact that gave it its outcome (the first one: a recurring supply goes on after it)."""
+    out_of_scope: set[str] = field(default_factory=set)
+    approved: list[RequestApproved] = field(default_factory=list)
+    disclosed: list[DisclosureMade] = field(default_factory=list)
+    refused: list[RequestRefused] = field(default_factory=list)
+    closed: list[RequestClosed] = field(default_factory=list)
+    copies: list[RefusalCopySent] = field(default_factory=list)
+    acknowledged: RequestAcknowledged | None = None
+    escalated: RequestEscalated | None = None
+    ended: RequestWithdrawn | RequestReferred | None = None
+
+    @property
+    def received(self) -> bool:
+        """Whether it is the provider's record: the requester's own is counted by no report."""
+        return isinstance(self.opening, RequestReceived)
+
+    @property
+    def scheme(self) -> RequestScheme:
+        """Under what it was made."""
+        return self.opening.scheme
+
+    @property
+    def ended_by(self) -> str | None:
+        """'withdrawn', 'referred', or None."""
+        if self.ended is None:
+            return None
+        return "withdrawn" if isinstance(self.ended, RequestWithdrawn) else "referred"
+
+    @property
+    def outcome(self) -> str | None:
+        """The one outcome that reports count; None while a part is open."""
+        return law.overall_outcome(self.states, self.ended_by, self.out_of_scope)
+
+    @property
+    def response(self) -> CaseEvent | None:
+        """The fact that completed the response: the last part's answer, or the end of the request.
+
+        A refusal that was said not to be in writing answers no formal VPS request, nor an NSW one.
+        """
+        return _first(self.ended, self._completing(approval=self.scheme == "nsw"))
+
+    def provided_or_answered(self) -> CaseEvent | None:
+        """As ``response``, for an informal request: escalating it ends it too, whichever came first."""
+        return _first(self.escalated, self.response)
+
+    def _completing(self, *, approval: bool) -> CaseEvent | None:
+        facts: list[CaseEvent] = []
+        for part, state in self.states.items():
+            fact: CaseEvent | None = self.answered_by.get(part) if state in FINAL else None
+            if approval and (first := next((a for a in self.approved if part in a.parts), None)) is not None:
+                fact = first
+            if fact is None or (isinstance(fact, RequestRefused) and self._needs_writing(fact)):
+                return None
+            facts.append(fact)
+        return max(facts, key=lambda f: f.happened_date or date.min) if facts else None
+
+    def _needs_writing(self, refusal: RequestRefused) -> bool:
+        written = self.scheme == "nsw" or law.is_formal_vps(self.scheme, self.form)
+        return written and refusal.in_writing is False
+
+    def copy_of(self, refusal: RequestRefused) -> RefusalCopySent | None:
+        """The copy to the Secretary that covers the last part of this refusal; None while one is not sent."""
+        left = set(refusal.parts)
+        for copy in self.copies:
+            left -= set(copy.parts)
+            if not left:
+                return copy
+        return None
+
+
+def _first(*facts: CaseEvent | None) -> CaseEvent | None:
+    found = [fact for fact in facts if fact is not None]
+    return min(found, key=lambda fact: fact.happened_date or date.max) if found else None
+
+
+def request_view(facts: Sequence[CaseEvent], _about: StreamInfo) -> RequestView | None:
+    """The request of these effective facts; None where its opening was left out by a correction."""
+    ordered = in_order(facts)
+    opening = next((f for f in ordered if isinstance(f, RequestReceived | RequestMade)), None)
+    if opening is None:
+        return None
+    view = RequestView(opening, opening.form, states={law.WHOLE: PartState.OPEN})
+    if isinstance(opening, RequestReceived) and opening.restricted is not None:
+        view.out_of_scope.add(law.WHOLE)
+    if law.is_formal_vps(opening.scheme, opening.form):
+        view.formal = opening
+    for fact in ordered:
+        _take(view, fact)
+    return view
+
+
+def _take(view: RequestView, fact: CaseEvent) -> None:
+    match fact:
+        case RequestApproved() | DisclosureMade() | RequestRefused() | RequestClosed():
+            _answer(view, fact)
+        case RequestDivided():
+            view.states = {part.id: PartState.OPEN for part in fact.parts}
+            view.answered_by = {}
+            view.out_of_scope = {part.id for part in fact.parts if part.restricted is not None}
+        case RequestEscalated():
+            view.escalated, view.formal, view.form = fact, fact, RequestForm.FORMAL
+        case RequestAcknowledged():
+            view.acknowledged = view.acknowledged or fact
+        case RefusalCopySent():
+            view.copies.append(fact)
+        case RequestWithdrawn() | RequestReferred():
+            view.ended = view.ended or fact
+
+
+def _answer(view: RequestView, fact: Answer) -> None:
+    match fact:
+        case RequestApproved():
+            view.approved.append(fact)
+        case DisclosureMade():
+            view.disclosed.append(fact)
+        case RequestRefused():
+            view.refused.append(fact)
+        case RequestClosed():
+            view.closed.append(fact)
+            if fact.ground is ClosingGround.OUT_OF_SCOPE or fact.restricted is not None:
+                view.out_of_scope.update(fact.parts)
+    state = _BECOMES[type(fact)]
+    for part in fact.parts:
+        view.states[part] = state
+        if state in FINAL:
+            view.answered_by.setdefault(part, fact)
