@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 import secrets
@@ -112,10 +113,20 @@ def load_or_create_kek(path: Path, *, keys_exist: bool, environ: Mapping[str, st
     """Like ``load_kek``, and makes the file when there is no key yet.
 
     ``keys_exist`` says whether wrapped keys stand in the vault: then a new key would hide a loss, and the
-    missing file is a ``VaultError``. Two processes that start together end with the same key.
+    missing file is a ``VaultError``. Two processes that start together end with the same key. Raises
+    ``SettingsError`` where the file cannot be written.
     """
     if environ.get(KEK_VARIABLE) or path.exists() or keys_exist:
         return load_kek(path, environ)
+    try:
+        _create(path)
+    except OSError as error:
+        raise SettingsError(f"{path}: expected to write a new key file, got {error.strerror}") from error
+    return load_kek(path, environ)
+
+
+def _create(path: Path) -> None:
+    """Puts a new key under ``path``, unless another process was first."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # A crash before the link leaves an unused temporary file; after it, the whole key under its name.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -125,14 +136,11 @@ def load_or_create_kek(path: Path, *, keys_exist: bool, environ: Mapping[str, st
             file.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
-        except FileExistsError:
-            return load_kek(path, environ)
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(path.parent)
-    return load_kek(path, environ)
 
 
 def sync_directory(directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import stat
 import subprocess
@@ -79,6 +80,17 @@ def test_folder_in_the_place_of_the_file_refused(tmp_path: Path) -> None:
     (tmp_path / "kek").mkdir(mode=0o700)
     with pytest.raises(SettingsError):
         load_kek(tmp_path / "kek", {})
+
+
+@pytest.mark.parametrize("step", ["fsync", "link"])
+def test_creation_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(f"ledger.vault.kek.os.{step}", full)
+    with pytest.raises(SettingsError, match="No space left on device"):
+        load_or_create_kek(tmp_path / "kek", keys_exist=False, environ={})
+    assert os.listdir(tmp_path) == []
 
 
 def test_processes_that_start_together_end_with_one_key(tmp_path: Path) -> None:

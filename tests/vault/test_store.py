@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -290,6 +292,42 @@ def test_attachment_whose_key_is_destroyed_meanwhile_leaves_no_file(
             AttachmentFiles(tmp_path), Destroys(b"x"), 1, ledger=LEDGER, stream="s1", field_path="report"
         )
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("persisted", [True, False], ids=["failed but persisted", "failed and not persisted"])
+def test_attachment_whose_row_has_an_unknown_outcome_keeps_its_file(
+    database: Database, keys: VaultKeys, opener: Opener, tmp_path: Path, persisted: bool
+) -> None:
+    """The file stays until a sweep, which reads the rows, knows."""
+    keys.ensure(LEDGER, "s1", CASE)
+
+    calls = ["row", "key"]
+
+    @contextmanager
+    def losing() -> Iterator[psycopg.Connection[Any]]:
+        with database.connect(Role.WRITER) as connection:
+            last = calls.pop() == "row"
+            if last and not persisted:
+                raise psycopg.OperationalError("server closed the connection unexpectedly")
+            yield connection
+            if last:
+                raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    files = AttachmentFiles(tmp_path)
+    with pytest.raises(Unavailable, match="closed the connection"):
+        VaultKeys(losing, KEK).attach(
+            files, io.BytesIO(b"report"), 6, ledger=LEDGER, stream="s1", field_path="report"
+        )
+    (file,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    swept = files.sweep(keys.attachment_names(), older_than=-60)
+    if persisted:
+        assert swept == []
+        ((ledger, key_id, mark),) = keys.attachment_names()
+        row, key = opener.attachment(ledger, key_id, mark)
+        assert b"".join(files.read(row, key)) == b"report"
+    else:
+        assert swept == [file]
+        assert keys.attachment_names() == set()
 
 
 def test_actor_is_opaque_found_again_and_opened(database: Database, keys: VaultKeys, opener: Opener) -> None:
