@@ -61,10 +61,6 @@ class VaultKeys:
         """The wrapped keys of a case, oldest first: the lookup of a ``SealingSession``."""
         return [WrappedKey(*row) for row in _fetch(self._connect, "keys_of", (ledger, stream))]
 
-    def exist(self) -> bool:
-        """Whether any wrapped key exists, in any ledger."""
-        return bool(_fetch(self._connect, "has_keys", ())[0][0])
-
     def ensure(self, ledger: int, stream: str, subject: str) -> tuple[str, bytes]:
         """Id and clear bytes of a subject's oldest key, committed here and now if there was none.
 

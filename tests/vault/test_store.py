@@ -19,7 +19,16 @@ from ledger.vault.attachments import AttachmentFiles
 from ledger.vault.kek import LocalKek, WrongKek
 from ledger.vault.opening import Lost, Opened, SealedField, Withheld, Word
 from ledger.vault.sealing import CASE, SealingSession, commitment
-from ledger.vault.store import INSTALLATION, KEY_GONE, ActorDetails, KeyGone, Opener, VaultKeys, key_gone
+from ledger.vault.store import (
+    INSTALLATION,
+    KEY_GONE,
+    ActorDetails,
+    KeyGone,
+    Opener,
+    VaultKeys,
+    key_gone,
+    keys_exist,
+)
 
 KEK = LocalKek(bytes(range(32)))
 LEDGER = 1
@@ -226,10 +235,10 @@ def test_ensure_gives_one_key_to_all_who_race(keys: VaultKeys) -> None:
     assert len(keys.keys_of(LEDGER, "ledger")) == 1
 
 
-def test_exist(keys: VaultKeys) -> None:
-    assert not keys.exist()
+def test_keys_exist(database: Database, keys: VaultKeys) -> None:
+    assert not keys_exist(lambda: database.connect(Role.WRITER))
     keys.ensure(LEDGER, "s1", CASE)
-    assert keys.exist()
+    assert keys_exist(lambda: database.connect(Role.WRITER))
 
 
 @pytest.mark.parametrize("role", [Role.WRITER, Role.PROJECTOR, Role.READER])
@@ -377,7 +386,7 @@ def test_database_away_is_said_so() -> None:
         return psycopg.connect("host=127.0.0.1 port=1 connect_timeout=2")
 
     with pytest.raises(Unavailable, match="vault"):
-        VaultKeys(away, KEK).exist()
+        keys_exist(away)
 
 
 def test_errors_of_others_are_not_key_gone() -> None:
