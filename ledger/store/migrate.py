@@ -140,11 +140,17 @@ def _run_missing(connection: psycopg.Connection[TupleRow]) -> list[str]:
     for migration in known.values():
         if migration.name in applied:
             continue
-        with connection.transaction():
-            connection.execute(migration.text)
-            connection.execute(
-                "INSERT INTO auditledger_migrations.applied (name, sha256) VALUES (%s, %s)",
-                (migration.name, migration.sha256),
-            )
+        try:
+            with connection.transaction():
+                connection.execute(migration.text.encode())
+                connection.execute(
+                    "INSERT INTO auditledger_migrations.applied (name, sha256) VALUES (%s, %s)",
+                    (migration.name, migration.sha256),
+                )
+        except psycopg.errors.InsufficientPrivilege:
+            raise
+        except psycopg.Error as error:
+            said = error.diag.message_primary or " ".join(str(error).split())
+            raise SettingsError(f"migration {migration.name}: {said}; nothing of it was kept") from error
         done.append(migration.name)
     return done

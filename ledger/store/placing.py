@@ -69,6 +69,23 @@ def place_all(ledger: Ledger, prefix: bytes, head: Head, submissions: Sequence[S
     )
 
 
+def needed_versions(submissions: Sequence[Submission]) -> tuple[bytes, bytes]:
+    """The versions that must be there already, so that no stream gets a gap: two arrays, streams and versions.
+
+    Too low a version breaks a unique key; one too high would not be noticed without this.
+    """
+    reached: dict[str, int] = {}
+    streams: list[bytes] = []
+    versions: list[bytes] = []
+    for submission in submissions:
+        for draft in submission.drafts:
+            if draft.version > 1 and reached.get(draft.stream) != draft.version - 1:
+                streams.append(draft.columns[4])
+                versions.append(binary.int4_field("version", draft.version - 1))
+            reached[draft.stream] = draft.version
+    return binary.array(binary.TEXT, streams), binary.array(binary.INT4, versions)
+
+
 @dataclass(frozen=True, slots=True)
 class VaultRows:
     """The vault rows of a group; ordinals count from the group's first entry."""

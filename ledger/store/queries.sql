@@ -12,6 +12,12 @@ WITH moved AS (
     UPDATE ledger.heads SET size = $2 + $4, hash = $5, recorded_at = $7
     WHERE ledger = $1 AND size = $2 AND hash = $3
         AND ($6::timestamptz IS NULL OR $6 <= clock_timestamp() + interval '2 seconds')
+        AND NOT EXISTS (
+            SELECT FROM unnest($19::text[], $20::integer[]) AS needed (stream, version) WHERE NOT EXISTS (
+                SELECT FROM ledger.entries e
+                WHERE e.ledger = $1 AND e.stream = needed.stream AND e.version = needed.version
+            )
+        )
     RETURNING ledger
 ), added AS (
     INSERT INTO ledger.entries (index, recorded_at, ledger, version, part, happened_on, command, leaf_hash,
@@ -31,6 +37,12 @@ WITH moved AS (
     UPDATE ledger.heads SET size = $2 + $4, hash = $5, recorded_at = $7
     WHERE ledger = $1 AND size = $2 AND hash = $3
         AND ($6::timestamptz IS NULL OR $6 <= clock_timestamp() + interval '2 seconds')
+        AND NOT EXISTS (
+            SELECT FROM unnest($19::text[], $20::integer[]) AS needed (stream, version) WHERE NOT EXISTS (
+                SELECT FROM ledger.entries e
+                WHERE e.ledger = $1 AND e.stream = needed.stream AND e.version = needed.version
+            )
+        )
     RETURNING ledger
 ), added AS (
     INSERT INTO ledger.entries (index, recorded_at, ledger, version, part, happened_on, command, leaf_hash,
@@ -42,7 +54,7 @@ WITH moved AS (
         AS n (recorded_at, version, part, happened_on, command, leaf_hash, stream, event, organisation,
               content_mac, entry, ordinality)
 ), sealed AS (
-    SELECT vault.put(moved.ledger, $2, $19, $20, $21, $22, $23, $24, $25, $26) AS rows FROM moved
+    SELECT vault.put(moved.ledger, $2, $21, $22, $23, $24, $25, $26, $27, $28) AS rows FROM moved
 )
 SELECT count(rows) FROM sealed;
 

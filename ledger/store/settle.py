@@ -211,9 +211,7 @@ def _repeat(submission: Submission, known: dict[str, list[Known]]) -> list[Recei
     for command in there:
         before, now = known[command][0].content_mac, first[command].content_mac
         if before is not None and now is not None and before != now:
-            raise CommandReused(
-                f"command {command} was recorded before with other content; nothing was written"
-            )
+            raise CommandReused(f"command {command} was recorded with other content; nothing was written")
     if len(there) < len(first):
         raise CommandReused(
             f"{len(there)} of the {len(first)} commands submitted together were recorded before; "

@@ -31,7 +31,7 @@ from ledger.store import binary, queries
 from ledger.store.binary import array, int4, int8
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
-from ledger.store.placing import Head, Placed, VaultRows, place_all
+from ledger.store.placing import Head, Placed, VaultRows, needed_versions, place_all
 from ledger.store.settle import Connection, Lost, Outcome, Settled, settle
 from ledger.store.submission import Draft, Receipt, Submission
 from ledger.vault.sealing import VaultRow, WrappedKey
@@ -54,7 +54,7 @@ _COMMIT_TYPES = [
     binary.INT4, binary.INT8, binary.BYTEA, binary.INT8, binary.BYTEA, binary.TIMESTAMPTZ, binary.TIMESTAMPTZ,
     binary.TIMESTAMPTZ_ARRAY, binary.INT4_ARRAY, binary.INT4_ARRAY, binary.DATE_ARRAY, binary.UUID_ARRAY,
     binary.BYTEA_ARRAY, binary.TEXT_ARRAY, binary.TEXT_ARRAY, binary.TEXT_ARRAY, binary.BYTEA_ARRAY,
-    binary.BYTEA_ARRAY,
+    binary.BYTEA_ARRAY, binary.TEXT_ARRAY, binary.INT4_ARRAY,
 ]  # fmt: skip
 _VAULT_TYPES = [
     binary.TEXT_ARRAY, binary.TEXT_ARRAY, binary.TEXT_ARRAY, binary.BYTEA_ARRAY, binary.TEXT_ARRAY,
@@ -279,6 +279,7 @@ class Writer:
             int8(placed.after.recorded_at - binary.EPOCH_MICROS),
         ]
         parameters += [array(oid, column) for oid, column in zip(_ELEMENTS, placed.columns, strict=True)]
+        parameters += needed_versions(group.submissions)
         vault = VaultRows.of(group.submissions)
         if vault:
             parameters += vault.parameters()

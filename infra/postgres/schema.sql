@@ -1,0 +1,580 @@
+-- name: schema
+-- All tables, functions and rights as the migrations make them (pg_dump of a migrated database). It is here
+-- to be read; the migrations are what runs. A test compares them; python -m tests.store.test_schema writes it.
+SET check_function_bodies = false;
+
+CREATE SCHEMA ledger;
+
+ALTER SCHEMA ledger OWNER TO auditledger_owner;
+
+CREATE SCHEMA registers;
+
+ALTER SCHEMA registers OWNER TO auditledger_projector;
+
+CREATE SCHEMA replays;
+
+ALTER SCHEMA replays OWNER TO auditledger_projector;
+
+CREATE SCHEMA vault;
+
+ALTER SCHEMA vault OWNER TO auditledger_vault;
+
+CREATE FUNCTION ledger.create_ledger(slug text, origin text, organisation text, public boolean, demonstration boolean) RETURNS integer
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+    WITH opened AS (
+        INSERT INTO ledger.ledgers (slug, origin, organisation, public, demonstration)
+        VALUES (create_ledger.slug, create_ledger.origin, create_ledger.organisation,
+                create_ledger.public, create_ledger.demonstration)
+        RETURNING id
+    )
+    INSERT INTO ledger.heads (ledger, size, recorded_at, hash)
+    SELECT id, 0, 'epoch', decode(repeat('00', 32), 'hex') FROM opened
+    RETURNING heads.ledger
+$$;
+
+ALTER FUNCTION ledger.create_ledger(slug text, origin text, organisation text, public boolean, demonstration boolean) OWNER TO auditledger_owner;
+
+CREATE FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+DECLARE
+    low bigint := 0;
+    high bigint;
+    middle bigint;
+BEGIN
+    SELECT size INTO high FROM ledger.heads WHERE ledger = wanted_ledger FOR SHARE;
+    WHILE low < high LOOP
+        middle := (low + high) / 2;
+        IF (SELECT recorded_at FROM ledger.entries WHERE ledger = wanted_ledger AND index = middle) <= moment THEN
+            low := middle + 1;
+        ELSE
+            high := middle;
+        END IF;
+    END LOOP;
+    RETURN low;
+END
+$$;
+
+ALTER FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) OWNER TO auditledger_owner;
+
+CREATE FUNCTION ledger.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'ledger.%: % is refused: entries are only ever added', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+
+ALTER FUNCTION ledger.refuse_change() OWNER TO auditledger_owner;
+
+CREATE TABLE vault.attachments (
+    ledger integer NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    commitment bytea NOT NULL,
+    path text NOT NULL,
+    length bigint NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT vault_attachments_commitment CHECK ((octet_length(commitment) = 32)),
+    CONSTRAINT vault_attachments_length CHECK ((length >= 0))
+);
+
+ALTER TABLE vault.attachments OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.attachment_names() RETURNS TABLE(ledger integer, key text, commitment bytea)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT a.ledger,
+     a.key,
+     a.commitment
+    FROM vault.attachments a;
+END;
+
+ALTER FUNCTION vault.attachment_names() OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.ensure_key(p_ledger integer, p_stream text, p_subject text, p_id text, p_wrapped bytea, p_kek text) RETURNS TABLE(id text, stream text, subject text, wrapped bytea, kek_id text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(concat_ws(E'\x1f', p_ledger, p_stream, p_subject), 0));
+    IF NOT EXISTS (
+        SELECT FROM vault.keys k
+        WHERE k.ledger = p_ledger AND k.stream = p_stream AND k.subject = p_subject
+    ) THEN
+        INSERT INTO vault.keys (id, ledger, stream, subject, wrapped, kek_id)
+        VALUES (p_id, p_ledger, p_stream, p_subject, p_wrapped, p_kek);
+    END IF;
+    RETURN QUERY
+        SELECT k.id, k.stream, k.subject, k.wrapped, k.kek_id FROM vault.keys k
+        WHERE k.ledger = p_ledger AND k.stream = p_stream AND k.subject = p_subject
+        ORDER BY k.seq LIMIT 1;
+END
+$$;
+
+ALTER FUNCTION vault.ensure_key(p_ledger integer, p_stream text, p_subject text, p_id text, p_wrapped bytea, p_kek text) OWNER TO auditledger_vault;
+
+CREATE TABLE vault.actors (
+    id text NOT NULL COLLATE pg_catalog."C",
+    lookup bytea NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE vault.actors OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.find_actor(p_lookup bytea) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT a.id
+    FROM vault.actors a
+   WHERE (a.lookup = find_actor.p_lookup);
+END;
+
+ALTER FUNCTION vault.find_actor(p_lookup bytea) OWNER TO auditledger_vault;
+
+CREATE TABLE vault.keys (
+    id text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL,
+    ledger integer NOT NULL,
+    stream text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    wrapped bytea NOT NULL,
+    kek_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE vault.keys OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.has_keys() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM vault.keys)) AS "exists";
+END;
+
+ALTER FUNCTION vault.has_keys() OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.hold_keys(p_ledger integer, p_keys text[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    held text[];
+    gone text[];
+BEGIN
+    -- In order of id, as whoever destroys keys takes them: no deadlock.
+    held := ARRAY(
+        SELECT k.id FROM vault.keys k
+        WHERE k.id = ANY (p_keys) AND k.ledger = p_ledger
+        ORDER BY k.id FOR KEY SHARE
+    );
+    gone := ARRAY(SELECT DISTINCT n FROM unnest(p_keys) n WHERE n <> ALL (held) ORDER BY n);
+    IF cardinality(gone) > 0 THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'AL001',
+            MESSAGE = 'vault key gone: ' || array_to_string(gone, ', '),
+            HINT = 'Seal the command anew, or refuse it.';
+    END IF;
+END
+$$;
+
+ALTER FUNCTION vault.hold_keys(p_ledger integer, p_keys text[]) OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.keys_of(p_ledger integer, p_stream text) RETURNS TABLE(id text, stream text, subject text, wrapped bytea, kek_id text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT k.id,
+     k.stream,
+     k.subject,
+     k.wrapped,
+     k.kek_id
+    FROM vault.keys k
+   WHERE ((k.ledger = keys_of.p_ledger) AND (k.stream = keys_of.p_stream))
+   ORDER BY k.seq;
+END;
+
+ALTER FUNCTION vault.keys_of(p_ledger integer, p_stream text) OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.open_actors(p_ids text[]) RETURNS TABLE(id text, key text, sealed bytea, wrapped bytea, kek_id text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT a.id,
+     a.key,
+     a.sealed,
+     k.wrapped,
+     k.kek_id
+    FROM (vault.actors a
+      LEFT JOIN vault.keys k ON (((k.id = a.key) AND (k.ledger = 0))))
+   WHERE (a.id = ANY (open_actors.p_ids));
+END;
+
+ALTER FUNCTION vault.open_actors(p_ids text[]) OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.open_attachment(p_ledger integer, p_key text, p_commitment bytea) RETURNS TABLE(path text, length bigint, sealed bytea, wrapped bytea, kek_id text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT a.path,
+     a.length,
+     a.sealed,
+     k.wrapped,
+     k.kek_id
+    FROM (vault.attachments a
+      JOIN vault.keys k ON (((k.id = a.key) AND (k.ledger = a.ledger))))
+   WHERE ((a.ledger = open_attachment.p_ledger) AND (a.key = open_attachment.p_key) AND (a.commitment = open_attachment.p_commitment));
+END;
+
+ALTER FUNCTION vault.open_attachment(p_ledger integer, p_key text, p_commitment bytea) OWNER TO auditledger_vault;
+
+CREATE TABLE vault.sealed (
+    ledger integer NOT NULL,
+    index bigint NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    ciphertext bytea NOT NULL
+);
+ALTER TABLE ONLY vault.sealed ALTER COLUMN ciphertext SET STORAGE EXTERNAL;
+
+ALTER TABLE vault.sealed OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.open_rows(p_ledger integer, p_indexes bigint[], p_keys text[]) RETURNS TABLE(index bigint, key text, ciphertext bytea, wrapped bytea, kek_id text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT asked.index,
+     asked.key,
+     s.ciphertext,
+     k.wrapped,
+     k.kek_id
+    FROM ((UNNEST(open_rows.p_indexes, open_rows.p_keys) asked(index, key)
+      LEFT JOIN vault.sealed s ON (((s.ledger = open_rows.p_ledger) AND (s.index = asked.index) AND (s.key = asked.key))))
+      LEFT JOIN vault.keys k ON (((k.id = asked.key) AND (k.ledger = open_rows.p_ledger))));
+END;
+
+ALTER FUNCTION vault.open_rows(p_ledger integer, p_indexes bigint[], p_keys text[]) OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.put(p_ledger integer, p_base bigint, key_ids text[], key_streams text[], key_subjects text[], key_wrapped bytea[], key_kek text[], row_ordinals integer[], row_keys text[], row_ciphertexts bytea[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    older text[];
+BEGIN
+    IF cardinality(key_ids) > 0 THEN
+        INSERT INTO vault.keys (id, ledger, stream, subject, wrapped, kek_id)
+        SELECT k.id, p_ledger, k.stream, k.subject, k.wrapped, k.kek_id
+        FROM unnest(key_ids, key_streams, key_subjects, key_wrapped, key_kek)
+            AS k (id, stream, subject, wrapped, kek_id);
+        older := ARRAY(SELECT n FROM unnest(row_keys) n WHERE n <> ALL (key_ids));
+    ELSE
+        older := row_keys;
+    END IF;
+    IF cardinality(older) > 0 THEN
+        PERFORM vault.hold_keys(p_ledger, older);
+    END IF;
+    INSERT INTO vault.sealed (ledger, index, key, ciphertext)
+    SELECT p_ledger, p_base + r.ordinal, r.key, r.ciphertext
+    FROM unnest(row_ordinals, row_keys, row_ciphertexts) AS r (ordinal, key, ciphertext);
+    RETURN cardinality(row_keys);
+END
+$$;
+
+ALTER FUNCTION vault.put(p_ledger integer, p_base bigint, key_ids text[], key_streams text[], key_subjects text[], key_wrapped bytea[], key_kek text[], row_ordinals integer[], row_keys text[], row_ciphertexts bytea[]) OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.put_actor(p_id text, p_lookup bytea, p_key text, p_sealed bytea) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM vault.hold_keys(0, ARRAY[p_key]);
+    INSERT INTO vault.actors (id, lookup, key, sealed) VALUES (p_id, p_lookup, p_key, p_sealed)
+        ON CONFLICT (lookup) DO NOTHING;
+    RETURN (SELECT a.id FROM vault.actors a WHERE a.lookup = p_lookup);
+END
+$$;
+
+ALTER FUNCTION vault.put_actor(p_id text, p_lookup bytea, p_key text, p_sealed bytea) OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM vault.hold_keys(p_ledger, ARRAY[p_key]);
+    INSERT INTO vault.attachments (ledger, key, commitment, path, length, sealed)
+    VALUES (p_ledger, p_key, p_commitment, p_path, p_length, p_sealed);
+END
+$$;
+
+ALTER FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) OWNER TO auditledger_vault;
+
+CREATE TABLE ledger.entries (
+    index bigint NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    ledger integer NOT NULL,
+    version integer NOT NULL,
+    part integer NOT NULL,
+    happened_on date,
+    command uuid NOT NULL,
+    leaf_hash bytea NOT NULL,
+    stream text NOT NULL COLLATE pg_catalog."C",
+    event text NOT NULL COLLATE pg_catalog."C",
+    organisation text NOT NULL COLLATE pg_catalog."C",
+    content_mac bytea,
+    entry bytea NOT NULL
+)
+WITH (autovacuum_vacuum_insert_scale_factor='0.2', autovacuum_vacuum_insert_threshold='100000');
+ALTER TABLE ONLY ledger.entries ALTER COLUMN entry SET STORAGE EXTERNAL;
+
+ALTER TABLE ledger.entries OWNER TO auditledger_owner;
+
+COMMENT ON TABLE ledger.entries IS 'Every entry: its bytes as they were made, and columns that repeat what they say';
+
+COMMENT ON COLUMN ledger.entries.content_mac IS 'Tells a repeat of a command from another content under its id; part 0 only; not in the bytes';
+
+CREATE TABLE ledger.heads (
+    ledger integer NOT NULL,
+    size bigint NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT heads_hash_length CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT heads_size_positive CHECK ((size >= 0))
+)
+WITH (fillfactor='10', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_scale_factor='0');
+
+ALTER TABLE ledger.heads OWNER TO auditledger_owner;
+
+COMMENT ON TABLE ledger.heads IS 'The end of each ledger: number of entries, leaf hash and time of the last one';
+
+CREATE TABLE ledger.ledgers (
+    id integer NOT NULL,
+    slug text NOT NULL COLLATE pg_catalog."C",
+    origin text NOT NULL COLLATE pg_catalog."C",
+    organisation text NOT NULL COLLATE pg_catalog."C",
+    public boolean NOT NULL,
+    demonstration boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ledgers_origin_form CHECK ((origin ~ '^[^\s+]+$'::text)),
+    CONSTRAINT ledgers_slug_form CHECK ((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text))
+);
+
+ALTER TABLE ledger.ledgers OWNER TO auditledger_owner;
+
+COMMENT ON TABLE ledger.ledgers IS 'One row a ledger: one organisation, one origin, one order of entries';
+
+ALTER TABLE ledger.ledgers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ledger.ledgers_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE registers.parked (
+    ledger integer NOT NULL,
+    stream text NOT NULL COLLATE pg_catalog."C",
+    index bigint NOT NULL,
+    joined integer NOT NULL,
+    reason text NOT NULL,
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE registers.parked OWNER TO auditledger_projector;
+
+COMMENT ON TABLE registers.parked IS 'Cases whose entries cannot be folded from that index on, with the later entries that joined';
+
+CREATE TABLE registers.positions (
+    ledger integer NOT NULL,
+    "position" bigint NOT NULL,
+    paused text,
+    moved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT positions_positive CHECK (("position" >= 0))
+)
+WITH (fillfactor='10');
+
+ALTER TABLE registers.positions OWNER TO auditledger_projector;
+
+COMMENT ON TABLE registers.positions IS 'How far the live registers are, a row a ledger; paused says why one stands still';
+
+CREATE TABLE registers.replays (
+    id text NOT NULL COLLATE pg_catalog."C",
+    register text NOT NULL,
+    positions jsonb NOT NULL,
+    happened_by date,
+    left_out bigint NOT NULL,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE registers.replays OWNER TO auditledger_projector;
+
+COMMENT ON TABLE registers.replays IS 'Registers folded as at other positions; left_out: facts of unknown date, by a fold by happened date';
+
+CREATE TABLE registers.tables (
+    name text NOT NULL COLLATE pg_catalog."C",
+    definition text NOT NULL,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    former_definition text,
+    former_positions jsonb
+);
+
+ALTER TABLE registers.tables OWNER TO auditledger_projector;
+
+COMMENT ON TABLE registers.tables IS 'The definition of each live register table; former_…: the old table kept for a way back';
+
+ALTER TABLE vault.keys ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME vault.keys_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY ledger.entries
+    ADD CONSTRAINT entries_command_key UNIQUE (ledger, command, part);
+
+ALTER TABLE ONLY ledger.entries
+    ADD CONSTRAINT entries_pkey PRIMARY KEY (ledger, index);
+
+ALTER TABLE ONLY ledger.entries
+    ADD CONSTRAINT entries_stream_key UNIQUE (ledger, stream, version);
+
+ALTER TABLE ONLY ledger.heads
+    ADD CONSTRAINT heads_pkey PRIMARY KEY (ledger);
+
+ALTER TABLE ONLY ledger.ledgers
+    ADD CONSTRAINT ledgers_origin_key UNIQUE (origin);
+
+ALTER TABLE ONLY ledger.ledgers
+    ADD CONSTRAINT ledgers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY ledger.ledgers
+    ADD CONSTRAINT ledgers_slug_key UNIQUE (slug);
+
+ALTER TABLE ONLY registers.parked
+    ADD CONSTRAINT parked_pkey PRIMARY KEY (ledger, stream);
+
+ALTER TABLE ONLY registers.positions
+    ADD CONSTRAINT positions_pkey PRIMARY KEY (ledger);
+
+ALTER TABLE ONLY registers.replays
+    ADD CONSTRAINT replays_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY registers.tables
+    ADD CONSTRAINT tables_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY vault.actors
+    ADD CONSTRAINT vault_actors_lookup UNIQUE (lookup);
+
+ALTER TABLE ONLY vault.actors
+    ADD CONSTRAINT vault_actors_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY vault.attachments
+    ADD CONSTRAINT vault_attachments_pk PRIMARY KEY (ledger, key, commitment);
+
+ALTER TABLE ONLY vault.keys
+    ADD CONSTRAINT vault_keys_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY vault.sealed
+    ADD CONSTRAINT vault_sealed_pk PRIMARY KEY (ledger, index, key);
+
+CREATE INDEX vault_keys_subject ON vault.keys USING btree (ledger, stream, subject, seq);
+
+CREATE TRIGGER entries_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entries FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER heads_stay BEFORE DELETE OR TRUNCATE ON ledger.heads FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER ledgers_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.ledgers FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+ALTER TABLE ONLY ledger.heads
+    ADD CONSTRAINT heads_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
+
+GRANT USAGE ON SCHEMA ledger TO auditledger_writer;
+GRANT USAGE ON SCHEMA ledger TO auditledger_projector;
+GRANT USAGE ON SCHEMA ledger TO auditledger_reader;
+GRANT USAGE ON SCHEMA ledger TO auditledger_vault;
+
+GRANT USAGE ON SCHEMA registers TO auditledger_reader;
+
+GRANT USAGE ON SCHEMA replays TO auditledger_reader;
+
+GRANT USAGE ON SCHEMA vault TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION ledger.create_ledger(slug text, origin text, organisation text, public boolean, demonstration boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger.create_ledger(slug text, origin text, organisation text, public boolean, demonstration boolean) TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) TO auditledger_writer;
+GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) TO auditledger_projector;
+GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) TO auditledger_reader;
+GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) TO auditledger_vault;
+
+REVOKE ALL ON FUNCTION vault.attachment_names() FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.attachment_names() TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION vault.ensure_key(p_ledger integer, p_stream text, p_subject text, p_id text, p_wrapped bytea, p_kek text) FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.ensure_key(p_ledger integer, p_stream text, p_subject text, p_id text, p_wrapped bytea, p_kek text) TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION vault.find_actor(p_lookup bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.find_actor(p_lookup bytea) TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION vault.has_keys() FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.has_keys() TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION vault.hold_keys(p_ledger integer, p_keys text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION vault.keys_of(p_ledger integer, p_stream text) FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.keys_of(p_ledger integer, p_stream text) TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION vault.open_actors(p_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION vault.open_attachment(p_ledger integer, p_key text, p_commitment bytea) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION vault.open_rows(p_ledger integer, p_indexes bigint[], p_keys text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION vault.put(p_ledger integer, p_base bigint, key_ids text[], key_streams text[], key_subjects text[], key_wrapped bytea[], key_kek text[], row_ordinals integer[], row_keys text[], row_ciphertexts bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.put(p_ledger integer, p_base bigint, key_ids text[], key_streams text[], key_subjects text[], key_wrapped bytea[], key_kek text[], row_ordinals integer[], row_keys text[], row_ciphertexts bytea[]) TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION vault.put_actor(p_id text, p_lookup bytea, p_key text, p_sealed bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.put_actor(p_id text, p_lookup bytea, p_key text, p_sealed bytea) TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) TO auditledger_writer;
+
+GRANT SELECT,INSERT ON TABLE ledger.entries TO auditledger_writer;
+GRANT SELECT ON TABLE ledger.entries TO auditledger_projector;
+GRANT SELECT ON TABLE ledger.entries TO auditledger_reader;
+GRANT SELECT ON TABLE ledger.entries TO auditledger_vault;
+
+GRANT SELECT,UPDATE ON TABLE ledger.heads TO auditledger_writer;
+GRANT SELECT ON TABLE ledger.heads TO auditledger_projector;
+GRANT SELECT ON TABLE ledger.heads TO auditledger_reader;
+GRANT SELECT ON TABLE ledger.heads TO auditledger_vault;
+
+GRANT SELECT ON TABLE ledger.ledgers TO auditledger_writer;
+GRANT SELECT ON TABLE ledger.ledgers TO auditledger_projector;
+GRANT SELECT ON TABLE ledger.ledgers TO auditledger_reader;
+GRANT SELECT ON TABLE ledger.ledgers TO auditledger_vault;
+
+GRANT SELECT ON TABLE registers.parked TO auditledger_reader;
+
+GRANT SELECT ON TABLE registers.positions TO auditledger_reader;
+
+GRANT SELECT ON TABLE registers.replays TO auditledger_reader;
+
+GRANT SELECT ON TABLE registers.tables TO auditledger_reader;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE auditledger_projector IN SCHEMA registers GRANT SELECT ON TABLES TO auditledger_reader;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE auditledger_projector IN SCHEMA replays GRANT SELECT ON TABLES TO auditledger_reader;

@@ -1,0 +1,266 @@
+"""The commit procedure of 5-architecture: receipts, repeats, conflicts, groups, clocks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from ledger.clock import SystemClock
+from ledger.codec.entry import decode_entry
+from ledger.errors import CommandReused, Conflict, InvalidInput, NotFound, Unavailable
+from ledger.store import writer as writer_module
+from ledger.store.database import Database
+from ledger.store.feed import Feed
+from ledger.store.ledgers import Ledger, Ledgers
+from ledger.store.submission import Draft, Receipt
+from ledger.store.writer import Writer
+from ledger.tlog.chain import GENESIS, leaf_hash
+from tests.support import check_ledger, sample, samples
+
+
+class MovedClock:
+    """The machine's clock, set wrong by ``by``."""
+
+    def __init__(self) -> None:
+        self.by = timedelta()
+
+    def now(self) -> datetime:
+        return SystemClock().now() + self.by
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock()
+
+
+@pytest.fixture
+def writer(database: Database, clock: MovedClock) -> Iterator[Writer]:
+    with Writer(database, clock=clock) as running:
+        yield running
+
+
+def put(writer: Writer, ledger: Ledger, *drafts: Draft) -> list[Receipt]:
+    return writer.submit(ledger.id, drafts).result(30)
+
+
+def test_a_receipt_names_ledger_index_leaf_hash_and_time(
+    database: Database, ledger: Ledger, writer: Writer
+) -> None:
+    before = datetime.now(UTC)
+    receipts = [*put(writer, ledger, *samples("a", 2)), *put(writer, ledger, sample("b"))]
+    with Feed(database) as feed:
+        rows = feed.read(ledger.id)
+    previous = GENESIS
+    for index, (receipt, row) in enumerate(zip(receipts, rows, strict=True)):
+        entry = decode_entry(row.entry)
+        assert receipt == Receipt(ledger.origin, index, leaf_hash(row.entry), entry.recorded_at)
+        assert before <= receipt.recorded_at <= datetime.now(UTC)
+        assert entry.previous == previous
+        previous = receipt.leaf_hash
+    assert check_ledger(database, ledger) == 3
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_repeat_is_answered_with_the_first_receipts(
+    database: Database, ledger: Ledger, writer: Writer, *, warm: bool
+) -> None:
+    if warm:  # the fast path meets the repeat, not the ledger's first group
+        put(writer, ledger, sample("other"))
+    drafts = samples("a", 3)
+    first = put(writer, ledger, *drafts)
+    put(writer, ledger, sample("a", 4))  # the case has moved on
+    assert put(writer, ledger, *drafts) == first
+    assert put(writer, ledger, *samples("a", 3, first=5, command=drafts[0].command)) == first
+    check_ledger(database, ledger)
+
+
+def test_the_same_id_with_other_content_is_refused(database: Database, ledger: Ledger, writer: Writer) -> None:
+    command = str(uuid4())
+    first = put(writer, ledger, sample("a", command=command, content_mac=b"one"))
+    with pytest.raises(CommandReused, match=f"command {command} was recorded with other content"):
+        put(writer, ledger, sample("a", 2, command=command, content_mac=b"two"))
+    # After a refill the first one's mac is gone: the first receipt, unchecked (4-wire 'Entry', command).
+    assert put(writer, ledger, sample("a", 2, command=command)) == first
+    assert check_ledger(database, ledger) == 1
+
+
+def test_the_same_command_at_the_same_time_is_recorded_once(
+    database: Database, ledger: Ledger, writer: Writer
+) -> None:
+    command = str(uuid4())
+    futures = [writer.submit(ledger.id, [sample("a", command=command)]) for _ in range(20)]
+    assert len({future.result(30)[0] for future in futures}) == 1
+    assert check_ledger(database, ledger) == 1
+
+
+def test_a_command_submitted_with_recorded_ones_is_refused_whole(
+    database: Database, ledger: Ledger, writer: Writer
+) -> None:
+    known = sample("a")
+    put(writer, ledger, known)
+    with pytest.raises(CommandReused, match="1 of the 2 commands submitted together"):
+        put(writer, ledger, known, sample("b"))
+    assert check_ledger(database, ledger) == 1
+
+
+@pytest.mark.parametrize("version", [1, 2, 4, 9])
+def test_a_case_that_moved_on_is_a_conflict_that_says_where_it_stands(
+    database: Database, ledger: Ledger, writer: Writer, version: int
+) -> None:
+    put(writer, ledger, *samples("a", 2))
+    with pytest.raises(Conflict, match=f"expected to stand at version {version - 1}, found 2"):
+        put(writer, ledger, sample("a", version))
+    assert check_ledger(database, ledger) == 2
+
+
+def test_a_conflict_never_harms_its_neighbours(database: Database, ledger: Ledger, writer: Writer) -> None:
+    put(writer, ledger, *samples("a", 2))
+    futures: list[Future[list[Receipt]]] = []
+    for n in range(50):
+        futures.append(writer.submit(ledger.id, [sample(f"good-{n}")]))
+        futures.append(writer.submit(ledger.id, [sample("a", 2)]))
+    for n, future in enumerate(futures):
+        if n % 2:
+            assert isinstance(future.exception(30), Conflict)
+        else:
+            assert len(future.result(30)) == 1
+    assert check_ledger(database, ledger) == 52
+
+
+def test_a_conflict_storm_leaves_one_winner_a_version(
+    database: Database, ledger: Ledger, writer: Writer
+) -> None:
+    won: list[int] = []
+
+    def fight() -> None:
+        for version in range(1, 26):
+            try:
+                put(writer, ledger, sample("a", version))
+            except Conflict:
+                continue
+            won.append(version)
+
+    with Writer(database) as second:
+        other = second
+
+        def fight_from_another_writer() -> None:
+            for version in range(1, 26):
+                try:
+                    put(other, ledger, sample("a", version))
+                except Conflict:
+                    continue
+                won.append(version)
+
+        threads = [threading.Thread(target=fight) for _ in range(6)]
+        threads += [threading.Thread(target=fight_from_another_writer) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(won) == len(set(won))
+    assert check_ledger(database, ledger) == len(won)
+
+
+def test_two_writers_on_one_ledger_lose_nothing(database: Database, ledger: Ledger, writer: Writer) -> None:
+    with Writer(database) as second:
+        futures = [
+            each.submit(ledger.id, samples(f"{name}-{n}", 2))
+            for n in range(150)
+            for name, each in (("x", writer), ("y", second))
+        ]
+        indexes = {receipt.index for future in futures for receipt in future.result(30)}
+    assert indexes == set(range(600))
+    assert check_ledger(database, ledger) == 600
+
+
+def test_ledgers_are_independent(database: Database, ledger: Ledger, writer: Writer) -> None:
+    ledgers = [ledger, *(Ledgers(database).create(f"l{n}", f"example.org/{n}", "o") for n in range(6))]
+    futures = [(each, writer.submit(each.id, [sample(f"s{n}")])) for n in range(40) for each in ledgers]
+    for each, future in futures:
+        assert future.result(30)[0].ledger == each.origin
+    for each in ledgers:
+        assert check_ledger(database, each) == 40
+
+
+def test_a_large_submission_goes_by_copy(database: Database, ledger: Ledger, writer: Writer) -> None:
+    count = writer_module.GROUP_ENTRIES * 2 + 1
+    neighbours = [writer.submit(ledger.id, [sample(f"n-{n}")]) for n in range(3)]
+    receipts = put(writer, ledger, *samples("big", count))
+    assert [receipt.index for receipt in receipts] == list(range(receipts[0].index, receipts[0].index + count))
+    for future in neighbours:
+        future.result(30)
+    assert check_ledger(database, ledger) == count + 3
+
+
+def test_a_clock_that_steps_back_gives_equal_moments_never_earlier_ones(
+    database: Database, ledger: Ledger, writer: Writer, clock: MovedClock
+) -> None:
+    (first,) = put(writer, ledger, sample("a"))
+    clock.by = timedelta(hours=-3)
+    (second,) = put(writer, ledger, sample("b"))
+    assert second.recorded_at == first.recorded_at
+    check_ledger(database, ledger)
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_clock_more_than_two_seconds_ahead_is_refused(
+    database: Database, ledger: Ledger, writer: Writer, clock: MovedClock, *, warm: bool
+) -> None:
+    if warm:
+        put(writer, ledger, sample("a"))
+    clock.by = timedelta(seconds=5)
+    with pytest.raises(Unavailable, match=r"clock is [45]\.\d s ahead of the database's"):
+        put(writer, ledger, sample("b"))
+    clock.by = timedelta(seconds=1)
+    put(writer, ledger, sample("b"))
+    assert check_ledger(database, ledger) == 1 + warm
+
+
+def test_only_a_demonstration_takes_a_simulated_moment(
+    database: Database, ledger: Ledger, writer: Writer
+) -> None:
+    moment = datetime(2024, 7, 1, 9, 30, tzinfo=UTC)
+    with pytest.raises(InvalidInput, match="not created as a demonstration"):
+        writer.submit(ledger.id, [sample("a")], moment=moment)
+    shown = Ledgers(database).create("demo", "example.org/demo", "o", demonstration=True)
+    later, earlier = moment + timedelta(days=30), moment - timedelta(days=1)
+    times = [
+        writer.submit(shown.id, [sample(f"s{n}")], moment=at).result(30)[0].recorded_at
+        for n, at in enumerate((moment, later, earlier))
+    ]
+    assert times == [moment, later, later]
+    assert check_ledger(database, shown) == 3
+
+
+def test_what_no_entry_can_hold_is_refused_before_it_is_queued(
+    database: Database, ledger: Ledger, writer: Writer
+) -> None:
+    with pytest.raises(InvalidInput, match="entry: expected at most 65535 bytes"):
+        put(writer, ledger, sample("a", payload=bytes(65_500)))
+    put(writer, ledger, sample("a", payload=bytes(65_000)))
+    with pytest.raises(InvalidInput, match="drafts: expected at least one"):
+        put(writer, ledger)
+    with pytest.raises(InvalidInput, match="stream: expected text without NUL"):
+        sample("a\0b")
+    with pytest.raises(InvalidInput, match="command: expected a UUID in lower case"):
+        sample("a", command=str(uuid4()).upper())
+    with pytest.raises(InvalidInput, match="version: expected a number from 0 to"):
+        sample("a", 1 << 31)
+    with pytest.raises(NotFound, match="no ledger has the id 77"):
+        writer.submit(77, [sample("a")])
+    assert check_ledger(database, ledger) == 1
+
+
+def test_a_closed_writer_finishes_what_it_took_and_takes_no_more(database: Database, ledger: Ledger) -> None:
+    writer = Writer(database)
+    futures = [writer.submit(ledger.id, [sample(f"s{n}")]) for n in range(200)]
+    writer.close()
+    assert sorted(future.result(0)[0].index for future in futures) == list(range(200))
+    with pytest.raises(Unavailable, match="the writer is closed"):
+        writer.submit(ledger.id, [sample("late")])
+    assert check_ledger(database, ledger) == 200
