@@ -62,6 +62,7 @@ class Settings(BaseModel):
     token_algorithms: tuple[str, ...] = Field(
         ALGORITHMS, min_length=1, description="Signature algorithms accepted, separated by commas"
     )
+    regulator: str = Field("ovic", min_length=1, description="Slug of the regulator's ledger")
     person: str | None = Field(
         None, description="Who acts on the command line, by the opaque id that grants name"
     )

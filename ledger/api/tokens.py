@@ -19,18 +19,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from joserfc import jwt
 from joserfc.errors import BadSignatureError, ExpiredTokenError, InvalidClaimError, JoseError, MissingClaimError
 from joserfc.jwk import KeySet, OKPKey
+from joserfc.util import urlsafe_b64decode
 
 from ledger.errors import SettingsError, Unauthenticated, Unavailable
 from ledger.settings import ALGORITHMS, Settings
 
 DEVELOPMENT_ISSUER = "auditledger-development"
 DEVELOPMENT_KEY = "development-key.json"
-DEVELOPMENT_ALGORITHM = "Ed25519"
+DEVELOPMENT_ALGORITHM: Literal["Ed25519"] = "Ed25519"
 LEEWAY = 30
 """Seconds by which clocks of issuer and service may differ."""
 KEPT_AT_MOST = 300
@@ -103,7 +104,7 @@ class Keys:
 def _key_set(text: bytes, where: str) -> KeySet:
     try:
         found = json.loads(text)
-        listed = found["keys"] if "keys" in found else [found]
+        listed = found.get("keys", [found])
         # A symmetric key in a published set would let anyone who reads the set sign.
         return KeySet.import_key_set({"keys": [key for key in listed if key.get("kty") in _ASYMMETRIC]})
     except (ValueError, TypeError, KeyError, AttributeError, JoseError) as error:
@@ -199,8 +200,6 @@ def _key_id(token: str) -> str | None:
 
 def jwt_header(token: str) -> dict[str, Any]:
     """The unchecked header of a token. Raises ValueError where there is none."""
-    from joserfc.util import urlsafe_b64decode
-
     found = json.loads(urlsafe_b64decode(token.partition(".")[0].encode("ascii")))
     if not isinstance(found, dict):
         raise ValueError("no header")

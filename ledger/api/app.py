@@ -1,0 +1,106 @@
+"""The HTTP application: routes, the edge around them, OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.types import Scope
+
+from ledger.api import openapi, reads, writes
+from ledger.api.edge import Edge, Identify
+from ledger.api.problem import HttpRefused, problem
+from ledger.api.service import Lag, Service
+from ledger.api.tokens import Tokens
+from ledger.application import Installation
+from ledger.errors import AuditLedgerError, InvalidInput
+from ledger.settings import Settings
+
+PUBLIC = frozenset({"/health"})
+"""Paths that need no token. A public register joins by ``create_app(public=…)``."""
+
+
+def create_app(
+    installation: Installation,
+    settings: Settings,
+    *,
+    tokens: Tokens,
+    identify: Identify,
+    routers: Sequence[APIRouter] = (),
+    public: frozenset[str] = frozenset(),
+    lag: Lag | None = None,
+) -> FastAPI:
+    """The application over an open installation. ``routers`` are the projections' (registers, reports).
+
+    ``identify`` turns checked claims into who is signed in: the opaque id that grants name.
+    """
+    executor = ThreadPoolExecutor(settings.http_threads, thread_name_prefix="http")
+    service = Service(installation, executor, lag=lag)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # The framework's own threads, for plain functions: its default of 40 would cap the clients.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.http_threads
+        yield
+        executor.shutdown()
+
+    app = FastAPI(
+        title="auditledger", version=version("auditledger"), lifespan=lifespan,
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
+    )  # fmt: skip
+    app.router.routes.extend(writes.routes(service))
+    app.include_router(reads.router(service))
+    for router in routers:
+        app.include_router(router)
+    described: list[dict[str, Any]] = []
+
+    def describe(request: Request) -> JSONResponse:
+        service.require_any_role(request)
+        if not described:
+            described.append(openapi.document(app, version("auditledger")))
+        return JSONResponse(described[0])
+
+    app.add_api_route("/openapi.json", describe, include_in_schema=False)
+    app.add_exception_handler(AuditLedgerError, _refused)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(RequestValidationError, _parameter)
+
+    def body_limit(scope: Scope) -> int:
+        attaches = scope["path"].endswith("/attachments")
+        return settings.max_attachment if attaches else settings.max_body
+
+    app.add_middleware(
+        Edge,
+        tokens=tokens,
+        identify=identify,
+        public=PUBLIC | public,
+        executor=executor,
+        metrics=service.metrics,
+        body_limit=body_limit,
+    )
+    return app
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, AuditLedgerError)
+    return problem(error)
+
+
+def _framework(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(HttpRefused(error.status_code, str(error.detail)))
+
+
+def _parameter(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return problem(InvalidInput(name, str(first["msg"]), first.get("input")))

@@ -1,0 +1,171 @@
+"""The edge of the service, around every route: who asks, how much they send, what is logged and counted.
+
+Pure ASGI, so that the path of a command stays short. A route is closed unless it is named in ``PUBLIC``: a
+router that is joined later cannot be open by an oversight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ledger.api.problem import TooLarge, problem, unexpected
+from ledger.api.tokens import Claims, Tokens
+from ledger.application import Principal
+from ledger.errors import AuditLedgerError, Unauthenticated
+
+log = structlog.get_logger("auditledger.http")
+Identify = Callable[[Claims], Principal]
+
+
+class Metrics:
+    """What is counted of requests; read at ``GET /metrics``."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "auditledger_http_requests", "Requests answered", ["method", "route", "status"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.seconds = Histogram(
+            "auditledger_http_seconds", "Time to answer", ["route"], registry=self.registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+        )  # fmt: skip
+
+
+class Edge:
+    """Authenticates, bounds, catches, logs and counts; then the application answers."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        tokens: Tokens,
+        identify: Identify,
+        public: frozenset[str],
+        executor: Executor,
+        metrics: Metrics,
+        body_limit: Callable[[Scope], int],
+    ) -> None:
+        self.app = app
+        self._tokens = tokens
+        self._identify = identify
+        self._public = public
+        self._executor = executor
+        self._metrics = metrics
+        self._body_limit = body_limit
+        self._known: dict[Claims, Principal] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            if scope["path"] not in self._public:
+                scope.setdefault("state", {})["principal"] = await self._principal(scope)
+            await self.app(scope, _bounded(scope, receive, self._body_limit(scope)), sending)
+        except ClientDisconnect:
+            status = status or 499
+        except AuditLedgerError as error:
+            if status:
+                raise
+            await problem(error)(scope, receive, sending)
+        except Exception as error:  # noqa: BLE001 (the last catch: no content may reach the log or the caller)
+            _log_failure(error)
+            if status:
+                # Half an answer is out: closing the connection is the one way left to say that it is not whole.
+                raise RuntimeError("answer cut short; see the entry before this one") from None
+            await unexpected()(scope, receive, sending)
+        finally:
+            self._count(scope, status, time.perf_counter() - started)
+
+    async def _principal(self, scope: Scope) -> Principal:
+        token = _bearer(scope)
+        claims = self._tokens.kept(token)
+        if claims is not None and (known := self._known.get(claims)) is not None:
+            return known
+        # Keys may have to be fetched and the vault asked for the opaque id: not on the event loop.
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._check, token)
+
+    def _check(self, token: str) -> Principal:
+        claims = self._tokens.check(token)
+        principal = self._identify(claims)
+        if len(self._known) > 10_000:
+            self._known.clear()
+        self._known[claims] = principal
+        return principal
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        # The template, not the path: ids stay out of labels, and queries (which may hold names) out of logs.
+        found = scope.get("route")
+        route = getattr(found, "path", "(none)")
+        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        principal = scope.get("state", {}).get("principal")
+        command = scope.get("path_params", {}).get("command")
+        log.info(
+            "request",
+            method=scope["method"],
+            route=route,
+            ledger=scope.get("path_params", {}).get("slug"),
+            command=command if status < 400 else None,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            person=principal.person if principal else None,
+        )
+
+
+def _bearer(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, token = value.partition(b" ")
+            if scheme.lower() == b"bearer" and token:
+                try:
+                    return str(token.strip(), "ascii")
+                except UnicodeDecodeError:
+                    break
+            break
+    raise Unauthenticated("expected a header 'Authorization: Bearer TOKEN'; see 'auditledger token --help'")
+
+
+def _bounded(scope: Scope, receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
+    """``receive`` that refuses a body of more than ``limit`` bytes, by its header or as it comes."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > limit:
+            raise TooLarge(f"body: expected at most {limit} bytes, got {int(value[:20])}")
+    seen = 0
+
+    async def bounded() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise TooLarge(f"body: expected at most {limit} bytes, got more")
+        return message
+
+    return bounded
+
+
+def _log_failure(error: BaseException) -> None:
+    """Where it failed and as what, never the message: it may repeat what was submitted."""
+    frames = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-12:]]
+    log.error("failed", error=type(error).__name__, frames=frames)

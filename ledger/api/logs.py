@@ -1,0 +1,41 @@
+"""Logs: JSON lines on stderr, of ids, names of commands and statuses; never content."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+import structlog
+
+
+def configure(level: str) -> None:
+    """Sets up structlog, and lets libraries through at warning or above, without their messages' content."""
+    threshold = getattr(logging, level.upper())
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    # uvicorn and psycopg log by themselves: their warnings come through, an error's arguments do not.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_WithoutContent())
+    logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler], force=True)
+
+
+class _WithoutContent(logging.Formatter):
+    """Level, logger and message template; no arguments, no traceback: either may repeat what was submitted."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": str(record.msg).partition("\n")[0],
+            "error": record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None,
+        }
+        return json.dumps(line)

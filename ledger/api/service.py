@@ -1,0 +1,46 @@
+"""What every route works with: the installation, the threads that do the work, who asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from starlette.requests import Request
+
+from ledger.api.edge import Metrics
+from ledger.application import Installation, Principal
+from ledger.application.access import Matter, allow, require_any_role
+from ledger.store.ledgers import Ledger
+
+T = TypeVar("T")
+Lag = Callable[[], Mapping[str, Any]]
+
+
+@dataclass(slots=True)
+class Service:
+    """One process's service. ``lag`` says how far the projections are behind (joined by ``ledger.main``)."""
+
+    installation: Installation
+    executor: ThreadPoolExecutor
+    metrics: Metrics = field(default_factory=Metrics)
+    lag: Lag | None = None
+
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Does blocking work on one of the service's threads."""
+        return await asyncio.get_running_loop().run_in_executor(self.executor, work, *arguments)
+
+    def allow(self, request: Request, matter: Matter) -> Ledger:
+        """The ledger that the path names, where who asks may read this in it. Raises NotFound, Forbidden."""
+        return allow(self.installation, request.path_params["slug"], principal(request), matter)
+
+    def require_any_role(self, request: Request) -> None:
+        """Raises Forbidden where who asks has no role in force anywhere."""
+        require_any_role(self.installation, principal(request))
+
+
+def principal(request: Request) -> Principal:
+    """Who asks; the edge has checked the token."""
+    return cast(Principal, request.state.principal)

@@ -1,0 +1,200 @@
+"""Writing over HTTP: commands, openings of sealed fields, attachments."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any, BinaryIO, cast
+from urllib.parse import quote, unquote
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from ledger.api.body import command_id, expected_version, json_body
+from ledger.api.problem import BadRequest
+from ledger.api.service import Service, principal
+from ledger.application import Outcome
+from ledger.application.shown import shown_receipt
+from ledger.codec.entry import Source, SourceKind
+from ledger.errors import InvalidInput
+from ledger.vault.opening import Destroyed, Lost, Opened, Opening, Withheld
+
+API = Source(SourceKind.API)
+CHUNK = 1 << 18
+
+
+def routes(service: Service) -> list[Route]:
+    """The routes that write. Plain routes of Starlette: the command is the hot path."""
+    installation = service.installation
+
+    async def command(request: Request) -> Response:
+        identity = command_id(request)
+        version = expected_version(request)
+        body = await json_body(request)
+        outcome = await service.run(
+            lambda: installation.execute(
+                request.path_params["slug"],
+                request.path_params["command"],
+                body,
+                principal=principal(request),
+                command_id=identity,
+                expected_version=version,
+                source=API,
+            )
+        )
+        return answer(outcome, request.path_params["slug"])
+
+    async def openings(request: Request) -> Response:
+        wanted, reason = _wanted(await json_body(request))
+        found = await service.run(
+            lambda: installation.open_sealed(
+                request.path_params["slug"], wanted, reason=reason, principal=principal(request)
+            )
+        )
+        content = [
+            {"index": index, "fields": {path: _opening(opening) for path, opening in opened.items()}}
+            for (index, _), opened in zip(wanted, found, strict=True)
+        ]
+        return _json({"openings": content}, 200)
+
+    async def file(request: Request) -> Response:
+        body = await json_body(request)
+        unknown = set(body) - {"index", "path", "reason"}
+        if unknown:
+            raise InvalidInput(min(unknown), "one of index, path, reason", "an unknown field")
+        index, path, reason = body.get("index"), body.get("path", "file"), body.get("reason")
+        if type(index) is not int:
+            raise InvalidInput("index", "the index of an entry", index)
+        if not isinstance(path, str):
+            raise InvalidInput("path", "the dotted path of an attachment", path)
+        if not isinstance(reason, str):
+            raise InvalidInput("reason", "text: why the file is opened", type(reason).__name__)
+        attachment, chunks = await service.run(
+            lambda: installation.read_attachment(
+                request.path_params["slug"], index, path, reason=reason, principal=principal(request)
+            )
+        )
+        # A file of ours is never shown in the service's own name: it is given to be saved.
+        headers = {
+            "Content-Length": str(attachment.length),
+            "Content-Disposition": "attachment",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return StreamingResponse(chunks, 200, headers, attachment.media_type)
+
+    async def attach(request: Request) -> Response:
+        identity = command_id(request)
+        media_type = request.headers.get("content-type", "application/octet-stream")
+        title = unquote(request.headers.get("attachment-title", ""), errors="strict")
+        if not title.strip():
+            raise BadRequest("expected a header 'Attachment-Title' (percent-encoded UTF-8)")
+        stated = request.headers.get("content-length")
+        reader = cast(BinaryIO, BodyReader(request.stream(), asyncio.get_running_loop()))
+        outcome = await service.run(
+            lambda: installation.attach(
+                request.path_params["slug"],
+                request.path_params["stream"],
+                reader,
+                None if stated is None else int(stated),
+                media_type=media_type,
+                title=title,
+                principal=principal(request),
+                command_id=identity,
+            )
+        )
+        return answer(outcome, request.path_params["slug"])
+
+    return [
+        Route("/ledgers/{slug}/commands/{command}", command, methods=["POST"], name="command"),
+        Route("/ledgers/{slug}/openings", openings, methods=["POST"], name="openings"),
+        Route("/ledgers/{slug}/openings/file", file, methods=["POST"], name="file"),
+        Route("/ledgers/{slug}/cases/{stream}/attachments", attach, methods=["POST"], name="attach"),
+    ]
+
+
+def answer(outcome: Outcome, slug: str) -> Response:
+    """201 with the receipts of what was recorded; 200 with the first receipts for a repeat."""
+    content = {
+        "case": outcome.stream,
+        "version": outcome.version,
+        "receipts": [shown_receipt(receipt) for receipt in outcome.receipts],
+        "repeated": outcome.repeated,
+    }
+    headers = {"ETag": f'"{outcome.version}"', "Location": f"/ledgers/{slug}/cases/{quote(outcome.stream)}"}
+    return _json(content, 200 if outcome.repeated else 201, headers)
+
+
+def _json(content: Any, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(content, ensure_ascii=False), status, headers, "application/json")
+
+
+def _wanted(body: dict[str, Any]) -> tuple[list[tuple[int, list[str] | None]], str]:
+    for name in body:
+        if name not in ("wanted", "reason"):
+            raise InvalidInput(name, "one of wanted, reason", "an unknown field")
+    listed = body.get("wanted")
+    if not isinstance(listed, list) or not listed:
+        raise InvalidInput("wanted", "a list of objects with index and paths", listed)
+    wanted: list[tuple[int, list[str] | None]] = []
+    for place, each in enumerate(listed):
+        expected = "an object with index (a number) and, for some fields only, paths (a list of text)"
+        if not isinstance(each, dict) or set(each) - {"index", "paths"} or type(each.get("index")) is not int:
+            raise InvalidInput(f"wanted.{place}", expected, each)
+        paths = each.get("paths")
+        if paths is not None and not (isinstance(paths, list) and all(isinstance(p, str) for p in paths)):
+            raise InvalidInput(f"wanted.{place}.paths", "a list of text", paths)
+        wanted.append((each["index"], paths))
+    reason = body.get("reason")
+    if not isinstance(reason, str) or not reason.strip():
+        raise InvalidInput("reason", "text: why these fields are opened", type(reason).__name__)
+    return wanted, reason
+
+
+def _opening(opening: Opening) -> dict[str, Any]:
+    """One of the four words, and what goes with it. ``salt`` lets whoever holds the entry check the value."""
+    match opening:
+        case Opened(value, salt):
+            shown = base64.b64encode(value).decode() if isinstance(value, bytes) else value
+            return {"sealed": opening.word.value, "value": shown, "salt": salt.hex()}
+        case Destroyed(on, under):
+            return {"sealed": opening.word.value, "on": on.isoformat(), "under": under}
+        case Lost(why):
+            return {"sealed": opening.word.value, "why": why}
+        case Withheld():
+            return {"sealed": opening.word.value}
+
+
+class BodyReader:
+    """The body of a request as a file that a worker thread reads; never more than a chunk is held."""
+
+    def __init__(self, stream: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
+        self._stream = stream
+        self._loop = loop
+        self._rest = b""
+        self._ended = False
+
+    def read(self, size: int = -1) -> bytes:
+        """At most ``size`` bytes (all, where it is negative); none at the end."""
+        parts: list[bytes] = []
+        held = len(self._rest)
+        parts.append(self._rest)
+        while not self._ended and (size < 0 or held < size):
+            try:
+                chunk = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+            except StopAsyncIteration:
+                self._ended = True
+                break
+            held += len(chunk)
+            parts.append(chunk)
+        found = b"".join(parts)
+        if size < 0:
+            self._rest = b""
+            return found
+        self._rest = found[size:]
+        return found[:size]
+
+    async def _next(self) -> bytes:
+        return await anext(self._stream)

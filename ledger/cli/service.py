@@ -1,0 +1,220 @@
+"""``up``, ``token``, ``doctor``: the service, who may use it, and how it is."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ledger.application.opened import opened_database
+from ledger.cli.session import AsJson, Organisation, Session, of, print_json, table
+from ledger.errors import AuditLedgerError, InvalidInput, SettingsError, Unavailable
+from ledger.settings import Settings
+from ledger.store.database import Database
+from ledger.store.ledgers import Ledgers
+from ledger.store.migrate import pending
+
+RUNNING = "service.json"
+LOCK = "service.lock"
+DAY = 86_400
+
+
+def up(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; else as set.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one; else as set.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start the service: database, migrations, HTTP, registers. Stops cleanly on Ctrl-C or SIGTERM."""
+    session = of(context)
+    settings = session.settings(host=host, port=port)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with only_one(settings.data_dir) as first:
+        if not first:
+            running = running_service(settings.data_dir) or {}
+            session.show(
+                as_json,
+                {"status": "running", **running},
+                lambda: f"Already running at {running.get('url', 'an address that it has not announced yet')}",
+            )
+            return
+        announced = settings.data_dir / RUNNING
+
+        def announce(found: Mapping[str, Any]) -> None:
+            content = {"pid": os.getpid(), **found}
+            announced.write_text(json.dumps(content), "utf-8")
+            session.show(as_json, {"status": "started", **content}, lambda: _welcome(settings, content))
+
+        try:
+            session.doors.serve(settings, announce)
+        finally:
+            announced.unlink(missing_ok=True)
+    if not as_json:
+        session.out.print("Stopped.")
+
+
+def _welcome(settings: Settings, found: Mapping[str, Any]) -> str:
+    url = found["url"]
+    return (
+        f"auditledger is running at {url}\n"
+        f"  health      {url}/health\n"
+        f"  OpenAPI     {url}/openapi.json (with a token)\n"
+        f"  a token     auditledger token --person ID --organisation ID\n"
+        f"  ledgers     auditledger ledger list\n"
+        f"  data        {settings.data_dir}\n"
+        f"Stop it with Ctrl-C."
+    )
+
+
+@contextmanager
+def only_one(data_dir: Path) -> Iterator[bool]:
+    """Whether this process is the one service of the data directory; the kernel frees the lock with it."""
+    with (data_dir / LOCK).open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def running_service(data_dir: Path) -> dict[str, Any] | None:
+    """What the running service announced; None where none runs."""
+    with only_one_look(data_dir) as free:
+        if free:
+            return None
+    try:
+        found: dict[str, Any] = json.loads((data_dir / RUNNING).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+@contextmanager
+def only_one_look(data_dir: Path) -> Iterator[bool]:
+    """Whether no service holds the lock; does not keep a starting one out for longer than the look."""
+    try:
+        with (data_dir / LOCK).open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+    except FileNotFoundError:
+        yield True
+
+
+def token(
+    context: typer.Context,
+    person: Annotated[
+        str | None, typer.Option(help="Opaque id of the person; else AUDITLEDGER_PERSON.")
+    ] = None,
+    organisation: Organisation = None,
+    hours: Annotated[int, typer.Option(min=1, max=24 * 31, help="For how many hours it is valid.")] = 24,
+    as_json: AsJson = False,
+) -> None:
+    """Issue a development token, signed with the key in the data directory. For services without an issuer."""
+    session = of(context)
+    settings = session.settings()
+    who = person or settings.person
+    body = organisation or settings.organisation
+    if not who:
+        raise InvalidInput("--person", "the opaque id that a grant names", None)
+    if not body:
+        raise InvalidInput("--organisation", "the id of the person's organisation", None)
+    made = session.doors.issue_token(settings, person=who, organisation=body, lifetime=hours * 3600)
+    if as_json:
+        print_json({"token": made, "person": who, "organisation": body, "expires_in": hours * 3600})
+    else:
+        session.out.print(made, markup=False)
+
+
+def doctor(context: typer.Context, as_json: AsJson = False) -> None:
+    """List every setting with its source, and say what is reachable and healthy; exit code 6: not all is."""
+    session = of(context)
+    settings = session.settings()
+    checks = [_data_dir(settings), _service(settings), *_database(session, settings)]
+    if as_json:
+        print_json(
+            {
+                "settings": [
+                    {"name": s.name, "value": s.value, "source": s.source, "description": s.description}
+                    for s in settings.shown()
+                ],
+                "checks": checks,
+                "healthy": all(check["ok"] for check in checks),
+            }
+        )
+    else:
+        rows = [(s.name, s.value, s.source, s.description) for s in settings.shown()]
+        session.out.print(table("Settings", ["name", "value", "set in", "what it is"], rows))
+        session.out.print()
+        found = [(c["check"], "ok" if c["ok"] else "WRONG", c["detail"]) for c in checks]
+        session.out.print(table("Checks", ["check", "", "detail"], found))
+    wrong = [check for check in checks if not check["ok"]]
+    if wrong:
+        raise Unavailable("; ".join(f"{check['check']}: {check['detail']}" for check in wrong))
+
+
+def _check(name: str, ok: bool, detail: str) -> dict[str, Any]:
+    return {"check": name, "ok": ok, "detail": detail}
+
+
+def _data_dir(settings: Settings) -> dict[str, Any]:
+    path = settings.data_dir
+    if not path.exists():
+        return _check("data directory", True, f"{path} does not exist yet; 'auditledger up' makes it")
+    usable = os.access(path, os.R_OK | os.W_OK | os.X_OK)
+    return _check("data directory", usable, str(path) if usable else f"{path} cannot be written")
+
+
+def _service(settings: Settings) -> dict[str, Any]:
+    running = running_service(settings.data_dir)
+    if running is None:
+        return _check("service", True, "not running; 'auditledger up' starts it")
+    url = f"{running['url']}/health"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 (our own service's address)
+            health = json.load(answer)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        return _check("service", False, f"{url} does not answer: {error}")
+    return _check("service", health["status"] == "ok", f"{running['url']}, version {health['version']}")
+
+
+def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
+    if settings.database_url is None and not (settings.data_dir / "postgres").exists():
+        return [_check("database", True, "embedded; not made yet, 'auditledger up' makes it")]
+    try:
+        with opened_database(settings) as database:
+            checks = [_check("database", True, _version(database))]
+            missing = pending(database)
+            checks.append(_check("migrations", not missing, ", ".join(missing) or "all were run"))
+            ledgers = Ledgers(database).all()
+        with session.installation() as installation:
+            lag = session.doors.lag(installation)
+    except SettingsError:
+        raise
+    except AuditLedgerError as error:
+        return [_check("database", False, str(error))]
+    checks.append(_check("ledgers", True, ", ".join(each.slug for each in ledgers) or "none yet"))
+    parked = lag.get("parked", 0)
+    behind = f"{lag.get('behind', 0)} entries behind, {parked} parked cases"
+    checks.append(_check("registers", not parked and not lag.get("paused"), behind))
+    return checks
+
+
+def _version(database: Database) -> str:
+    with database.connect_admin() as connection:
+        version = connection.info.server_version
+    return f"PostgreSQL {version // 10_000}.{version % 10_000}, database {database.name}"

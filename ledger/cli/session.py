@@ -1,0 +1,144 @@
+"""What every command works with: settings, who acts, and how results, progress and errors are shown."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from ledger.application import Installation, Principal
+from ledger.application.opened import opened
+from ledger.clock import Clock
+from ledger.errors import InvalidInput
+from ledger.settings import Settings
+from ledger.store.ledgers import COMMON, Ledger
+
+AUTHORITY = "local"
+"""How who acts on the command line is known: whoever may read the data directory may say who they are."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+InLedger = Annotated[str, typer.Option("--ledger", "-l", help="Slug of the ledger.")]
+MaybeLedger = Annotated[
+    str | None, typer.Option("--ledger", "-l", help="Slug of the ledger; not needed where there is one.")
+]
+Person = Annotated[
+    str | None, typer.Option("--person", help="Who acts, by opaque id; else AUDITLEDGER_PERSON.")
+]
+Organisation = Annotated[
+    str | None,
+    typer.Option("--organisation", help="For which organisation, by id; else the ledger's own."),
+]
+
+Announce = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What only the composition root can give: the HTTP service, its tokens, the projections' state."""
+
+    serve: Callable[[Settings, Announce], None]
+    """Runs the service until it is told to stop; announces address and more once it answers."""
+    issue_token: Callable[..., str]
+    lag: Callable[[Installation], Mapping[str, Any]]
+    """How far the registers are behind, and what is parked."""
+
+
+@dataclass(slots=True)
+class Session:
+    """One run of the program."""
+
+    doors: Doors
+    out: Console = field(default_factory=lambda: Console(soft_wrap=True, highlight=False))
+    err: Console = field(default_factory=lambda: Console(stderr=True, soft_wrap=True, highlight=False))
+    _settings: Settings | None = None
+
+    def settings(self, **given: Any) -> Settings:
+        """The settings in force; what is given on the command line wins. Raises SettingsError."""
+        if self._settings is None or given:
+            self._settings = Settings.load(**given)
+        return self._settings
+
+    @contextmanager
+    def installation(self, clock: Clock | None = None) -> Iterator[Installation]:
+        """The installation of the settings, beside a running service or alone."""
+        with opened(self.settings(), clock=clock) as installation:
+            yield installation
+
+    def principal(self, ledger: Ledger, person: str | None, organisation: str | None) -> Principal:
+        """Who acts here. Raises InvalidInput where nobody says so."""
+        who = person or self.settings().person
+        if not who:
+            raise InvalidInput(
+                "person", "--person ID, or AUDITLEDGER_PERSON: who acts, by the id that a grant names", None
+            )
+        return Principal(who, organisation or self.settings().organisation or ledger.organisation, AUTHORITY)
+
+    def show(self, as_json: bool, content: Any, text: Callable[[], Any]) -> None:
+        """Prints a result: as JSON, or as what ``text`` gives."""
+        if as_json:
+            print_json(content)
+        else:
+            self.out.print(text())
+
+    def progress(self) -> Progress:
+        """A progress bar on stderr; silent where stderr is no terminal."""
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.err,
+            disable=not self.err.is_terminal,
+        )
+
+
+def of(context: typer.Context) -> Session:
+    """The session of a command."""
+    session = context.obj
+    assert isinstance(session, Session)
+    return session
+
+
+def print_json(content: Any) -> None:
+    """One JSON document on one line, so that a stream of them is JSON lines."""
+    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A plain table."""
+    out = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        out.add_column(column, overflow="fold")
+    for row in rows:
+        out.add_row(*("" if cell is None else str(cell) for cell in row))
+    return out
+
+
+def the_ledger(installation: Installation, slug: str | None) -> Ledger:
+    """The named ledger, or the only one beside ``common``. Raises NotFound, InvalidInput."""
+    if slug is not None:
+        return installation.ledgers.get(slug)
+    found = [ledger for ledger in installation.ledgers.all() if ledger.slug != COMMON]
+    if len(found) != 1:
+        names = ", ".join(ledger.slug for ledger in found) or "none exists; see 'auditledger ledger create'"
+        raise InvalidInput("--ledger", f"one of {names}", None)
+    return found[0]

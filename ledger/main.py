@@ -1,0 +1,140 @@
+"""The composition root: joins the command line, HTTP and the projections. It alone imports the projections."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+import typer
+import uvicorn
+from fastapi import FastAPI
+
+from ledger.api import tokens
+from ledger.api.app import create_app
+from ledger.api.logs import configure
+from ledger.application import Installation, Principal
+from ledger.application.opened import opened
+from ledger.cli.app import make_app, run
+from ledger.cli.session import Announce, Doors
+from ledger.errors import SettingsError
+from ledger.settings import Settings
+from ledger.store.database import Role
+from projections.runner import Runner
+
+
+def identify(installation: Installation) -> Any:
+    """Who a token names here: a development token by the id itself, an issuer's by one the vault keeps."""
+
+    def identified(claims: tokens.Claims) -> Principal:
+        authority = f"{claims.issuer} {claims.kind}"
+        if claims.issuer == tokens.DEVELOPMENT_ISSUER:
+            return Principal(claims.subject, claims.organisation, authority)
+        person = installation.vault_keys.actor_id(claims.issuer, claims.subject, claims.name)
+        return Principal(person, claims.organisation, authority)
+
+    return identified
+
+
+def application(installation: Installation, settings: Settings) -> FastAPI:
+    """The HTTP application over an open installation, with the projections' routes."""
+    return create_app(
+        installation, settings, tokens=tokens.tokens(settings), identify=identify(installation),
+        lag=lambda: lag(installation),
+    )  # fmt: skip
+
+
+def lag(installation: Installation) -> Mapping[str, Any]:
+    """How far the registers are behind the ledgers."""
+    return {}
+
+
+def serve(settings: Settings, announce: Announce) -> None:
+    """Runs the service until SIGINT or SIGTERM. Raises SettingsError where the address is taken."""
+    configure(settings.log_level)
+    listening = _listen(settings)
+    with listening, opened(settings) as installation, projecting(installation):
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        server = Server(
+            uvicorn.Config(
+                application(installation, settings),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=10,
+                timeout_keep_alive=75,
+            )
+        )
+        server.on_start = lambda: announce({"url": f"http://{shown}:{port}"})
+        asyncio.run(server.serve(sockets=[listening]))
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which tells when it answers and takes signals as a wish to stop, no more."""
+
+    on_start: Any = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to answer, then says so."""
+        await super().startup(sockets)
+        if self.started and self.on_start is not None:
+            self.on_start()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn raises the signal again once it has stopped; here what is open is closed after it."""
+        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+@contextmanager
+def projecting(installation: Installation) -> Iterator[None]:
+    """The projections' runner, on a thread, for as long as the service lives."""
+    stop = Event()
+    runner = Runner(installation.database.conninfo(Role.PROJECTOR))
+    thread = Thread(target=runner.run, args=(stop,), name="projections")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        runner.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
+    except OSError as error:
+        raise SettingsError(
+            f"host and port: cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+            "set another port, or 0 for a free one"
+        ) from None
+
+
+def app() -> typer.Typer:
+    """The whole command line."""
+    return make_app()
+
+
+DOORS = Doors(serve=serve, issue_token=tokens.issue, lag=lag)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script."""
+    sys.exit(run(app(), DOORS, arguments))
+
+
+if __name__ == "__main__":
+    main()
