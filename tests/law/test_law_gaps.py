@@ -49,6 +49,10 @@ def test_vps_and_nsw_request_without_its_dates():
     assert fields(gaps.request_dates("vps", None, None)) == ["date made", "date received"]
     assert fields(gaps.request_dates("nsw", ON, None)) == ["date received"]
     assert gaps.request_dates("other", None, None) == ()
+    assert [gaps.request_dates(scheme, None, ON)[0].section for scheme in ("vps", "nsw")] == [
+        "VPS Data Sharing Policy, 'responsibility to share'",
+        "Data.NSW guide §2",
+    ]
 
 
 def test_nsw_s2_approval_without_reasons():
@@ -64,6 +68,8 @@ def test_vps_and_nsw_s2_imported_refusal_that_leaves_things_out():
     assert fields(gaps.refusal("vps", "formal", **bare)) == [*two, "in writing"]
     assert fields(gaps.refusal("nsw", None, **bare)) == [*two, "in writing", "date sent"]
     assert gaps.refusal("other", None, **bare) == ()
+    assert gaps.refusal("vps", "informal", **bare)[0].section.startswith("VPS Data Sharing Policy")
+    assert gaps.refusal("nsw", None, **bare)[0].section == "Data.NSW guide §2"
 
 
 def test_ipp_2_2_imported_disclosure_without_its_note():

@@ -54,6 +54,8 @@ def test_own_signature_is_shown_before_an_inherited_basis():
 def test_ending_leaves_other_schemes_and_ended_bindings():
     fma = Binding("datavic", date(2015, 8, 1), None, "FMA")
     past = by_signature(SIGNED, date(2022, 1, 1))
+    assert ended(OLD, "vps", SIGNED) == (by_signature(SIGNED, SIGNED, "v1"),)
+    assert ended(OLD, "vps", SIGNED - timedelta(days=1)) == OLD
     assert ended((fma, past, *OLD), "vps", CHANGE) == (fma, past, by_signature(SIGNED, CHANGE, "v1"))
 
 
@@ -103,6 +105,7 @@ def test_a_body_acts_only_while_it_exists():
         with pytest.raises(LawRefused, match=f"delwp did not exist on {day}"):
             organisations.body_exists("delwp", day, date(2015, 1, 1), CHANGE)
     organisations.body_exists("delwp", CHANGE - timedelta(days=1), date(2015, 1, 1), CHANGE)
+    organisations.body_exists("delwp", date(2015, 1, 1), date(2015, 1, 1), CHANGE)
     organisations.body_exists("delwp", None, date(2015, 1, 1), CHANGE)
     organisations.body_exists("delwp", CHANGE, None, None)
 
@@ -132,6 +135,7 @@ def test_a_period_is_attested_by_the_head_once_it_is_over():
     first, last = date(2025, 7, 1), date(2025, 9, 30)
     attest = organisations.attested_period_is_over
     attest(True, first, last, last, imported=False)
+    attest(True, last, last, last, imported=False)
     with pytest.raises(LawRefused, match="by the agency head"):
         attest(False, first, last, last, imported=True)
     with pytest.raises(LawRefused, match="cannot be attested on 2025-09-29"):

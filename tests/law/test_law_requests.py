@@ -55,9 +55,12 @@ def test_vps_scope_judges_formal_vps_requests_since_28_4_2021_only():
         requests.formal_vps_needs_both_parties_bound(scheme, form, on, False, False, imported=False)
 
 
-@pytest.mark.parametrize(("scheme", "form"), [("vps", "formal"), ("nsw", None), ("vps", None)])
-def test_vps_only_an_informal_vps_request_is_escalated(scheme, form):
-    with pytest.raises(LawRefused, match=SHARE):
+@pytest.mark.parametrize(
+    ("scheme", "form", "what"),
+    [("vps", "formal", "formal of vps"), ("nsw", None, "one of nsw"), ("vps", None, "one of vps")],
+)
+def test_vps_only_an_informal_vps_request_is_escalated(scheme, form, what):
+    with pytest.raises(LawRefused, match=f"not {what}.*{SHARE}"):
         requests.escalates_informal_to_formal(scheme, form)
     requests.escalates_informal_to_formal("vps", "informal")
 
@@ -192,6 +195,7 @@ def test_nsw_s1_closing_states_its_reason_and_where_public_data_is():
     requests.closing_states_reason("nsw", "public", None, "data.vic.gov.au", imported=False)
     requests.closing_states_reason("vps", "not_held", None, None, imported=False)
     requests.closing_states_reason("vps", None, None, None, imported=True)
+    requests.closing_states_reason("vps", "other", None, None, imported=True)
 
 
 def test_vps_refusal_copy_only_after_the_refusal_of_a_formal_request():
