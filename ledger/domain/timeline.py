@@ -34,17 +34,15 @@ def presupposes(fact: CaseEvent, earlier: CaseEvent | None, what: str) -> None:
 def in_order(facts: Iterable[CaseEvent]) -> list[CaseEvent]:
     """The facts by happened date, the recorded order kept wherever the dates do not settle it.
 
-    A fact recorded late goes before those that certainly happened after it; one of unknown date stays where
-    it was recorded.
+    A fact recorded late goes before the first that certainly happened after it, and so before what had been
+    recorded after that one; a fact of unknown date stays behind what it was recorded after.
     """
     ordered: list[CaseEvent] = []
     for fact in facts:
-        place = len(ordered)
         last = latest(fact)
-        while last is not None and place > 0:
-            before = earliest(ordered[place - 1])
-            if before is None or before <= last:
-                break
-            place -= 1
+        place = len(ordered)
+        if last is not None:
+            after = (at for at, other in enumerate(ordered) if (day := earliest(other)) and day > last)
+            place = next(after, place)
         ordered.insert(place, fact)
     return ordered

@@ -92,7 +92,8 @@ class Book:
     ) -> CaseEvent:
         """Judges the fact by its case and adds it; raises what the case raises, adding nothing.
 
-        ``on``: when it happened, as a person says it. ``corrects``: the index of the corrected entry, ``why``: the kind of correction.
+        ``on``: when it happened, as a person says it. ``corrects``: the index of the corrected entry;
+        ``why``: the kind of correction.
         """
         case = self.cases.get(stream) or case_class_of(event).blank(stream)
         happened_on, precision = parse_happened(on)

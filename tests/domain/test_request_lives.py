@@ -202,6 +202,18 @@ def test_a_fact_of_unknown_date_stays_where_it_was_recorded() -> None:
         disclose(made, "2025-06-12")
 
 
+def test_a_vague_date_between_does_not_hide_that_one_fact_came_before_another() -> None:
+    made = book()
+    received(made, INFORMAL)
+    divide(made, "2025-06-12", "a", "b")
+    refuse(made, "2025-06-14", parts=("a",))
+    made.record(ev.RequestApproved, on="2025-06", parts=("b",))
+    with refused("with it, entry 2 (request.RequestRefused) of 2025-06-14 would not be lawful"):
+        made.record(ev.RequestWithdrawn, on="2025-06-13")
+    assert made.record(ev.RequestAcknowledged, on="2025-06-11")
+    assert states(made) == {"a": "refused", "b": "approved"}
+
+
 # --- corrected ------------------------------------------------------------------------------------------
 
 

@@ -135,10 +135,11 @@ class Request(_RequestCase):
             except LawRefused as refused:
                 if proposed is None or fact is proposed:
                     raise
+                place = "the correction" if fact.header.index is None else f"entry {fact.index}"
                 raise LawRefused(
                     refused.citation,
-                    f"with it, entry {fact.index} ({command_name(type(fact))}) of {fact.happened_date} would "
-                    f"not be lawful: {refused.reason}",
+                    f"with it, {place} ({command_name(type(fact))}) of {fact.happened_date} would not be "
+                    f"lawful: {refused.reason}",
                 ) from refused
         return standing
 
