@@ -168,9 +168,7 @@ def succession_is_linked(named_by_predecessor: bool, predecessor: str) -> None:
 
     Raises LawRefused."""
     if not named_by_predecessor:
-        raise LawRefused(
-            CHANGES, f"{predecessor} records no succession to this body on that day: record it first"
-        )
+        raise LawRefused(CHANGES, f"{predecessor} records no succession to this body that day: record it")
 
 
 def inherits_what_bound_predecessor(
@@ -215,3 +213,34 @@ def abn_has_eleven_digits(abn: str | None) -> None:
     weighed = sum(w * d for w, d in zip(weights, [digits[0] - 1, *digits[1:]], strict=True)) if digits else 1
     if weighed % 89:
         raise InvalidInput("abn", "an Australian Business Number: 11 digits that check", abn)
+
+
+def by_privacy_status(
+    since: date,
+    until: date | None,
+    next_status: date | None,
+    part_3: bool | None,
+    limb: str | None,
+    part_4: bool | None,
+    part_5: bool | None,
+) -> tuple[Binding, ...]:
+    """Bound by Parts 3, 4 and 5 of the PDPA from ``since``, until the status ends or the next one begins.
+
+    PDPA 13(1) (a limb stated is enough for Part 3), 84, 91. ``until``: last day."""
+    if next_status is not None and (until is None or next_status <= until):
+        until = next_status - timedelta(days=1)
+    bases = {
+        "pdpa_part_3": f"PDPA 13(1)({limb})" if limb else "PDPA 13(1)",
+        "pdpa_part_4": "PDPA 84",
+        "pdpa_part_5": "PDPA 91",
+    }
+    applies = {
+        "pdpa_part_3": part_3 is not False and (part_3 or limb is not None),
+        "pdpa_part_4": part_4,
+        "pdpa_part_5": part_5,
+    }
+    return tuple(
+        Binding(scheme, since, until, basis)
+        for scheme, basis in bases.items()
+        if applies[scheme] and (until is None or since <= until)
+    )

@@ -48,8 +48,10 @@ class DatedCase(CommonCase):
             except LawRefused as refused:
                 if fact is proposed:
                     raise
+                # A correction that is being judged has no index yet.
+                entry = "the correction" if fact.header.index is None else f"entry {fact.index}"
                 raise LawRefused(
                     refused.citation,
-                    f"with it, entry {fact.index} ({command_name(type(fact))}) of {fact.happened_date} would "
+                    f"with it, {entry} ({command_name(type(fact))}) of {fact.happened_date} would "
                     f"not be lawful: {refused.reason}",
                 ) from refused

@@ -1,0 +1,85 @@
+"""Where a retention item stands: triggered, held, needed, done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+from ledger.domain.event import CaseEvent
+from ledger.domain.retention.events import (
+    HoldPlaced,
+    HoldReleased,
+    NoLongerNeeded,
+    RecordsDeIdentified,
+    RecordsDestroyed,
+    RecordsRemoved,
+    RecordsReturned,
+    RecordsTransferred,
+    RetentionAction,
+    RetentionScheduled,
+    RetentionTriggered,
+)
+from ledger.law import clocks
+from ledger.law.calendar import Calendar
+from ledger.law.time import Due, Period
+
+DONE: dict[type[CaseEvent], RetentionAction] = {
+    RecordsDestroyed: RetentionAction.DESTROY,
+    RecordsDeIdentified: RetentionAction.DE_IDENTIFY,
+    RecordsReturned: RetentionAction.RETURN,
+    RecordsTransferred: RetentionAction.TRANSFER,
+    RecordsRemoved: RetentionAction.REMOVE,
+}
+"""The fact that ends an item → the action that it is."""
+
+
+@dataclass(slots=True)
+class RetentionStanding:
+    """An item as its facts leave it. Days are None where they are not known or did not come.
+
+    ``open_holds``: hold id → the day it was placed. ``holds``: every hold, (placed, released)."""
+
+    scheduled: RetentionScheduled
+    triggered: bool = False
+    triggered_on: date | None = None
+    no_longer_needed: bool = False
+    no_longer_needed_on: date | None = None
+    open_holds: dict[str, date | None] = field(default_factory=dict)
+    holds: list[tuple[date | None, date | None]] = field(default_factory=list)
+    done: RetentionAction | None = None
+    done_on: date | None = None
+
+    @property
+    def period(self) -> Period | None:
+        """The period stated; None: none, so that it is due on the trigger."""
+        return Period.from_iso(self.scheduled.period) if self.scheduled.period is not None else None
+
+    def due(self, calendar: Calendar, known_on: date | None = None) -> Due | None:
+        """When the action is due (clock retention.action); None before the trigger, or its day unknown."""
+        if self.triggered_on is None:
+            return None
+        return clocks.due(
+            "retention.action", self.triggered_on, calendar, period=self.period, known_on=known_on
+        )
+
+
+def standing_of(history: Iterable[CaseEvent]) -> RetentionStanding:
+    """The standing after these facts, in order and as corrected; the first must be RetentionScheduled."""
+    facts = list(history)
+    scheduled = facts[0]
+    assert isinstance(scheduled, RetentionScheduled)
+    now = RetentionStanding(scheduled)
+    for fact in facts[1:]:
+        if isinstance(fact, RetentionTriggered):
+            now.triggered, now.triggered_on = True, fact.happened_date
+        elif isinstance(fact, NoLongerNeeded):
+            now.no_longer_needed, now.no_longer_needed_on = True, fact.happened_date
+        elif isinstance(fact, HoldPlaced):
+            now.open_holds[fact.hold] = fact.happened_date
+        elif isinstance(fact, HoldReleased):
+            now.holds.append((now.open_holds.pop(fact.hold, None), fact.happened_date))
+        elif type(fact) in DONE:
+            now.done, now.done_on = DONE[type(fact)], fact.happened_date
+    now.holds += [(placed, None) for placed in now.open_holds.values()]
+    return now
