@@ -278,8 +278,13 @@ class Commands:
         if first.opens and command.corrects is None:
             if command.stream is None:
                 return first.case.blank(str(uuid.uuid4())), first
-            if source.kind is not SourceKind.IMPORT:
-                raise InvalidInput("case", f"none: {command.name} opens a case of its own", command.stream)
+            # A caller may choose the new case's id, to keep files under it first: a random one. An import's are
+            # derived (4-wire 'command, part'), so that no id is ever made from a person or a reference.
+            wanted = 8 if source.kind is SourceKind.IMPORT else 4
+            if uuid.UUID(command.stream).version != wanted:
+                raise InvalidInput(
+                    "case", f"none, or a UUID of version {wanted} for a new case", command.stream
+                )
             return application.load(command.stream) or first.case.blank(command.stream), first
         if command.stream is None:
             raise InvalidInput("case", "the id of the case", None)
