@@ -93,9 +93,9 @@ SELECT vault.put(%s, %s, %s::text[], %s::text[], %s::text[], %s::bytea[], %s::te
                  %s::bytea[]);
 
 -- name: writer_session
--- A frozen process must not hold a head, a commit must be durable, a statement is planned once.
-SELECT set_config('lock_timeout', '5s', false),
-    set_config('idle_in_transaction_session_timeout', '10s', false),
+-- A frozen process loses the head before others give up waiting; a commit is durable; plans are kept.
+SELECT set_config('lock_timeout', '8s', false),
+    set_config('idle_in_transaction_session_timeout', '5s', false),
     set_config('tcp_user_timeout', '10s', false),
     set_config('plan_cache_mode', 'force_generic_plan', false),
     CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END;
