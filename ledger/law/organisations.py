@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from ledger.errors import InvalidInput, LawRefused
 from ledger.law.dates import Provision, in_force
-from ledger.law.general import must_hold, must_state
+from ledger.law.general import must_state
 
 HEADS = "VPS Data Sharing Policy, 'scope of this policy'"
 CHANGES = "ledger rule: organisations change (1-law, head)"
@@ -147,20 +147,6 @@ def renamed_to_another_name(old: str, new: str) -> None:
     """A rename gives another name (1-law, head). Raises LawRefused."""
     if old.strip() == new.strip():
         raise LawRefused(CHANGES, f"{new} is the name already")
-
-
-def attested_period_is_over(
-    attested_by_head: bool | None, first_day: date, last_day: date, on: date | None, *, imported: bool
-) -> None:
-    """An agency head attests that a period, over by then, is complete (1-law, ``PeriodAttested``).
-
-    Raises LawRefused."""
-    reason = "a period is attested by the agency head"
-    must_hold("whether the agency head attests", attested_by_head, CHANGES, reason, imported=imported)
-    if last_day < first_day:
-        raise LawRefused(CHANGES, f"the period ends on {last_day}, before it begins on {first_day}")
-    if on is not None and on < last_day:
-        raise LawRefused(CHANGES, f"the period runs until {last_day}: it cannot be attested on {on}")
 
 
 def succession_is_linked(named_by_predecessor: bool, predecessor: str) -> None:

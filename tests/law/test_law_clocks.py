@@ -229,6 +229,7 @@ def test_explain_names_trigger_entry_section_rule_days_holidays_and_state(calend
         "(R1)",
         "2026-04-03 (Good Friday), 2026-04-04 (Easter Saturday)",
         "Moved to Tuesday 2026-04-07",
+        "Last day 2026-04-07.",
         "the last day rolls forward (ILA 1984 s 44)",
         "On 2026-04-08, after 33 days: lapsed",
     ):
@@ -239,6 +240,7 @@ def test_explain_says_which_choice_a_policy_clock_used(calendar):
     due = clocks.due("vps.response", date(2025, 4, 11), calendar)
     words = clocks.explain("vps.response", date(2025, 4, 11), due, date(2025, 5, 2), ended_on=date(2025, 4, 29))
     assert "It does not move; the next working day is 2025-04-28." in words
+    assert "Due 2025-04-25." in words
     assert "policy clock: no roll (choice)" in words
     assert "agency in receipt" in words
     assert "Ended on 2025-04-29 after 18 days" in words

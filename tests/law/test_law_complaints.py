@@ -103,3 +103,11 @@ def test_ciss_ch5_time_taken_is_counted_from_receipt():
     assert complaints.days_to_resolve(MADE, RECEIVED, date(2025, 4, 1)) == 28
     assert complaints.days_to_resolve(MADE, None, date(2025, 4, 1)) is None
     assert complaints.days_to_resolve(MADE, RECEIVED, None) is None
+
+
+def test_ciss_ch5_action_that_was_taken_is_described():
+    with pytest.raises(LawRefused, match=r"which action was taken.*ch\. 5"):
+        complaints.action_taken_is_described("taken", None, imported=False)
+    complaints.action_taken_is_described("taken", "apology", imported=False)
+    complaints.action_taken_is_described("none", None, imported=False)
+    complaints.action_taken_is_described("taken", None, imported=True)

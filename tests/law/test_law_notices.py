@@ -338,3 +338,44 @@ def test_property_pdpa_s82_2_effect_is_the_latest_of_its_limbs(calendar, ends, l
     found = notices.effect(ends, extended, period, review, determined)
     limbs = [day for day in (ends, extended, period.due, determined) if day is not None]
     assert found.on == max(limbs)
+
+
+def test_pdpa_s78_2_the_period_ends_after_the_decision():
+    with pytest.raises(LawRefused, match=r"leaves none.*78\(2\)"):
+        notices.period_follows_decision(DECIDED, DECIDED)
+    notices.period_follows_decision(DECIDED, DECIDED + timedelta(days=1))
+    notices.period_follows_decision(None, DECIDED)
+    notices.period_follows_decision(DECIDED, None)
+
+
+def test_pdpa_s78_7_a_notice_is_served_once():
+    with pytest.raises(LawRefused, match=r"served already.*78\(7\)"):
+        notices.served_once(True)
+    notices.served_once(False)
+
+
+def test_pdpa_s78_3_and_82_1_presuppose_service():
+    with pytest.raises(LawRefused, match=r"service of the notice.*78\(3\)"):
+        notices.extension_needs_service(False, imported=False)
+    with pytest.raises(LawRefused, match=r"service of the notice.*82\(1\)"):
+        notices.compliance_needs_service(False, imported=False)
+    for served, imported in ((True, False), (False, True)):
+        notices.extension_needs_service(served, imported=imported)
+        notices.compliance_needs_service(served, imported=imported)
+
+
+def test_pdpa_s82_1_a_notice_is_complied_with_once():
+    with pytest.raises(LawRefused, match=r"82\(1\)"):
+        notices.complied_once(True)
+    notices.complied_once(False)
+
+
+def test_pdpa_s8O_a_delegate_names_the_instrument():
+    with pytest.raises(LawRefused, match="who decided"):
+        notices.delegate_names_instrument(None, None, imported=False)
+    with pytest.raises(LawRefused, match=r"instrument of delegation.*8O"):
+        notices.delegate_names_instrument("delegate", None, imported=False)
+    notices.delegate_names_instrument("delegate", "Instrument 4/2025", imported=False)
+    notices.delegate_names_instrument("commissioner", None, imported=False)
+    notices.delegate_names_instrument("deputy_commissioner", None, imported=False)
+    notices.delegate_names_instrument(None, None, imported=True)

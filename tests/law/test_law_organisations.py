@@ -2,7 +2,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from ledger.errors import LawRefused
+from ledger.errors import InvalidInput, LawRefused
 from ledger.law import organisations
 from ledger.law.organisations import Binding, binding_on, by_signature, by_succession, ended
 
@@ -131,14 +131,45 @@ def test_a_rename_gives_another_name():
     organisations.renamed_to_another_name("DPC", "DGS")
 
 
-def test_a_period_is_attested_by_the_head_once_it_is_over():
-    first, last = date(2025, 7, 1), date(2025, 9, 30)
-    attest = organisations.attested_period_is_over
-    attest(True, first, last, last, imported=False)
-    attest(True, last, last, last, imported=False)
-    with pytest.raises(LawRefused, match="by the agency head"):
-        attest(False, first, last, last, imported=True)
-    with pytest.raises(LawRefused, match="cannot be attested on 2025-09-29"):
-        attest(True, first, last, date(2025, 9, 29), imported=False)
-    with pytest.raises(LawRefused, match="before it begins"):
-        attest(True, last, first, last, imported=False)
+def test_a_succession_is_recorded_on_both_sides():
+    with pytest.raises(LawRefused, match="delwp records no succession"):
+        organisations.succession_is_linked(False, "delwp")
+    organisations.succession_is_linked(True, "delwp")
+
+
+def test_the_successors_case_states_what_bound_the_predecessor_on_the_eve():
+    organisations.inherits_what_bound_predecessor([("vps", SIGNED)], OLD, CHANGE)
+    for stated in ([], [("vps", SIGNED), ("ciss", SIGNED)], [("vps", CHANGE)]):
+        with pytest.raises(LawRefused, match="on 2022-12-31: vps since 2021-07-24"):
+            organisations.inherits_what_bound_predecessor(stated, OLD, CHANGE)
+    with pytest.raises(LawRefused, match="nothing"):
+        organisations.inherits_what_bound_predecessor([("vps", SIGNED)], OLD, SIGNED)
+    organisations.inherits_what_bound_predecessor([], OLD, SIGNED)
+    organisations.inherits_what_bound_predecessor([], OLD, None)
+
+
+def test_vps_scope_and_pdpa_s13_s84_s91_bind_by_facts_of_their_own():
+    with pytest.raises(LawRefused, match=r"by signature.*scope"):
+        organisations.bound_by_its_own_act("vps")
+    with pytest.raises(LawRefused, match="PDPA 13, 84, 91"):
+        organisations.bound_by_its_own_act("pdpa_part_4")
+    organisations.bound_by_its_own_act("datavic")
+
+
+def test_a_binding_does_not_end_before_it_begins():
+    with pytest.raises(LawRefused, match="cannot end"):
+        organisations.binding_ends_after_it_begins(CHANGE, CHANGE - timedelta(days=1))
+    organisations.binding_ends_after_it_begins(CHANGE, CHANGE)
+    organisations.binding_ends_after_it_begins(None, CHANGE)
+    organisations.binding_ends_after_it_begins(CHANGE, None)
+
+
+@pytest.mark.parametrize("abn", ["51824753557", "5182475355", "51 824 753 556", "", "5182475355x"])
+def test_abn_act_1999_an_abn_that_does_not_check_is_refused(abn):
+    with pytest.raises(InvalidInput, match="abn"):
+        organisations.abn_has_eleven_digits(abn)
+
+
+def test_abn_act_1999_an_abn_has_eleven_digits_that_check():
+    organisations.abn_has_eleven_digits("51824753556")
+    organisations.abn_has_eleven_digits(None)

@@ -108,3 +108,16 @@ def test_days_held_count_overlapping_holds_once():
     assert retention.held_days(holds, date(2025, 1, 21)) == 20
     assert retention.held_days(holds[:1], date(2025, 1, 6)) == 5
     assert retention.held_days([], date(2025, 1, 6)) == 0
+
+
+def test_ipp_4_2_de_identification_is_permanent():
+    on = date(2025, 1, 1)
+    for imported in (True, False):
+        with pytest.raises(LawRefused, match=r"undone.*IPP 4\.2"):
+            retention.de_identification_is_permanent(on, True, False, imported=imported)
+    with pytest.raises(LawRefused, match="must be stated"):
+        retention.de_identification_is_permanent(None, True, None, imported=False)
+    retention.de_identification_is_permanent(on, True, True, imported=False)
+    retention.de_identification_is_permanent(on, True, None, imported=True)
+    retention.de_identification_is_permanent(on, False, False, imported=False)
+    retention.de_identification_is_permanent(date(2014, 9, 16), True, False, imported=False)
