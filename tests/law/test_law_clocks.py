@@ -100,6 +100,8 @@ def test_unknown_clock_is_named(calendar):
         (DUE, date(2025, 7, 1), State.MET),
         (date(2025, 6, 26), date(2025, 7, 1), State.MET_LATE),
         (date(2025, 6, 26), DUE, State.OPEN),
+        (date(2025, 6, 26), date(2025, 6, 26), State.MET_LATE),
+        (DUE, DUE, State.MET),
         (date(2025, 7, 1), date(2025, 6, 30), State.OVERDUE),
     ],
 )
@@ -255,6 +257,19 @@ def test_explain_says_provisional_no_number_and_not_judged(calendar):
     period = clocks.explain("pdpa.notice_period", RECEIVED, None, DUE)
     assert "No period is stated" in period
     assert "Not in effect yet" in period
+
+
+def test_explain_gives_the_safe_day_of_clear_days_and_the_day_a_power_arises(calendar, monkeypatch):
+    said = {}
+    for rule in (Rule.CLEAR_DAYS_BEFORE, Rule.ELAPSED, Rule.STATUTORY):
+        row = clock_table.ClockRule("x", "s 1", "a", Period(days=7), rule, "b", Nature.POWER, date.min)
+        monkeypatch.setitem(CLOCKS, "x", row)
+        due = clocks.due("x", date(2025, 4, 29), calendar)
+        said[rule] = clocks.explain("x", date(2025, 4, 29), due, date(2025, 4, 29))
+    assert "The safe day is 2025-04-17." in said[Rule.CLEAR_DAYS_BEFORE]
+    assert "The power arises on 2025-05-07." in said[Rule.ELAPSED]
+    assert "safe day" not in said[Rule.ELAPSED] + said[Rule.STATUTORY]
+    assert "The power arises" not in said[Rule.CLEAR_DAYS_BEFORE] + said[Rule.STATUTORY]
 
 
 @given(ended=st.none() | st.dates(date(2025, 6, 1), date(2025, 9, 1)), on=st.dates(RECEIVED, date(2025, 9, 1)))

@@ -154,6 +154,29 @@ def test_a_roll_over_the_end_of_the_seeded_years_is_provisional(calendar):
     assert time.statutory(date(2031, 12, 3), 28, closed).provisional
 
 
+@pytest.mark.parametrize(
+    ("choice", "rule"),
+    [
+        ("STATUTORY_ROLL", lambda calendar: time.statutory(date(2025, 3, 28), 28, calendar)),
+        ("CLEAR_DAYS_ROLL", lambda calendar: time.clear_days_before(date(2025, 5, 3), 7, calendar)),
+        ("POLICY_ROLL", lambda calendar: time.policy(date(2025, 3, 28), Period(weeks=4), calendar)),
+        ("FIXED_ROLL", lambda calendar: time.fixed(date(2025, 3, 28), Period(weeks=4), calendar)),
+        ("ANNIVERSARY_ROLL", lambda calendar: time.anniversary(date(2024, 4, 25), Period(years=1), calendar)),
+        ("ELAPSED_ROLL", lambda calendar: time.elapsed(date(2025, 3, 28), 28, calendar)),
+    ],
+)
+def test_each_roll_is_one_named_choice(calendar, monkeypatch, choice, rule):
+    anzac_day = date(2025, 4, 25)
+    for roll, due in (
+        (time.Roll.FORWARD, date(2025, 4, 28)),
+        (time.Roll.BACKWARD, date(2025, 4, 24)),
+        (time.Roll.NO_ROLL, anzac_day),
+    ):
+        monkeypatch.setattr(time, choice, roll)
+        found = rule(calendar)
+        assert (found.nominal, found.due) == (anzac_day, due)
+
+
 @pytest.mark.parametrize("days", [10**9, 4_000_000])
 def test_an_end_beyond_the_year_9999_is_our_error(calendar, days):
     with pytest.raises(InvalidInput, match="9999"):
