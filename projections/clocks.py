@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from ledger.clock import melbourne_date
 from ledger.domain.event import CaseEvent
 from ledger.domain.request.events import RequestReceived
 from ledger.domain.timeline import earliest, latest
 from ledger.law import clocks as law
 from ledger.law.clocks import Due, State
 from projections.base import Column, Kind, Register, Row, StreamInfo
-from projections.views.days import days_from, exact_day
-from projections.views.request import request_view
+from projections.views.days import days_from, exact_day, recorded_on
+from projections.views.request import formal_due, request_view
 
 DAY_UNKNOWN = "ended, day unknown"
 """Of a clock that ended on a day not known exactly enough to tell whether it was late."""
@@ -189,18 +188,15 @@ def started(
     return [Clock(clock_id, trigger, day, due, ended, key=key)]
 
 
-def recorded_on(fact: CaseEvent) -> date:
-    """The Melbourne date on which the ledger learned of it: holidays changed later restate its clock."""
-    return melbourne_date(fact.timestamp)
-
-
 def request_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Clock]:
     """VPS 'responsibility to share'; Data.NSW guide, introduction."""
     view = about.view(request_view, facts)
     if view is None:
         return
     if view.scheme == "vps":
-        yield from started("vps.response", view.formal, about, view.response)
+        day = exact_day(view.formal)
+        if view.formal is not None and day is not None:
+            yield Clock("vps.response", view.formal, day, about.view(formal_due, facts), view.response)
         if view.opening.form == "informal":
             yield from started("vps.informal", view.opening, about, view.provided_or_answered())
         if view.formal is not None:

@@ -24,7 +24,7 @@ def line(register: Register, about: StreamInfo, status: Status, row: Row, histor
     entries = sorted(f.index for f in (history if row.facts is None else row.facts))
     days = days_between(happened, melbourne_date(recorded))
     common = (
-        f"{about.ledger}\t{about.stream.translate(_ESCAPES)}\t{row.key.translate(_ESCAPES)}\t{status.value}\t"
+        f"{about.ledger}\t{_text(about.stream)}\t{_text(row.key)}\t{status.value}\t"
         f"{fact.index}\t{happened or NULL}\t{fact.header.precision.value}\t{recorded.isoformat()}\t"
         f"{NULL if days is None else days}\t{{{','.join(map(str, entries))}}}"
     )
@@ -46,6 +46,8 @@ def _shapes(register: Register) -> tuple[tuple[str, Callable[[object], str]], ..
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected text, got {type(value).__name__}")
+    if value.isprintable() and "\\" not in value:
+        return value
     # A null character has no place in PostgreSQL's text, and none in an identifier or code.
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}").translate(_ESCAPES)
 

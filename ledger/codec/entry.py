@@ -316,10 +316,7 @@ def decode_entry(data: bytes) -> Entry:
         value, at = decode_long(data, at)
         happened_on = day(value) if branch == 1 else moment(value)
     precision, at = _symbol(data, at, _PRECISION_LIST)
-    actor_id, at = decode_string(data, at)
-    role, at = decode_string(data, at)
-    organisation, at = decode_string(data, at)
-    authority, at = decode_string(data, at)
+    actor, at = _actor(data, at)
     kind, at = _symbol(data, at, _SOURCE_LIST)
     reference: str | None = None
     branch, at = _branch(data, at, 2)
@@ -346,9 +343,38 @@ def decode_entry(data: bytes) -> Entry:
         raise CodecError(f"entry: {error}") from error
     return Entry(
         ledger, index, previous, stream, version, event, moment(recorded_at), happened_on, precision,
-        Actor(actor_id, role, organisation, authority), Source(kind, reference), command, part, corrects,
-        payload,
+        actor, Source(kind, reference), command, part, corrects, payload,
     )  # fmt: skip
+
+
+_ACTORS: dict[bytes, Actor] = {}
+_ACTORS_KEPT = 10_000
+
+
+def _actor(data: bytes, at: int) -> tuple[Actor, int]:
+    """Few actors record many entries: the bytes of one that was read before are not read again."""
+    end = at
+    for _ in range(4):
+        size = data[end] if end < len(data) else 0x81
+        if size & 0x81:
+            return _read_actor(data, at)
+        end += 1 + (size >> 1)
+    raw = data[at:end]
+    actor = _ACTORS.get(raw)
+    if actor is None:
+        actor, end = _read_actor(data, at)
+        if len(_ACTORS) >= _ACTORS_KEPT:
+            _ACTORS.clear()
+        _ACTORS[raw] = actor
+    return actor, end
+
+
+def _read_actor(data: bytes, at: int) -> tuple[Actor, int]:
+    actor_id, at = decode_string(data, at)
+    role, at = decode_string(data, at)
+    organisation, at = decode_string(data, at)
+    authority, at = decode_string(data, at)
+    return Actor(actor_id, role, organisation, authority), at
 
 
 def _branch(data: bytes, at: int, branches: int) -> tuple[int, int]:

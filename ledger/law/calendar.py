@@ -123,7 +123,9 @@ class Calendar:
 
     def known_on(self, day: date) -> Calendar:
         """The calendar as the ledger knew it at the end of ``day``: later changes left out."""
-        return replace(self, changes=tuple(c for c in self.changes if c.known_on <= day))
+        known = tuple(c for c in self.changes if c.known_on <= day)
+        # The same object where nothing is left out: its holidays are worked out once.
+        return self if len(known) == len(self.changes) else replace(self, changes=known)
 
     def of_municipality(self, municipality: str | None) -> Calendar:
         """The same calendar with the substitutes of one municipality's council."""

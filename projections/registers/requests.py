@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ledger.clock import melbourne_date
 from ledger.domain.event import CaseEvent
 from ledger.domain.request.events import RequestMade, RequestReceived
-from ledger.law import clocks
 from ledger.law.requests import FINAL
 from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
 from projections.views.days import days_from, exact_day
-from projections.views.request import RequestView, request_view
+from projections.views.request import RequestView, formal_due, request_view
 
 
 class Requests(Register):
@@ -67,18 +65,15 @@ class Requests(Register):
         """One row a request."""
         view = about.view(request_view, facts)
         if view is not None:
-            yield Row(view.opening, _request(view, about))
+            yield Row(view.opening, _request(view, about, facts))
 
 
-def _request(view: RequestView, about: StreamInfo) -> dict[str, object]:
+def _request(view: RequestView, about: StreamInfo, facts: Sequence[CaseEvent]) -> dict[str, object]:
     opening = view.opening
     received = opening if isinstance(opening, RequestReceived) else None
     counted_from = exact_day(view.formal or received)
     response_on = exact_day(view.response)
-    due = None
-    if view.formal is not None and received is not None and counted_from is not None:
-        known_on = melbourne_date(view.formal.timestamp)
-        due = clocks.due("vps.response", counted_from, about.calendar, known_on=known_on)
+    due = about.view(formal_due, facts)
     copies_owed = view.refused if view.formal is not None else []
     return {
         "side": "provider" if received is not None else "requester",

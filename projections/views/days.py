@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from ledger.clock import melbourne_date
 from ledger.codec.entry import Precision
 from ledger.domain.event import CaseEvent
 
@@ -18,6 +19,11 @@ def exact_day(fact: CaseEvent | None) -> date | None:
     if fact is None or fact.header.precision not in _EXACT:
         return None
     return fact.happened_date
+
+
+def recorded_on(fact: CaseEvent) -> date:
+    """The Melbourne date on which the ledger learned of it: holidays changed later restate its clock."""
+    return melbourne_date(fact.timestamp)
 
 
 def days_from(start: date | None, end: date | None) -> int | None:

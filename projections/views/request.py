@@ -25,9 +25,12 @@ from ledger.domain.request.events import (
     RequestWithdrawn,
 )
 from ledger.domain.timeline import in_order
+from ledger.law import clocks
 from ledger.law import requests as law
+from ledger.law.clocks import Due
 from ledger.law.requests import FINAL, PartState
 from projections.base import StreamInfo
+from projections.views.days import exact_day, recorded_on
 
 Opening = RequestReceived | RequestMade
 Answer = RequestApproved | DisclosureMade | RequestRefused | RequestClosed
@@ -139,6 +142,15 @@ def request_view(facts: Sequence[CaseEvent], _about: StreamInfo) -> RequestView 
     for fact in ordered:
         _take(view, fact)
     return view
+
+
+def formal_due(facts: Sequence[CaseEvent], about: StreamInfo) -> Due | None:
+    """The last of the 14 days of a formal VPS request that was received here."""
+    view = about.view(request_view, facts)
+    day = None if view is None or not view.received else exact_day(view.formal)
+    if view is None or view.formal is None or day is None:
+        return None
+    return clocks.due("vps.response", day, about.calendar, known_on=recorded_on(view.formal))
 
 
 def _take(view: RequestView, fact: CaseEvent) -> None:
