@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 from typing import Any
 
 from ledger.codec.declare import CaseRef
+from ledger.domain.case import Case
 from ledger.domain.event import CaseEvent
+from ledger.domain.organisation.events import (
+    HeadsOfAgreementEnded,
+    HeadsOfAgreementSigned,
+    OrganisationKind,
+    OrganisationRegistered,
+)
 from ledger.domain.request import events as ev
 from tests.domain.build import OWN, Book
 
@@ -15,26 +23,33 @@ UNBOUND = "5a6f4f1e-0000-4000-8000-000000000003"
 Parts = tuple[str, ...]
 
 
-class Party:
+def organisation(id_: str, signed: str | None, ended: str | None = None) -> Case:
     """A registered organisation that the Heads of Agreement bind from a day on, or never."""
+    common = Book(ledger="example.vic.gov.au/common")
+    keeper: dict[str, Any] = {"stream": id_, "role": "administrator"}
+    name = {"legal_name": f"Department {id_[-2:]}", "kind": OrganisationKind.DEPARTMENT}
+    common.record(OrganisationRegistered, on=None, **keeper, **name)
+    if signed is not None:
+        common.record(HeadsOfAgreementSigned, on=signed, **keeper)
+    if ended is not None:
+        common.record(HeadsOfAgreementEnded, on=ended, **keeper)
+    return common.cases[id_]
 
-    def __init__(self, since: date | None, until: date = date.max) -> None:
-        self.since, self.until = since, until
 
-    def bound(self, scheme: str, on: date) -> str | None:
-        if scheme == "vps" and self.since is not None and self.since <= on <= self.until:
-            return f"signed on {self.since}"
-        return None
+@cache
+def parties() -> dict[str, Case]:
+    """The ledger's own organisation and another one, bound since 1.7.2021, and one that is not bound."""
+    return {
+        OWN: organisation(OWN, "2021-07-01"),
+        REQUESTER: organisation(REQUESTER, "2021-07-01"),
+        UNBOUND: organisation(UNBOUND, None),
+    }
 
 
 def book() -> Book:
-    """A ledger whose organisation and one other signed the Heads of Agreement on 1.7.2021."""
+    """A ledger that sees these parties."""
     made = Book()
-    made.organisations = {
-        OWN: Party(date(2021, 7, 1)),
-        REQUESTER: Party(date(2021, 7, 1)),
-        UNBOUND: Party(None),
-    }
+    made.organisations = dict(parties())
     return made
 
 

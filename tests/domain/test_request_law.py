@@ -18,11 +18,11 @@ from tests.domain.request_lives import (
     OTHER,
     REQUESTER,
     UNBOUND,
-    Party,
     book,
     close,
     disclose,
     divide,
+    organisation,
     received,
     ref,
     refuse,
@@ -54,7 +54,7 @@ def test_vps_scope_formal_request_needs_requester_bound() -> None:
 
 def test_vps_scope_formal_request_needs_provider_bound() -> None:
     made = book()
-    made.organisations[OWN] = Party(date(2025, 6, 12))
+    made.organisations[OWN] = organisation(OWN, "2025-06-12")
     with refused(SCOPE, "the provider was not bound"):
         received(made, FORMAL)
 
@@ -66,7 +66,7 @@ def test_vps_scope_a_named_body_that_is_not_registered_is_not_bound() -> None:
 
 def test_vps_scope_bound_on_its_date_only() -> None:
     made = book()
-    made.organisations[REQUESTER] = Party(date(2025, 6, 11), date(2025, 6, 11))
+    made.organisations[REQUESTER] = organisation(REQUESTER, "2025-06-11", "2025-06-11")
     received(made, FORMAL, "2025-06-11")
     with refused(SCOPE):
         made.record(ev.RequestReceived, "case-2", "2025-06-12", **FORMAL)
@@ -74,7 +74,7 @@ def test_vps_scope_bound_on_its_date_only() -> None:
 
 def test_vps_scope_a_month_is_judged_only_where_no_day_of_it_was_bound() -> None:
     made = book()
-    made.organisations[REQUESTER] = Party(date(2025, 6, 20))
+    made.organisations[REQUESTER] = organisation(REQUESTER, "2025-06-20")
     received(made, FORMAL | {"made_on": None}, "2025-06")
     with refused(SCOPE):
         made.record(ev.RequestReceived, "case-2", "2025-05", **(FORMAL | {"made_on": None}))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from datetime import date
-from typing import Protocol, runtime_checkable
 
 from ledger.codec.declare import CaseRef
-from ledger.codec.entry import SourceKind
-from ledger.domain.case import CASE_WRITERS, Context, command, command_name
-from ledger.domain.common.aggregate import CommonCase
+from ledger.domain.case import CASE_WRITERS, Context, command
+from ledger.domain.common.dated import DatedCase
 from ledger.domain.event import CaseEvent
+from ledger.domain.organisation.aggregate import Organisation
 from ledger.domain.request.events import (
     DisclosureMade,
     FurtherInformationProvided,
@@ -34,8 +31,8 @@ from ledger.domain.request.events import (
     ResourcingAgreed,
 )
 from ledger.domain.request.standing import Standing
-from ledger.domain.timeline import earliest, in_order, latest
-from ledger.errors import InvalidInput, LawRefused
+from ledger.domain.timeline import earliest, in_order, latest, presupposes
+from ledger.errors import InvalidInput
 from ledger.law import requests as law
 from ledger.law.general import not_before, not_in_future, open_word_is_explained
 
@@ -44,30 +41,10 @@ PART_ID = re.compile(r"[a-z]|[a-z]?[0-9]{1,3}")
 """Part ids stand in clear, so they are codes that no name fits in."""
 
 
-@runtime_checkable
-class Bindable(Protocol):
-    """A registered organisation, as far as requests ask it anything."""
-
-    def bound(self, scheme: str, on: date) -> object | None:
-        """The basis on which the scheme binds it that day, or None."""
-        ...
-
-
-class _RequestCase(CommonCase):
+class _RequestCase(DatedCase):
     """What both kinds of request case judge alike."""
 
     area = "request"
-
-    def imported(self, fact: CaseEvent) -> bool:
-        """Whether a fact came from a register that someone else kept: what it leaves out is a gap.
-
-        A correction of an imported fact is one too: who types it need not know what the register never said.
-        """
-        if fact.header.source.kind is SourceKind.IMPORT:
-            return True
-        corrects = fact.header.corrects
-        corrected = next((f for f in self.facts if corrects and f.header.index == corrects.index), None)
-        return corrected is not None and self.imported(corrected)
 
     def _opened(self, e: RequestReceived | RequestMade, context: Context) -> None:
         imported = self.imported(e)
@@ -108,9 +85,7 @@ class _RequestCase(CommonCase):
         if organisation is None:
             return None if self.imported(e) else False
         found = context.lookup.organisation(organisation)
-        if not isinstance(found, Bindable):
-            raise InvalidInput("organisation", "one that can be bound by a scheme", organisation)
-        return any(found.bound("vps", day) is not None for day in days)
+        return isinstance(found, Organisation) and any(found.bound("vps", day) for day in days)
 
 
 class Request(_RequestCase):
@@ -119,29 +94,15 @@ class Request(_RequestCase):
     @property
     def standing(self) -> Standing:
         """Where the request stands after all its facts, as corrected."""
-        return self._fold(self.history)
-
-    def _in_its_place(self, e: CaseEvent) -> None:
-        """Judges ``e`` by what had happened before it, and again what happened after it."""
-        self._fold([*self.history, e], proposed=e)
-
-    def _fold(self, facts: Iterable[CaseEvent], proposed: CaseEvent | None = None) -> Standing:
-        ordered = in_order(facts)
-        received = next(fact for fact in ordered if isinstance(fact, RequestReceived))
+        received, *others = self.history
         standing = Standing.at_receipt(received, self.imported)
-        for fact in ordered:
-            try:
-                standing.take(fact)
-            except LawRefused as refused:
-                if proposed is None or fact is proposed:
-                    raise
-                place = "the correction" if fact.header.index is None else f"entry {fact.index}"
-                raise LawRefused(
-                    refused.citation,
-                    f"with it, {place} ({command_name(type(fact))}) of {fact.happened_date} would not be "
-                    f"lawful: {refused.reason}",
-                ) from refused
+        for fact in in_order(others):
+            standing.take(fact)
         return standing
+
+    def follows_opening(self, fact: CaseEvent) -> None:
+        """Nothing is done with a request before it was received. Raises LawRefused."""
+        presupposes(fact, self.history[0], "the receipt of the request")
 
     @command(RequestReceived, roles=CASE_WRITERS, opens=True)
     def receive(self, e: RequestReceived, context: Context) -> None:
@@ -153,23 +114,23 @@ class Request(_RequestCase):
     @command(RequestAcknowledged, roles=CASE_WRITERS)
     def acknowledge(self, e: RequestAcknowledged, context: Context) -> None:
         """Record that the requester was told the request has arrived (no response)."""
-        self._in_its_place(e)
+        self.standing.take(e)
 
     @command(FurtherInformationSought, roles=CASE_WRITERS)
     def seek_information(self, e: FurtherInformationSought, context: Context) -> None:
         """Record that the requester was asked for more; no clock stops."""
-        self._in_its_place(e)
+        self.standing.take(e)
         not_before(e.reply_wanted_by, earliest(e), "the question")
 
     @command(FurtherInformationProvided, roles=CASE_WRITERS)
     def provide_information(self, e: FurtherInformationProvided, context: Context) -> None:
         """Record the requester's answer to what was sought."""
-        self._in_its_place(e)
+        self.standing.take(e)
 
     @command(RequestEscalated, roles=CASE_WRITERS)
     def escalate(self, e: RequestEscalated, context: Context) -> None:
         """Record that an informal VPS request was made formal: the 14 days start."""
-        self._in_its_place(e)
+        self.standing.take(e)
         received: RequestReceived = self.first(RequestReceived)
         self._parties_bound(
             e, received.scheme, RequestForm.FORMAL, received.requester, received.provider, context
@@ -182,18 +143,18 @@ class Request(_RequestCase):
         for place, part in enumerate(e.parts):
             if not PART_ID.fullmatch(part.id) and part.id != law.WHOLE:
                 raise InvalidInput(f"parts.{place}.id", "a code such as a, 1 or p12", part.id)
-        self._in_its_place(e)
+        self.standing.take(e)
 
     @command(ResourcingAgreed, roles=CASE_WRITERS)
     def agree_resourcing(self, e: ResourcingAgreed, context: Context) -> None:
         """Record how the parties agreed to meet the cost of a VPS request."""
         law.resourcing_is_of_vps(self.first(RequestReceived).scheme)
-        self._in_its_place(e)
+        self.standing.take(e)
 
     @command(RequestApproved, roles=CASE_WRITERS)
     def approve(self, e: RequestApproved, context: Context) -> None:
         """Approve parts, in principle or subject to an agreement; the data is still to come."""
-        self._in_its_place(e)
+        self.standing.take(e)
         _told(e, e.sent_on, context)
 
     @command(DisclosureMade, roles=CASE_WRITERS)
@@ -214,7 +175,7 @@ class Request(_RequestCase):
             raise InvalidInput("techniques", "none where nothing was de-identified", list(e.techniques))
         if e.agreement is not None:
             _exists(e.agreement, context)
-        self._in_its_place(e)
+        self.standing.take(e)
 
     @command(RequestRefused, roles=CASE_WRITERS)
     def refuse(self, e: RequestRefused, context: Context) -> None:
@@ -223,26 +184,26 @@ class Request(_RequestCase):
         law.refusal_states_ground(scheme, on, e.grounds, e.ground_words, imported=imported)
         law.refusal_states_reasons(scheme, on, e.reasons, imported=imported)
         law.nsw_refusal_is_sent(scheme, on, on, e.sent_on, imported=imported)
-        self._in_its_place(e)
+        self.standing.take(e)
         _told(e, e.sent_on, context)
 
     @command(RefusalCopySent, roles=CASE_WRITERS)
     def send_refusal_copy(self, e: RefusalCopySent, context: Context) -> None:
         """Record that a copy of the refusal of parts went to the Secretary, DPC."""
-        self._in_its_place(e)
+        self.standing.take(e)
 
     @command(RequestClosed, roles=CASE_WRITERS)
     def close(self, e: RequestClosed, context: Context) -> None:
         """Close parts without providing or refusing: not held, public, made public, out of scope, …"""
         scheme = self.first(RequestReceived).scheme
         law.closing_states_reason(scheme, e.ground, e.ground_words, e.where, imported=self.imported(e))
-        self._in_its_place(e)
+        self.standing.take(e)
         _told(e, e.sent_on, context)
 
     @command(RequestWithdrawn, roles=CASE_WRITERS)
     def withdraw(self, e: RequestWithdrawn, context: Context) -> None:
         """Record that the requester withdrew what was not answered yet."""
-        self._in_its_place(e)
+        self.standing.take(e)
 
     @command(RequestReferred, roles=CASE_WRITERS)
     def refer(self, e: RequestReferred, context: Context) -> None:
@@ -251,17 +212,17 @@ class Request(_RequestCase):
         law.referral_names_agency(
             e.to_organisation or e.to_name, context.organisation_id, imported=self.imported(e)
         )
-        self._in_its_place(e)
+        self.standing.take(e)
 
     @command(OutcomeDisputed, roles=CASE_WRITERS)
     def dispute(self, e: OutcomeDisputed, context: Context) -> None:
         """Record that the requester disputes the outcome of parts."""
-        self._in_its_place(e)
+        self.standing.take(e)
 
     @command(GipaApplicationMade, roles=CASE_WRITERS)
     def apply_under_gipa(self, e: GipaApplicationMade, context: Context) -> None:
         """Record that the requester applied under the GIPA Act after an NSW refusal."""
-        self._in_its_place(e)
+        self.standing.take(e)
 
 
 class RequestOfOurs(_RequestCase):

@@ -29,7 +29,6 @@ from ledger.domain.request.events import (
     RequestWithdrawn,
     ResourcingAgreed,
 )
-from ledger.domain.timeline import presupposes
 from ledger.law import requests as law
 from ledger.law.requests import PartState
 
@@ -65,15 +64,14 @@ class Standing:
     refused_formally: set[str] = field(default_factory=set)
 
     @classmethod
-    def at_receipt(cls, received: RequestReceived, imported: Callable[[CaseEvent], bool]) -> Standing:
+    def at_receipt(cls, received: CaseEvent, imported: Callable[[CaseEvent], bool]) -> Standing:
         """A request that was just received: one part, ``whole``, open."""
+        assert isinstance(received, RequestReceived)  # the one event that opens a request
         restricted = {law.WHOLE} if received.restricted is not None else set()
         return cls(received, imported, received.form, law.divided_states([law.WHOLE]), restricted)
 
     def take(self, fact: CaseEvent) -> None:
         """Judges one fact by what is before it, and adds it. Raises LawRefused."""
-        if not isinstance(fact, RequestReceived):
-            presupposes(fact, self.received, "the receipt of the request")
         if isinstance(fact, WORK):
             law.request_is_open(self.ended_by)
         match fact:
