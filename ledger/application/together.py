@@ -1,0 +1,162 @@
+"""Several commands of one case that enter together or not at all: what a row of an import amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.application.commands import Commands
+from ledger.application.outcome import CommandInput, Principal, parse_command, parse_command_id
+from ledger.application.streams import Lookup
+from ledger.clock import SimulatedClock, melbourne_date
+from ledger.codec.entry import Source, SourceKind
+from ledger.domain.case import Case, CommandSpec, Context
+from ledger.domain.event import CaseEvent, Header, decode_event
+from ledger.errors import InvalidInput, NotFound
+from ledger.law.general import Role
+from ledger.store.feed import StoredRow
+from ledger.store.mapper import Batch, sealing_into
+from ledger.store.submission import Receipt, draft
+from ledger.vault.sealing import LEDGER_STREAM, SealingSession, content_mac
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of the commands: its name, its input as for ``execute``, its id."""
+
+    command: str
+    body: Mapping[str, Any]
+    command_id: str
+
+
+class Together:
+    """Judges and records commands of one ledger, several at a time, for one person."""
+
+    def __init__(self, commands: Commands, slug: str, principal: Principal) -> None:
+        """Raises NotFound where no ledger has the slug."""
+        self._commands = commands
+        self.ledger = commands.ledgers.get(slug)
+        self._principal = principal
+        self._roles: dict[str, Role] = {}
+
+    def judge(self, case: Case | None, stream: str, steps: Iterable[Step], source: Source) -> Case:
+        """The case as it would stand after the steps; nothing is written, ``case`` itself is taken further.
+
+        Raises what ``execute`` raises where law, or the form of the input, refuses a step.
+        """
+        for step in steps:
+            case, _ = self._take(case, stream, step, source)
+        if case is None:
+            raise InvalidInput("steps", "at least one", 0)
+        return case
+
+    def submit(self, stream: str, steps: Sequence[Step], source: Source) -> Future[list[Receipt]]:
+        """Judges the steps against the case as it is now and submits them as one; does not wait.
+
+        Raises at once as ``judge``; the future raises as ``Writer.submit``'s (Conflict: the case moved on).
+        """
+        commands, ledger = self._commands, self.ledger
+        application = commands.application(ledger)
+        case = application.load(stream)
+        session = SealingSession(commands._kek, commands._lookup_keys(ledger, stream if case is None else None))
+        macs: dict[str, bytes] = {}
+        for step in steps:
+            case, (spec, command) = self._take(case, stream, step, source)
+            owner = stream if spec.stream is None else LEDGER_STREAM
+            macs[parse_command_id(step.command_id)] = session.content_mac(owner, command.canonical)
+        if case is None:
+            raise InvalidInput("steps", "at least one", 0)
+        with sealing_into(Batch(session)) as batch:
+            stored = [application.mapper.to_stored_event(event) for event in case.collect_events()]
+        drafts = [
+            draft(
+                stream=stream,
+                version=event.originator_version,
+                event=event.topic,
+                happened_on=header.happened_on,
+                precision=header.precision,
+                actor=header.actor,
+                source=header.source,
+                command=header.command,
+                part=header.part,
+                corrects=header.corrects,
+                payload=event.state,
+                content_mac=macs[header.command],
+            )
+            for event, header in zip(stored, batch.headers, strict=True)
+        ]
+        simulated = ledger.demonstration and isinstance(commands.clock, SimulatedClock)
+        moment = commands.clock.now() if simulated else None
+        return commands.writer.submit(ledger.id, drafts, keys=session.new_keys, rows=batch.rows, moment=moment)
+
+    def content_key(self, stream: str) -> bytes | None:
+        """The key under which ``content_mac`` of the case's commands is made; None where it is gone."""
+        return self._commands._content_key(self.ledger, stream)
+
+    def _take(
+        self, case: Case | None, stream: str, step: Step, source: Source
+    ) -> tuple[Case, tuple[CommandSpec, CommandInput]]:
+        commands, ledger = self._commands, self.ledger
+        command = parse_command(step.command, {**step.body, "case": stream})
+        spec = self._spec(case, command, stream)
+        now = commands.clock.now()
+        today = melbourne_date(now)
+        role = self._roles.get(spec.name)
+        if role is None:
+            role = commands.streams.role_for(ledger, self._principal, spec.name, spec.roles, today)
+            self._roles[spec.name] = role
+        header = Header(
+            command.happened_on,
+            command.precision,
+            self._principal.acting_as(role),
+            source,
+            parse_command_id(step.command_id),
+            0,
+            command.corrects,
+        )
+        context = Context(
+            now,
+            today,
+            header.actor,
+            commands.streams.calendar(ledger),
+            source.kind is SourceKind.IMPORT,
+            ledger.origin,
+            ledger.organisation,
+            Lookup(commands),
+        )
+        if case is None:
+            case = spec.case.blank(stream)
+        proposed = spec.event(case.id, case.version + 1, now, header, **command.fields)  # type: ignore[call-arg]
+        case.judge(proposed, context)
+        case.trigger_event(spec.event, timestamp=now, header=header, **command.fields)
+        return case, (spec, command)
+
+    def _spec(self, case: Case | None, command: CommandInput, stream: str) -> CommandSpec:
+        if case is None:
+            first = command.specs[0]
+            if not first.opens and first.stream is None:
+                raise NotFound(f"case {stream}: nothing is recorded in it; {command.name} opens no case")
+            return first
+        for spec in command.specs:
+            if isinstance(case, spec.case):
+                return spec
+        kinds = ", ".join(sorted(spec.case.__name__ for spec in command.specs))
+        raise InvalidInput("case", f"a case of kind {kinds} for {command.name}", type(case).__name__)
+
+
+def case_of(rows: Iterable[StoredRow]) -> tuple[Case | None, list[CaseEvent]]:
+    """A stream's case and its facts, folded from its entries; None where there are none."""
+    case: Case | None = None
+    facts: list[CaseEvent] = []
+    for row in rows:
+        fact = decode_event(row.decoded)
+        facts.append(fact)
+        case = fact.mutate(case)
+    return case, facts
+
+
+def mac_of(key: bytes, command: str, stream: str, body: Mapping[str, Any]) -> bytes:
+    """The ``content_mac`` that a command of this content has (4-wire, 'command, part')."""
+    return content_mac(key, parse_command(command, {**body, "case": stream}).canonical)
