@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 
@@ -17,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ledger.api.logs import log_failure
 from ledger.api.problem import TooLarge, problem, unexpected
 from ledger.api.tokens import Claims, Tokens
 from ledger.application import Principal
@@ -89,7 +89,7 @@ class Edge:
                 raise
             await problem(error)(scope, receive, sending)
         except Exception as error:  # noqa: BLE001 (the last catch: no content may reach the log or the caller)
-            _log_failure(error)
+            log_failure(error)
             if status:
                 # Half an answer is out: closing the connection is the one way left to say that it is not whole.
                 raise RuntimeError("answer cut short; see the entry before this one") from None
@@ -163,9 +163,3 @@ def _bounded(scope: Scope, receive: Receive, limit: int) -> Callable[[], Awaitab
         return message
 
     return bounded
-
-
-def _log_failure(error: BaseException) -> None:
-    """Where it failed and as what, never the message: it may repeat what was submitted."""
-    frames = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-12:]]
-    log.error("failed", error=type(error).__name__, frames=frames)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
+import traceback
 
 import structlog
+
+log = structlog.get_logger("auditledger")
 
 
 def configure(level: str) -> None:
@@ -26,6 +30,7 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_WithoutContent())
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler], force=True)
+    threading.excepthook = _thread_failed
 
 
 class _WithoutContent(logging.Formatter):
@@ -39,3 +44,14 @@ class _WithoutContent(logging.Formatter):
             "error": record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None,
         }
         return json.dumps(line)
+
+
+def log_failure(error: BaseException) -> None:
+    """Where it failed and as what, never the message: it may repeat what was submitted."""
+    frames = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-12:]]
+    log.error("failed", error=type(error).__name__, frames=frames)
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_value is not None:
+        log_failure(failed.exc_value)
