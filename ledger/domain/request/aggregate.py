@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 from ledger.codec.declare import CaseRef
 from ledger.domain.case import CASE_WRITERS, Context, command
@@ -77,7 +78,7 @@ class _RequestCase(DatedCase):
         )
 
     def _bound(self, organisation: str | None, e: CaseEvent, context: Context) -> bool | None:
-        """Whether the VPS Policy binds a party on the day of ``e``; of a month or year, on any day of it.
+        """Whether the VPS Policy binds a party on the day of ``e``; of a month or year, on its first or last.
 
         A party that is no registered organisation is not bound; an import that names none leaves a gap.
         """
