@@ -18,6 +18,7 @@ from ledger.api.body import command_id, expected_version, json_body
 from ledger.api.problem import BadRequest
 from ledger.api.service import Service, principal
 from ledger.application import Outcome
+from ledger.application.access import Matter
 from ledger.application.shown import shown_receipt
 from ledger.codec.entry import Source, SourceKind
 from ledger.errors import InvalidInput
@@ -58,6 +59,7 @@ def routes(service: Service) -> list[Route]:
         return answer(outcome, request.path_params["slug"])
 
     async def openings(request: Request) -> Response:
+        await service.run(service.allow, request, Matter.CASES)
         wanted, reason = _wanted(await json_body(request))
         found = await service.run(
             lambda: installation.open_sealed(
@@ -71,6 +73,7 @@ def routes(service: Service) -> list[Route]:
         return _json({"openings": content}, 200)
 
     async def file(request: Request) -> Response:
+        await service.run(service.allow, request, Matter.CASES)
         body = await json_body(request)
         unknown = set(body) - {"index", "path", "reason"}
         if unknown:
