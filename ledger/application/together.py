@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,12 +15,16 @@ from ledger.clock import SimulatedClock, melbourne_date
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.case import Case, CommandSpec, Context
 from ledger.domain.event import CaseEvent, Header, decode_event
-from ledger.errors import InvalidInput, NotFound
+from ledger.errors import InvalidInput, LawRefused, NotFound
 from ledger.law.general import Role
 from ledger.store.feed import StoredRow
 from ledger.store.mapper import Batch, sealing_into
 from ledger.store.submission import Receipt, draft
 from ledger.vault.sealing import LEDGER_STREAM, SealingSession, content_mac
+
+UNPLACED = 1 << 62
+"""Index that a judged step has while it has no place: behind every entry that a ledger will ever have."""
+_UNPLACED = re.compile(r"entry 46\d{17}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class Together:
             parse_command_id(step.command_id),
             0,
             command.corrects,
+            UNPLACED + (0 if case is None else case.version),
         )
         context = Context(
             now,
@@ -129,7 +135,12 @@ class Together:
         if case is None:
             case = spec.case.blank(stream)
         proposed = spec.event(case.id, case.version + 1, now, header, **command.fields)  # type: ignore[call-arg]
-        case.judge(proposed, context)
+        try:
+            case.judge(proposed, context)
+        except LawRefused as refused:
+            # The law names later entries by index; a step of the same submission has none to be named by.
+            reason = _UNPLACED.sub("another step given with it", refused.reason)
+            raise LawRefused(refused.citation, reason) from refused
         case.trigger_event(spec.event, timestamp=now, header=header, **command.fields)
         return case, (spec, command)
 

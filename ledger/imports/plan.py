@@ -12,7 +12,14 @@ from ledger.codec.entry import CorrectionKind, Source
 from ledger.codec.jsonform import show_happened
 from ledger.domain.case import command_name
 from ledger.errors import InvalidInput, LawRefused
-from ledger.imports.differences import NO_LONGER, Difference, clear_differences, differences, left_out
+from ledger.imports.differences import (
+    NO_LONGER,
+    Difference,
+    clear_differences,
+    differences,
+    left_out,
+    masked,
+)
 from ledger.imports.interpret import RowCase, Wanted
 from ledger.imports.standing import CHANGED, Held, Ids, Standing, has_mac, taken_out, unchanged
 
@@ -158,7 +165,10 @@ class _Planner:
 
     def _recorded(self, wanted: Wanted) -> _Move:
         command_id = self._ids.command(self._row.key, wanted.label, self._ordinal)
-        return _Move(Step(wanted.command, wanted.body, command_id), Change(wanted.command, "recorded", None))
+        stated = {"happened": wanted.body["happened"], **wanted.body["fields"]}
+        new = tuple(Difference(name, None, value) for name, value in stated.items() if value is not None)
+        change = Change(wanted.command, "recorded", None, new)
+        return _Move(Step(wanted.command, wanted.body, command_id), change)
 
     def _corrected(self, held: Held, wanted: Wanted) -> _Move:
         kind = CorrectionKind.TYPING
@@ -183,7 +193,9 @@ class _Planner:
             "corrects": _correction(held, kind, NO_LONGER),
         }
         command_id = self._ids.command(self._row.key, taken_out(held.label), self._ordinal)
-        return _Move(Step(command, body, command_id), Change(command, kind.value, held.fact.index))
+        stated = {"happened": _happened(held), **masked(held.fact)}
+        old = tuple(Difference(n, value, None) for n, value in stated.items() if value not in (None, []))
+        return _Move(Step(command, body, command_id), Change(command, kind.value, held.fact.index, old))
 
 
 def _correction(held: Held, kind: CorrectionKind, reason: str) -> dict[str, Any]:
