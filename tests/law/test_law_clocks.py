@@ -202,12 +202,14 @@ def test_a_new_row_of_each_rule_is_enough_for_a_new_clock(calendar, monkeypatch)
 
 def test_a_holiday_gazetted_later_restates_the_due_date_and_says_why(calendar):
     decided = date(2025, 6, 2)
-    changed = with_added(calendar, date(2025, 6, 30), "Day of Mourning", date(2025, 6, 20))
+    changed = with_added(calendar, date(2025, 8, 1), "Another day", date(2025, 6, 20))
+    changed = with_added(changed, date(2025, 6, 30), "Day of Mourning", date(2025, 6, 20))
     due = clocks.due("pdpa.notice_review", decided, changed)
     assert (due.due, due.restated_from) == (date(2025, 7, 1), date(2025, 6, 30))
     words = clocks.explain("pdpa.notice_review", decided, due, date(2025, 7, 1))
     assert "Restated: it was 2025-06-30" in words
     assert "2025-06-30 (Day of Mourning) added, known on 2025-06-20" in words
+    assert "Another day" not in words
 
 
 def test_a_change_known_before_the_trigger_was_recorded_restates_nothing(calendar):
@@ -253,6 +255,8 @@ def test_explain_says_provisional_no_number_and_not_judged(calendar):
     far = clocks.due("retention.action", date(2025, 6, 30), calendar, period=Period(years=20))
     assert "Provisional" in clocks.explain("retention.action", date(2025, 6, 30), far, RECEIVED)
     assert "no number of days" in clocks.explain("vps.informal", RECEIVED, None, DUE)
+    assert "no number of days" in clocks.explain("vps.refusal_copy", date(2021, 4, 28), None, DUE)
+    assert "in force from 2021-04-28" in clocks.explain("vps.refusal_copy", date(2021, 4, 27), None, DUE)
     assert "in force from 2021-04-28" in clocks.explain("vps.response", date(2020, 1, 1), None, DUE)
     period = clocks.explain("pdpa.notice_period", RECEIVED, None, DUE)
     assert "No period is stated" in period

@@ -141,7 +141,8 @@ def test_pdpa_s78_7_service_states_recipient_and_method():
         notices.service_by_83c(SINCE, "body_corporate", None, None, imported=False)
     with pytest.raises(LawRefused, match="neither a natural person nor a body"):
         notices.service_by_83c(SINCE, "crowd", "electronic", True, imported=False)
-    notices.service_by_83c(SINCE, None, None, None, imported=True)
+    for recipient, method in ((None, None), ("body_corporate", None), (None, "electronic")):
+        notices.service_by_83c(SINCE, recipient, method, None, imported=True)
 
 
 def test_pdpa_s79_no_notice_to_produce_once_the_decision_is_made():
@@ -290,6 +291,9 @@ def test_pdpa_s82_2_d_never_in_effect_when_the_review_goes_against_the_commissio
 
 def test_pdpa_s82_2_withdrawn_review_leaves_limbs_a_to_c(calendar):
     period = notices.review_period(DECIDED, calendar)
+    withdrawn_on = date(2026, 8, 14)
+    left = notices.effect(date(2026, 3, 20), None, period, Review.WITHDRAWN, withdrawn_on)
+    assert left.on == date(2026, 3, 20)
     assert notices.effect(date(2026, 3, 20), None, period, Review.WITHDRAWN).on == date(2026, 3, 20)
 
 

@@ -173,3 +173,27 @@ def test_abn_act_1999_an_abn_that_does_not_check_is_refused(abn):
 def test_abn_act_1999_an_abn_has_eleven_digits_that_check():
     organisations.abn_has_eleven_digits("51824753556")
     organisations.abn_has_eleven_digits(None)
+
+
+def test_pdpa_s13_1_k_names_the_order_that_declares_the_body():
+    with pytest.raises(LawRefused, match=r"13\(1\)\(k\)"):
+        organisations.declared_organisation_names_order("k", {"s84_3"}, imported=False)
+    organisations.declared_organisation_names_order("k", {"s13_3_a"}, imported=False)
+    organisations.declared_organisation_names_order("k", (), imported=True)
+    organisations.declared_organisation_names_order("c", (), imported=False)
+
+
+def test_pdpa_s13_2_b_an_order_takes_a_body_out_of_part_3():
+    for limb in ("e", "f", "g"):
+        with pytest.raises(LawRefused, match=r"13\(2\)\(b\)"):
+            organisations.not_declared_out_of_part_3(None, limb, True)
+        organisations.not_declared_out_of_part_3(False, limb, True)
+        organisations.not_declared_out_of_part_3(True, limb, False)
+    organisations.not_declared_out_of_part_3(True, "c", True)
+
+
+def test_pdpa_s84_2_a_part_4_leaves_councils_out():
+    with pytest.raises(LawRefused, match=r"84\(2\)\(a\)"):
+        organisations.part_4_leaves_councils_out(True, True)
+    organisations.part_4_leaves_councils_out(True, False)
+    organisations.part_4_leaves_councils_out(False, True)
