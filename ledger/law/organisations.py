@@ -4,7 +4,7 @@ VPS: signature of the Heads of Agreement; PDPA Part 3: a limb of 13(1); DataVic:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -102,6 +102,29 @@ def contracted_provider_names_clause(limb: str | None, clause: object, *, import
     Raises LawRefused."""
     if limb == "j":
         must_state("the clause of the State contract (17(2))", clause, "PDPA 13(1)(j)", imported=imported)
+
+
+def declared_organisation_names_order(limb: str | None, orders: Collection[str], *, imported: bool) -> None:
+    """A body under 13(1)(k) is one that an Order under 13(3)(a) declares; names it. Raises LawRefused.
+
+    ``orders``: 's13_3_a', 's13_3_b', 's84_3'."""
+    if limb == "k":
+        order = "s13_3_a" if "s13_3_a" in orders else None
+        must_state("the Order under 13(3)(a)", order, "PDPA 13(1)(k)", imported=imported)
+
+
+def not_declared_out_of_part_3(part_3: bool | None, limb: str | None, declared_out_whole: bool) -> None:
+    """Part 3 does not apply to a body under (e), (f) or (g) that an Order wholly declares out: 13(2)(b).
+
+    Raises LawRefused."""
+    if declared_out_whole and part_3 is not False and limb in ("e", "f", "g"):
+        raise LawRefused("PDPA 13(2)(b)", "an Order under 13(3)(b) declares that it is no organisation")
+
+
+def part_4_leaves_councils_out(part_4: bool | None, is_council: bool) -> None:
+    """Part 4 does not apply to a Council: 84(2)(a). Raises LawRefused."""
+    if part_4 and is_council:
+        raise LawRefused("PDPA 84(2)(a)", "Part 4 does not apply to a Council")
 
 
 def recipient_of_notice_is_an_organisation(on: date | None, bound: bool | None, *, imported: bool) -> None:

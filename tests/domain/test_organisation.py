@@ -14,9 +14,11 @@ from ledger.domain.organisation.events import (
     AgencyHeadChanged,
     BindingBasis,
     FunctionsTakenOver,
+    GazettedOrder,
     HeadsOfAgreementEnded,
     HeadsOfAgreementSigned,
     InheritedBinding,
+    OrderKind,
     OrganisationAbolished,
     OrganisationKind,
     OrganisationRegistered,
@@ -202,6 +204,29 @@ def test_pdpa_17_2_provider_names_clause(book: Register) -> None:
     )  # fmt: skip
     with pytest.raises(InvalidInput, match="outsourcing_party"):
         book.act(PrivacyStatusSet, OLD, "2016-01-01", outsourcing_party="nobody")
+
+
+def test_pdpa_13_3_orders(book: Register) -> None:
+    """13(1)(k) names its Order; 13(2)(b): declared out, wholly, no limb (e)–(g) reaches the body."""
+    with pytest.raises(LawRefused, match=r"13\(1\)\(k\)"):
+        book.act(PrivacyStatusSet, OLD, "2015-01-01", part_3=True, part_3_limb=Part3Limb.K)
+    into, out, partly = (
+        GazettedOrder(OrderKind.S13_3_A, date(2014, 12, 1)),
+        GazettedOrder(OrderKind.S13_3_B, date(2014, 12, 1), True),
+        GazettedOrder(OrderKind.S13_3_B, date(2014, 12, 1), False, "its schools"),
+    )
+    book.act(PrivacyStatusSet, OLD, "2015-01-01", part_3=True, part_3_limb=Part3Limb.K, orders=(into,))
+    with pytest.raises(LawRefused, match=r"13\(2\)\(b\)"):
+        book.act(PrivacyStatusSet, NEW, "2015-01-01", part_3=True, part_3_limb=Part3Limb.E, orders=(out,))
+    book.act(PrivacyStatusSet, NEW, "2015-01-01", part_3=True, part_3_limb=Part3Limb.E, orders=(partly,))
+
+
+def test_pdpa_84_2_councils(book: Register) -> None:
+    """84(2)(a): Part 4 does not apply to a Council."""
+    book.register("x3", legal_name="Invented City Council", kind=OrganisationKind.COUNCIL)
+    with pytest.raises(LawRefused, match=r"84\(2\)\(a\)"):
+        book.act(PrivacyStatusSet, "x3", "2015-01-01", part_3=True, part_3_limb=Part3Limb.D, part_4=True)
+    book.act(PrivacyStatusSet, "x3", "2015-01-01", part_3=True, part_3_limb=Part3Limb.D, part_4=False)
 
 
 def test_registered_once_by_kind_and_abn(book: Register) -> None:

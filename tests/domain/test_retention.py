@@ -226,3 +226,17 @@ def test_corrected_trigger_that_makes_a_destruction_early(book: Items) -> None:
     with pytest.raises(LawRefused, match=f"entry {destroyed.index}"):
         book.act(RetentionTriggered, "2020-06-01", corrects=trigger.index)
     book.act(RetentionTriggered, "2020-02-01", corrects=trigger.index)
+
+
+def test_hold_of_an_id_used_before_recorded_late(book: Items) -> None:
+    """Where the item stands goes by the days on which things happened, not by when they were recorded."""
+    book.act(HoldPlaced, "2025-02-04", hold="h1", reason="second")
+    book.act(HoldPlaced, "2025-01-01", hold="h0", reason="first")
+    book.act(HoldReleased, "2025-01-05", hold="h0")
+    with pytest.raises(LawRefused, match="open already"):
+        book.act(HoldPlaced, "2025-01-02", hold="h1", reason="would still be open in February")
+    assert book.item.standing.open_holds == {"h1": date(2025, 2, 4)}
+    assert book.item.standing.holds == [
+        (date(2025, 1, 1), date(2025, 1, 5)),
+        (date(2025, 2, 4), None),
+    ]

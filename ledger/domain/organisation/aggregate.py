@@ -13,6 +13,7 @@ from ledger.domain.organisation.events import (
     FunctionsTakenOver,
     HeadsOfAgreementEnded,
     HeadsOfAgreementSigned,
+    OrderKind,
     OrganisationAbolished,
     OrganisationKind,
     OrganisationRegistered,
@@ -165,6 +166,12 @@ class Organisation(DatedCase):
             law.part_3_limb_is_known(e.part_3_limb, imported=imported)
         clause = e.provider_clause or e.provider_bound_by_clause
         law.contracted_provider_names_clause(e.part_3_limb, clause or None, imported=imported)
+        law.declared_organisation_names_order(
+            e.part_3_limb, {order.kind for order in e.orders}, imported=imported
+        )
+        out = any(order.kind is OrderKind.S13_3_B and order.whole_body for order in e.orders)
+        law.not_declared_out_of_part_3(e.part_3, e.part_3_limb, out)
+        law.part_4_leaves_councils_out(e.part_4, self.kind is OrganisationKind.COUNCIL)
         if e.outsourcing_party is not None:
             _registered("outsourcing_party", e.outsourcing_party, context)
         self._exists(e)

@@ -108,7 +108,10 @@ class InheritedBinding:
 
 @avro_event("ledger.organisation.v1.OrganisationRegistered")
 class OrganisationRegistered(CaseEvent):
-    """A public body was entered in the register. Happened: the day it was established, unknown if not known."""
+    """A public body was entered in the register. Happened: the day it was established, unknown if not known.
+
+    Its name stands in clear: a private person is never registered, but named in a sealed field.
+    """
 
     legal_name: str
     kind: OrganisationKind

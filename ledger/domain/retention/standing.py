@@ -20,6 +20,7 @@ from ledger.domain.retention.events import (
     RetentionScheduled,
     RetentionTriggered,
 )
+from ledger.domain.timeline import in_order
 from ledger.law import clocks
 from ledger.law.calendar import Calendar
 from ledger.law.time import Due, Period
@@ -65,12 +66,11 @@ class RetentionStanding:
 
 
 def standing_of(history: Iterable[CaseEvent]) -> RetentionStanding:
-    """The standing after these facts, in order and as corrected; the first must be RetentionScheduled."""
-    facts = list(history)
-    scheduled = facts[0]
+    """The standing after these facts, as corrected, in the order they happened; the first is the schedule."""
+    scheduled, *rest = history
     assert isinstance(scheduled, RetentionScheduled)
     now = RetentionStanding(scheduled)
-    for fact in facts[1:]:
+    for fact in in_order(rest):
         if isinstance(fact, RetentionTriggered):
             now.triggered, now.triggered_on = True, fact.happened_date
         elif isinstance(fact, NoLongerNeeded):
