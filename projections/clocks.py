@@ -6,13 +6,34 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from ledger.domain.complaint.events import ComplaintReceived, ComplaintResolved, ComplaintUnresolved
 from ledger.domain.event import CaseEvent
+from ledger.domain.notice.events import (
+    ComplianceNoticeIssued,
+    NoticeComplied,
+    NoticeServed,
+    ReasonsGiven,
+    ReasonsRefused,
+    ReviewApplied,
+)
 from ledger.domain.request.events import RequestReceived
+from ledger.domain.retention.events import (
+    HoldPlaced,
+    HoldReleased,
+    NoLongerNeeded,
+    RecordsDeIdentified,
+    RecordsDestroyed,
+    RetentionScheduled,
+    RetentionTriggered,
+)
+from ledger.domain.retention.standing import DONE
 from ledger.domain.timeline import earliest, latest
 from ledger.law import clocks as law
-from ledger.law.clocks import Due, State
+from ledger.law.clocks import Due
+from ledger.law.complaints import records_are_required
 from projections.base import Column, Kind, Register, Row, StreamInfo
 from projections.views.days import days_from, exact_day, recorded_on
+from projections.views.openings import notice_view, retention_view
 from projections.views.request import formal_due, request_view
 
 DAY_UNKNOWN = "ended, day unknown"
@@ -119,7 +140,7 @@ class Clocks(Register):
         Column("calendar_from", Kind.DATE, "a change of the calendar from this day"),
         Column("calendar_to", Kind.DATE, "… to this day touches it"),
     )
-    opened_by = (RequestReceived,)
+    opened_by = (RequestReceived, ComplaintReceived, ComplianceNoticeIssued, RetentionScheduled)
 
     def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
         """One row a clock."""
@@ -208,9 +229,78 @@ def request_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Cl
         yield from started("nsw.response", view.opening, about, view.response)
 
 
+def complaint_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Clock]:
+    """CISS ch. 5; courts and tribunals keep no such record."""
+    received = facts[0]
+    if not isinstance(received, ComplaintReceived):
+        return
+    if records_are_required(bool(received.court_or_tribunal), received.happened_date):
+        closed = next((f for f in facts if isinstance(f, ComplaintResolved | ComplaintUnresolved)), None)
+        yield from started("ciss.complaint", received, about, closed)
+
+
+def notice_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Clock]:
+    """PDPA 78(2)–(4), 82(2), 83(2)."""
+    standing = about.view(notice_view, facts)
+    if standing is None:
+        return
+    issued, effect = standing.issued, standing.effect(about.calendar)
+    served = next((f for f in facts if isinstance(f, NoticeServed)), None)
+    complied = next((f for f in facts if isinstance(f, NoticeComplied)), None)
+    served_on = exact_day(served)
+    if served is not None and served_on is not None:
+        until = standing.last_day
+        due = None
+        if until is not None and until >= served_on:
+            due = law.due("pdpa.notice_period", served_on, about.calendar, until=until)
+        yield Clock(
+            "pdpa.notice_period", served, served_on, due, complied,
+            in_effect_on=effect.on, never=effect.never, facts=(issued,),
+        )  # fmt: skip
+    decided_on = exact_day(issued)
+    if decided_on is None:
+        return
+    answers = [f for f in facts if isinstance(f, ReasonsGiven | ReasonsRefused)]
+    review = next((f for f in facts if isinstance(f, ReviewApplied)), None)
+    period = standing.review_period(about.calendar, recorded_on(answers[-1] if answers else issued))
+    runs_from = decided_on if period is None else period.counted_from
+    yield Clock("pdpa.notice_review", issued, runs_from, period, review, facts=tuple(answers))
+    started_on = decided_on if effect.on is None else effect.on
+    due = None
+    if effect.on is not None:
+        due = law.due("pdpa.notice_effect", effect.on, about.calendar)
+    yield Clock("pdpa.notice_effect", issued, started_on, due, never=effect.never, facts=tuple(facts))
+
+
+def retention_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Clock]:
+    """NSW §3 (retention table); PDPA IPP 4.2."""
+    standing = about.view(retention_view, facts)
+    if standing is None:
+        return
+    triggered = next((f for f in facts if isinstance(f, RetentionTriggered)), None)
+    needless = next((f for f in facts if isinstance(f, NoLongerNeeded)), None)
+    ended = next((f for f in facts if type(f) in DONE), None)
+    holds = tuple((start, end) for start, end in standing.holds if start is not None)
+    held_by = tuple(f for f in facts if isinstance(f, HoldPlaced | HoldReleased))
+    day = exact_day(triggered)
+    if triggered is not None and day is not None:
+        due = standing.due(about.calendar, recorded_on(triggered))
+        yield Clock("retention.action", triggered, day, due, ended, holds, facts=(standing.scheduled, *held_by))
+    day = exact_day(needless)
+    if needless is not None and day is not None:
+        gone = isinstance(ended, RecordsDestroyed) or (
+            isinstance(ended, RecordsDeIdentified) and ended.permanent is not False
+        )
+        yield Clock(
+            "ipp4.destroy", needless, day, None, ended if gone else None, holds,
+            facts=(standing.scheduled, *held_by),
+        )  # fmt: skip
+
+
 FOLDS: dict[type[CaseEvent], ClockFold] = {
     RequestReceived: request_clocks,
+    ComplaintReceived: complaint_clocks,
+    ComplianceNoticeIssued: notice_clocks,
+    RetentionScheduled: retention_clocks,
 }
 """The event that opens a case → the clocks of such cases."""
-
-__all__ = ["DAY_UNKNOWN", "FOLDS", "Clock", "Clocks", "State", "clocks_of", "request_clocks"]

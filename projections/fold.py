@@ -95,7 +95,10 @@ def _fold(
     for register in registers:
         if not register.looks_at(about.opened_by):
             continue
-        lines = [line(register, about, status, row, history) for row in register.rows(history, about)]
+        rows = list(register.rows(history, about))
+        if len(rows) > 1 and len({row.key for row in rows}) < len(rows):
+            raise ValueError(f"register {register.name}: two rows of one case have the same key")
+        lines = [line(register, about, status, row, history) for row in rows]
         if lines:
             folded.lines[register.name] = lines
     return folded

@@ -74,3 +74,11 @@ FROM registers.parked p JOIN ledger.ledgers l ON l.id = p.ledger ORDER BY p.park
 -- How many cases are parked, and how many ledgers stand still.
 SELECT (SELECT count(*) FROM registers.parked),
        (SELECT count(*) FROM registers.positions WHERE paused IS NOT NULL);
+
+-- name: demonstrations
+-- The ledgers whose events are invented.
+SELECT id FROM ledger.ledgers WHERE demonstration;
+
+-- name: leaf_hash
+-- The leaf hash of one entry.
+SELECT leaf_hash FROM ledger.entries WHERE ledger = %s AND index = %s;
