@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from time import monotonic, sleep
 from types import TracebackType
 from typing import IO
 
@@ -36,6 +37,9 @@ ADMIN = "auditledger_admin"
 DATABASE = "auditledger"
 LONGEST_SOCKET_PATH = 100
 NO_LIMIT = 200_000_000  # seconds; pg_ctl counts tenths of them in 32 bits
+NO_PROCESS = 999_999_999
+ORPHAN_SECONDS = 30.0
+"""How long the children of a killed server may take to notice that it is gone."""
 SERVICE_USERS = ("auditledger", "postgres", "nobody")
 
 # What differs from PostgreSQL's defaults, and why.
@@ -103,19 +107,21 @@ class EmbeddedServer:
         return self._admin_database(DATABASE)
 
     def running(self) -> bool:
-        """Whether the server of this directory runs. A process id that the system gave away is not it."""
-        try:
-            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-        except (FileNotFoundError, ValueError):
+        """Whether the server of this directory runs: neither a dead one nor another process of its number."""
+        pid = self._recorded_pid()
+        if pid is None:
             return False
         asked = subprocess.run(  # noqa: S603
-            ["/bin/ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False
+            ["/bin/ps", "-o", "stat=,comm=", "-p", str(pid)], capture_output=True, text=True, check=False
         )
-        if "postgres" in asked.stdout:
-            return True
-        # PostgreSQL would take any live process of that number for itself, and not start.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
-        return False
+        # A zombie (killed, and nobody has asked after it) is not running.
+        return "postgres" in asked.stdout and not asked.stdout.startswith("Z")
+
+    def _recorded_pid(self) -> int | None:
+        try:
+            return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (FileNotFoundError, ValueError):
+            return None
 
     def close(self) -> None:
         """Leaves the server; stops it where nobody else uses it. May be called twice."""
@@ -222,10 +228,28 @@ class EmbeddedServer:
         new.rename(self.data)
 
     def _start(self) -> None:
+        # PostgreSQL would take any process of the number it left for itself and not start. Only that number goes:
+        # by the rest of the file it still sees whether a dead server's children are at work.
+        if self._recorded_pid() is not None:
+            path = self.data / "postmaster.pid"
+            rest = path.read_text().partition("\n")[2]
+            self._write_private(path, f"{NO_PROCESS}\n{rest}")
+        (self.socket / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
         lines = [f"{name} = '{value}'\n" for name, value in self._settings.items()]
         lines.append(f"unix_socket_directories = '{str(self.socket).replace(chr(39), chr(39) * 2)}'\n")
         self._write_private(self.data / "auditledger.conf", "".join(lines))
-        self._run("pg_ctl", "start", "-w", "-t", str(NO_LIMIT), "-s", "-D", str(self.data), "-l", str(self.log))
+        deadline = monotonic() + ORPHAN_SECONDS
+        while True:
+            try:
+                self._run(
+                    "pg_ctl", "start", "-w", "-t", str(NO_LIMIT), "-D", str(self.data), "-l", str(self.log)
+                )
+            except Unavailable as error:
+                if "shared memory block" not in str(error) or monotonic() > deadline:
+                    raise
+                sleep(0.1)
+            else:
+                return
 
     def _admin_database(self, name: str) -> Database:
         return Database(

@@ -1,0 +1,159 @@
+"""The embedded server: shared, left behind, killed, under long paths and closed folders."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import sleep
+
+import psycopg
+import pytest
+
+from ledger.errors import SettingsError, Unavailable
+from ledger.store.database import Database, Role, connect
+from ledger.store.embedded import ADMIN, EmbeddedServer
+from ledger.store.ledgers import Ledgers
+from ledger.store.migrate import migrate
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from ledger.store.embedded import EmbeddedServer
+server = EmbeddedServer(Path(sys.argv[1]))
+print("up", flush=True)
+sys.stdin.read()
+server.close()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    tmp_path.chmod(0o755)
+    yield tmp_path
+    assert not postmasters(tmp_path)
+
+
+def postmasters(folder: Path) -> list[int]:
+    found = subprocess.run(["/bin/ps", "-wweo", "pid=,args="], capture_output=True, text=True, check=True)
+    return [
+        int(line.split()[0])
+        for line in found.stdout.splitlines()
+        if line.split()[1].endswith("/postgres") and str(folder) in line
+    ]
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    return process
+
+
+def test_the_last_one_to_leave_stops_it(folder: Path) -> None:
+    with EmbeddedServer(folder) as first:
+        with EmbeddedServer(folder):
+            assert len(postmasters(folder)) == 1
+        assert first.running()
+    assert not first.running()
+
+
+def test_it_is_shared_by_processes(folder: Path) -> None:
+    other = holder(folder)
+    with EmbeddedServer(folder):
+        other.communicate()
+        assert other.returncode == 0
+        assert len(postmasters(folder)) == 1
+
+
+def test_a_server_left_by_a_killed_process_is_taken_over(folder: Path) -> None:
+    other = holder(folder)
+    (pid,) = postmasters(folder)
+    os.kill(other.pid, signal.SIGKILL)
+    other.communicate()
+    assert postmasters(folder) == [pid]
+    with EmbeddedServer(folder):
+        assert postmasters(folder) == [pid]
+
+
+def test_a_killed_server_recovers_with_what_was_committed(folder: Path) -> None:
+    with EmbeddedServer(folder) as server:
+        migrate(server.database)
+        created = Ledgers(server.database).create("a", "example.org/a", "a")
+        (pid,) = postmasters(folder)
+        os.kill(pid, signal.SIGKILL)
+        while postmasters(folder):
+            sleep(0.01)
+        with EmbeddedServer(folder) as again:
+            assert Ledgers(again.database).all() == [created]
+
+
+def test_a_process_id_that_was_given_away_does_not_count(folder: Path) -> None:
+    with EmbeddedServer(folder) as server:
+        pass
+    (server.data / "postmaster.pid").write_text(f"{os.getpid()}\n{server.data}\n0\n5432\n\n\n")
+    with EmbeddedServer(folder) as again:
+        assert again.running()
+
+
+def test_an_interrupted_first_start_is_begun_anew(folder: Path) -> None:
+    with EmbeddedServer(folder) as server:
+        pass
+    server.data.rename(server.home / "data.new")
+    with EmbeddedServer(folder) as again:
+        assert again.running()
+    assert not (again.home / "data.new").exists()
+
+
+def test_only_its_owner_may_enter_and_every_role_needs_its_password(folder: Path) -> None:
+    with EmbeddedServer(folder) as server:
+        assert stat.S_IMODE(server.socket.stat().st_mode) == 0o700
+        assert stat.S_IMODE((server.home / "passwords.json").stat().st_mode) == 0o600
+        for role in (ADMIN, *Role):
+            with pytest.raises(Unavailable, match="password authentication failed"):
+                connect(f"host={server.socket} user={role} dbname=auditledger password=wrong")
+        with server.database.connect(Role.WRITER) as connection:
+            assert connection.execute("SHOW fsync").fetchone() == ("on",)
+            assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+
+
+def test_no_submitted_value_reaches_its_log(folder: Path) -> None:
+    with EmbeddedServer(folder) as server:
+        migrate(server.database)
+        with server.database.connect(Role.WRITER) as connection, pytest.raises(psycopg.errors.UndefinedColumn):
+            connection.execute("SELECT nothing FROM ledger.heads WHERE %s = %s", ("Planted Name", "x"))
+        assert "Planted" not in server.log.read_text()
+
+
+def test_a_path_too_long_for_a_socket(folder: Path) -> None:
+    deep = folder / ("long-" * 12) / ("name-" * 12)
+    with EmbeddedServer(deep) as server, server.database.connect(Role.READER) as connection:
+        assert not server.socket.is_relative_to(folder)
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    server.socket.rmdir()
+
+
+def test_a_folder_that_only_its_owner_may_enter_stays_closed(folder: Path) -> None:
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    with EmbeddedServer(closed / "data") as server:
+        migrate(server.database)
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
+
+def test_a_start_that_fails_says_what_the_server_said(folder: Path) -> None:
+    with pytest.raises(Unavailable, match='unrecognized configuration parameter "no_such"'):
+        EmbeddedServer(folder, settings={"no_such": "x"})
+
+
+def test_a_malformed_url_is_refused() -> None:
+    with pytest.raises(SettingsError, match="AUDITLEDGER_DATABASE_URL: expected a PostgreSQL"):
+        Database.from_url("postgresql:/nonsense")
+    with pytest.raises(Unavailable, match="database: "):
+        Database.from_url("postgresql://127.0.0.1:1/nothing").connect_admin()
