@@ -25,6 +25,11 @@ def latest(fact: CaseEvent) -> date | None:
     return date(day.year, month, monthrange(day.year, month)[1])
 
 
+def known_day(fact: CaseEvent) -> date | None:
+    """The day on which it happened; None where it is not known to the day: no clock starts (4-wire 'Entry')."""
+    return earliest(fact) if earliest(fact) == latest(fact) else None
+
+
 def presupposes(fact: CaseEvent, earlier: CaseEvent | None, what: str) -> None:
     """Raises LawRefused where ``fact`` certainly happened before ``earlier``; ``what`` names that act."""
     if earlier is not None:

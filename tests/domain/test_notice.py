@@ -431,3 +431,12 @@ def test_correction_that_would_undo_a_later_act(book: Notices) -> None:
         applicant=AGENCY,
     )  # fmt: skip
     assert book.notice.standing.extensions_open == 0
+
+
+def test_4_wire_decision_of_a_month_starts_no_clock(book: Notices) -> None:
+    """A decision not known to the day has no review period, so no day of effect, and no review too late."""
+    days = tuple(Occasion(date(2025, 3, day)) for day in (3, 10, 17, 24, 31))
+    book.issue("2025-03", limb=NoticeLimb.REPEATED, occasions=days)
+    assert book.notice.standing.review_period(book.context().calendar) is None
+    assert book.effect_on() is None
+    book.act(ReviewApplied, "2025-12-01", interests_affected=True)

@@ -240,3 +240,11 @@ def test_hold_of_an_id_used_before_recorded_late(book: Items) -> None:
         (date(2025, 1, 1), date(2025, 1, 5)),
         (date(2025, 2, 4), None),
     ]
+
+
+def test_4_wire_trigger_of_a_month_starts_no_clock(book: Items) -> None:
+    """A trigger that is not known to the day is a gap: no due date, and no destruction too early."""
+    book.act(RetentionTriggered, "2024-03")
+    assert book.item.standing.due(CALENDAR) is None
+    assert book.item.standing.triggered_on == date(2024, 3, 1)
+    book.act(RecordsDestroyed, "2024-05-01", **DESTROYED)

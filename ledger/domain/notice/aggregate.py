@@ -22,7 +22,7 @@ from ledger.domain.notice.events import (
 from ledger.domain.notice.standing import NoticeStanding, standing_of
 from ledger.domain.organisation.aggregate import Organisation
 from ledger.domain.organisation.events import PrivacyStatusSet
-from ledger.domain.timeline import earliest, presupposes
+from ledger.domain.timeline import earliest, known_day, latest, presupposes
 from ledger.errors import InvalidInput
 from ledger.law import notices as law
 from ledger.law.dates import Provision, in_force
@@ -92,9 +92,9 @@ class ComplianceNotice(DatedCase):
         law.contravention_is_named(e.contravened, e.provisions, imported=imported)
         law.limb_is_stated(e.limb, imported=imported)
         days = [occasion.on for occasion in e.occasions]
-        law.occasions_of_repeated_contravention(e.limb, e.happened_date, days, imported=imported)
+        law.occasions_of_repeated_contravention(e.limb, known_day(e), days, imported=imported)
         law.action_and_period_are_specified(e.action, e.period_ends, imported=imported)
-        law.period_follows_decision(e.happened_date, e.period_ends)
+        law.period_follows_decision(earliest(e), e.period_ends)
         law.initiative_is_own_or_complainants(e.origin, e.applicant_was_complainant, imported=imported)
         instrument = e.instrument or e.decided_under
         law.delegate_names_instrument(e.decided_by, instrument, imported=imported)
@@ -189,7 +189,7 @@ class ComplianceNotice(DatedCase):
         """Record that the notice, in effect, was not complied with (for the Crown: non-compliance, 8(2))."""
         self._served_and_open(e)
         if _judged(e):
-            law.non_compliance_needs_effect(self.effect(context), e.happened_date)
+            law.non_compliance_needs_effect(self.effect(context), latest(e))
 
     def _served_and_open(self, e: CaseEvent) -> None:
         now = self.standing

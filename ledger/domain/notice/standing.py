@@ -21,6 +21,7 @@ from ledger.domain.notice.events import (
     ReviewDetermined,
     ReviewResult,
 )
+from ledger.domain.timeline import known_day
 from ledger.law import notices as law
 from ledger.law.calendar import Calendar
 from ledger.law.notices import Effect, Review
@@ -32,7 +33,8 @@ class NoticeStanding:
     """A notice as its facts leave it. Days are None where they are not known or did not come.
 
     ``*_open``: how many applications or requests are not answered. ``reasons_answered_on``: the last answer,
-    once every request is answered. ``determined_on``: of the last review determined for the Commissioner.
+    once every request is answered. ``determined_on``: of the last review determined for the Commissioner;
+    both None unless known to the day, as is the review period: an inexact day starts no clock.
     """
 
     issued: ComplianceNoticeIssued
@@ -67,10 +69,11 @@ class NoticeStanding:
 
     def review_period(self, calendar: Calendar, known_on: date | None = None) -> Due | None:
         """The period of 83(2); None while reasons are open or a day it counts from is not known."""
-        if self.decided_on is None:
+        decided_on = known_day(self.issued)
+        if decided_on is None:
             return None
         return law.review_period(
-            self.decided_on,
+            decided_on,
             calendar,
             reasons_requested=self.reasons_requested,
             reasons_answered_on=None if self.reasons_open else self.reasons_answered_on,
@@ -96,7 +99,7 @@ def standing_of(history: Iterable[CaseEvent]) -> NoticeStanding:
     served, complied = those(NoticeServed), those(NoticeComplied)
     extended = [fact.extended_to for fact in facts if isinstance(fact, ExtensionGranted) and fact.extended_to]
     requests, answers = those(ReasonsRequested), those(ReasonsGiven, ReasonsRefused)
-    answered = [fact.happened_date for fact in answers]
+    answered = [known_day(fact) for fact in answers]
     reviews = those(ReviewApplied)
     results = [fact for fact in facts if isinstance(fact, ReviewDetermined)]
     state, determined_on = _review(len(reviews) - len(results), results)
@@ -124,7 +127,7 @@ def _review(still_open: int, results: list[ReviewDetermined]) -> tuple[Review, d
         return Review.AGAINST_COMMISSIONER, None
     if still_open > 0:
         return Review.OPEN, None
-    won = [fact.happened_date for fact in results if fact.result is ReviewResult.FOR_COMMISSIONER]
+    won = [known_day(fact) for fact in results if fact.result is ReviewResult.FOR_COMMISSIONER]
     if won:
         return Review.FOR_COMMISSIONER, None if None in won else max(day for day in won if day)
     return (Review.WITHDRAWN if results else Review.NONE), None

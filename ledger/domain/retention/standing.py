@@ -20,7 +20,7 @@ from ledger.domain.retention.events import (
     RetentionScheduled,
     RetentionTriggered,
 )
-from ledger.domain.timeline import in_order
+from ledger.domain.timeline import in_order, known_day
 from ledger.law import clocks
 from ledger.law.calendar import Calendar
 from ledger.law.time import Due, Period
@@ -39,11 +39,13 @@ DONE: dict[type[CaseEvent], RetentionAction] = {
 class RetentionStanding:
     """An item as its facts leave it. Days are None where they are not known or did not come.
 
+    ``runs_from``: the trigger's day where it is known to the day, else no clock starts.
     ``open_holds``: hold id → the day it was placed. ``holds``: every hold, (placed, released)."""
 
     scheduled: RetentionScheduled
     triggered: bool = False
     triggered_on: date | None = None
+    runs_from: date | None = None
     no_longer_needed: bool = False
     no_longer_needed_on: date | None = None
     open_holds: dict[str, date | None] = field(default_factory=dict)
@@ -58,11 +60,9 @@ class RetentionStanding:
 
     def due(self, calendar: Calendar, known_on: date | None = None) -> Due | None:
         """When the action is due (clock retention.action); None before the trigger, or its day unknown."""
-        if self.triggered_on is None:
+        if self.runs_from is None:
             return None
-        return clocks.due(
-            "retention.action", self.triggered_on, calendar, period=self.period, known_on=known_on
-        )
+        return clocks.due("retention.action", self.runs_from, calendar, period=self.period, known_on=known_on)
 
 
 def standing_of(history: Iterable[CaseEvent]) -> RetentionStanding:
@@ -72,7 +72,7 @@ def standing_of(history: Iterable[CaseEvent]) -> RetentionStanding:
     now = RetentionStanding(scheduled)
     for fact in in_order(rest):
         if isinstance(fact, RetentionTriggered):
-            now.triggered, now.triggered_on = True, fact.happened_date
+            now.triggered, now.triggered_on, now.runs_from = True, fact.happened_date, known_day(fact)
         elif isinstance(fact, NoLongerNeeded):
             now.no_longer_needed, now.no_longer_needed_on = True, fact.happened_date
         elif isinstance(fact, HoldPlaced):
