@@ -73,8 +73,9 @@ class Installation(Commands):
             self._record_as_system(
                 self.ledgers.get(COMMON),
                 "organisation.OrganisationRegistered",
-                {"legal_name": legal_name, "kind": kind, "short_name": None},
+                {"legal_name": legal_name, "kind": kind},
                 case=organisation,
+                happened=None,
             )
         if slug == COMMON:
             return self.ledgers.get(COMMON)
@@ -144,9 +145,17 @@ class Installation(Commands):
         )
 
     def _record_as_system(
-        self, ledger: Ledger, command: str, fields: Mapping[str, Any], *, case: str | None = None
+        self,
+        ledger: Ledger,
+        command: str,
+        fields: Mapping[str, Any],
+        *,
+        case: str | None = None,
+        happened: str | None = "today",
     ) -> Outcome:
-        body = {"case": case, "happened": melbourne_date(self.clock.now()).isoformat(), "fields": dict(fields)}
+        if happened == "today":
+            happened = melbourne_date(self.clock.now()).isoformat()
+        body = {"case": case, "happened": happened, "fields": dict(fields)}
         parsed = parse_command(command, body)
         command_id = str(uuid.uuid4())
         return self._execute(ledger, parsed, SYSTEM, command_id, None, SYSTEM_SOURCE, role=Role.SYSTEM)
