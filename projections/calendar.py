@@ -17,6 +17,9 @@ from projections.facts import Fact
 CALENDAR_STREAM = "calendar"
 """The named stream that holds a ledger's calendar."""
 
+CLOCKS = "clocks"
+"""The register that knows which days a case's clocks depend on."""
+
 NO_CALENDAR = Calendar((), date.min)
 """Of a ledger whose calendar was not seeded yet: no holiday is known, every due date is provisional."""
 
@@ -58,6 +61,14 @@ def touched_clocks(
         "SELECT DISTINCT stream FROM {} AS t WHERE ledger = %s AND calendar_to IS NOT NULL"
         " AND (calendar_to >= %s OR EXISTS ("
         "SELECT FROM unnest(%s::date[]) AS d WHERE d BETWEEN t.calendar_from AND t.calendar_to))"
-    ).format(sql.Identifier("registers", "clocks" + suffix))
+    ).format(sql.Identifier("registers", CLOCKS + suffix))
     rows = connection.execute(query, (ledger, beyond, days)).fetchall()
     return [row[0] for row in rows]
+
+
+def with_clocks(connection: Connection[Any], ledger: int) -> list[str]:
+    """Every stream of a ledger that has a live clock."""
+    query = sql.SQL("SELECT DISTINCT stream FROM {} WHERE ledger = %s").format(
+        sql.Identifier("registers", CLOCKS)
+    )
+    return [row[0] for row in connection.execute(query, (ledger,)).fetchall()]

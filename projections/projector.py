@@ -14,7 +14,14 @@ from ledger.errors import UnknownSchema
 from ledger.law.calendar import Calendar
 from projections import sql, tables
 from projections.base import Register, StreamInfo
-from projections.calendar import CALENDAR_STREAM, NO_CALENDAR, calendar_of, touched_clocks
+from projections.calendar import (
+    CALENDAR_STREAM,
+    CLOCKS,
+    NO_CALENDAR,
+    calendar_of,
+    touched_clocks,
+    with_clocks,
+)
 from projections.facts import Fact, LedgerHead, facts_of, read_fact
 from projections.fold import Folded, fold
 
@@ -118,10 +125,15 @@ class Projector:
         self._cache.clear()
         self._calendars.clear()
 
-    def rewrite(self, head: LedgerHead, streams: Sequence[str], below: int) -> None:
-        """Folds these streams anew, up to an index, whatever the tables hold of them."""
-        batch = Batch(head, below, below)
-        self._write_streams(batch, {stream: [] for stream in streams})
+    def rewrite(self, head: LedgerHead, streams: Sequence[str], at: int, below: int) -> None:
+        """Folds streams anew as of ``below``, where the tables are ahead, ``at``: all that lie between."""
+        self.forget()
+        wanted = set(streams)
+        if CALENDAR_STREAM in wanted:
+            before = self._calendar(head, at)
+            self.forget()
+            wanted.update(self._touched(head, before, self._calendar(head, below)))
+        self._write_streams(Batch(head, below, below), {stream: [] for stream in sorted(wanted)})
 
     # --- one batch ----------------------------------------------------------------------------------
 
@@ -141,7 +153,13 @@ class Projector:
         after = self._calendars[batch.head.id] = calendar_of(facts)
         if before is NO_CALENDAR and batch.start == 0:
             return ()
-        return touched_clocks(self._connection, batch.head.id, before, after, self._suffix)
+        return self._touched(batch.head, before, after)
+
+    def _touched(self, head: LedgerHead, before: Calendar, after: Calendar) -> Sequence[str]:
+        """By these tables' own clocks; where clocks are not among them, every case that has one."""
+        if any(register.name == CLOCKS for register in self._registers):
+            return touched_clocks(self._connection, head.id, before, after, self._suffix)
+        return with_clocks(self._connection, head.id)
 
     def _write_streams(self, batch: Batch, streams: dict[str, list[Fact]]) -> None:
         head = batch.head
@@ -152,7 +170,7 @@ class Projector:
         stale: dict[str, list[str]] = {}
         parked: dict[str, tuple[Folded, int]] = {}
         for stream, facts in loaded.items():
-            opened_by = _class_of(openings[stream])
+            opened_by = class_of(openings[stream])
             concerned = self._of(openings[stream])
             about = StreamInfo(head.id, head.origin, head.organisation, stream, opened_by, calendar)
             folded = fold(facts, about, concerned)
@@ -181,7 +199,7 @@ class Projector:
         """The registers that look at streams opened by that event."""
         concerned = self._concerned.get(opening)
         if concerned is None:
-            cls = _class_of(opening)
+            cls = class_of(opening)
             concerned = self._concerned[opening] = [r for r in self._registers if r.looks_at(cls)]
         return concerned
 
@@ -222,7 +240,7 @@ class Projector:
             )
 
 
-def _class_of(name: str) -> type[CaseEvent]:
+def class_of(name: str) -> type[CaseEvent]:
     """Today's class of an event by any name it had. Raises UnknownSchema for a name unknown here."""
     while name in UPCASTS:
         name, _ = UPCASTS[name]

@@ -82,3 +82,21 @@ SELECT id FROM ledger.ledgers WHERE demonstration;
 -- name: leaf_hash
 -- The leaf hash of one entry.
 SELECT leaf_hash FROM ledger.entries WHERE ledger = %s AND index = %s;
+
+-- name: scan_streams
+-- The entries of a range of a ledger's streams below an index, each stream complete and in order.
+COPY (SELECT index, stream, event, entry FROM ledger.entries
+    WHERE ledger = {ledger} AND index < {below} AND stream >= {low} AND stream < {high}
+    ORDER BY stream, version) TO STDOUT (FORMAT binary);
+
+-- name: positions_locked
+-- How far the live registers are, while none of them can move.
+SELECT ledger, position FROM registers.positions ORDER BY ledger;
+
+-- name: remember_former
+-- Where the table stands that a rebuild swaps out.
+UPDATE registers.tables SET former_definition = definition, former_positions = %s WHERE name = %s;
+
+-- name: former
+-- Which definition the table that was swapped out was made by, and where it stands.
+SELECT former_definition, former_positions FROM registers.tables WHERE name = %s;

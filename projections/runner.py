@@ -209,7 +209,6 @@ class Runner:
                 log.error("projection paused", ledger=batch.head.slug, position=batch.stop, reason=batch.paused)
         made = self._definitions(connection)
         if any(made.get(r.name) != r.definition for r in self._registers):
-            self.close()
             raise Unavailable("the registers were swapped for another version's: upgrade and restart this one")
 
     def _try(

@@ -15,7 +15,10 @@ from ledger.domain.notice.events import (
 )
 from ledger.law import notices as law
 from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
+from projections.views.days import exact_day
 from projections.views.openings import notice_view
+
+DAY_UNKNOWN = law.Effect(None, False, "82(2): the day of the decision is not known")
 
 
 class ComplianceNotices(Register):
@@ -57,10 +60,12 @@ class ComplianceNotices(Register):
         standing = about.view(notice_view, facts)
         if standing is None:
             return
-        issued, effect = standing.issued, standing.effect(about.calendar)
+        issued = standing.issued
+        known = exact_day(issued) is not None
+        effect = standing.effect(about.calendar) if known else DAY_UNKNOWN
         served = next((f for f in facts if isinstance(f, NoticeServed)), None)
         failed = next((f for f in facts if isinstance(f, NoticeNotComplied)), None)
-        review_period = standing.review_period(about.calendar)
+        review_period = standing.review_period(about.calendar) if known else None
         exposure = None
         if issued.directed_to is not None or issued.represents_crown:
             exposure = law.exposure(issued.directed_to or "", bool(issued.represents_crown))
