@@ -73,8 +73,11 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged"
     )
+    command_threads: int = Field(
+        8, ge=1, le=256, description="Threads that work on commands; more of them only wait for each other"
+    )
     http_threads: int = Field(
-        48, ge=4, le=512, description="Threads that work on requests; more than clients at one time"
+        48, ge=4, le=512, description="Threads that work on other requests: reads, files, openings"
     )
     max_body: int = Field(
         1 << 20, ge=1024, le=1 << 28, description="Most bytes of a request's body, attachments apart"

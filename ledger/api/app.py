@@ -43,13 +43,15 @@ def create_app(
     ``identify`` turns checked claims into who is signed in: the opaque id that grants name.
     """
     executor = ThreadPoolExecutor(settings.http_threads, thread_name_prefix="http")
-    service = Service(installation, executor, lag=lag)
+    commands = ThreadPoolExecutor(settings.command_threads, thread_name_prefix="command")
+    service = Service(installation, commands, executor, lag=lag)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # The framework's own threads, for plain functions: its default of 40 would cap the clients.
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.http_threads
         yield
+        commands.shutdown()
         executor.shutdown()
 
     app = FastAPI(

@@ -24,9 +24,15 @@ class Service:
     """One process's service. ``lag`` says how far the projections are behind (joined by ``ledger.main``)."""
 
     installation: Installation
+    commands: ThreadPoolExecutor
+    """For commands alone: a slow reader or a large file never holds a writer up."""
     executor: ThreadPoolExecutor
     metrics: Metrics = field(default_factory=Metrics)
     lag: Lag | None = None
+
+    async def command(self, work: Callable[[], T]) -> T:
+        """Does the work of a command on one of its threads."""
+        return await asyncio.get_running_loop().run_in_executor(self.commands, work)
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Does blocking work on one of the service's threads."""

@@ -45,7 +45,7 @@ def routes(service: Service) -> list[Route]:
         identity = command_id(request)
         version = expected_version(request)
         body = await json_body(request)
-        outcome = await service.run(
+        outcome = await service.command(
             lambda: installation.execute(
                 request.path_params["slug"],
                 request.path_params["command"],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ledger.application.outcome import Principal
 from ledger.clock import melbourne_date
 from ledger.domain.case import CASE_WRITERS
-from ledger.errors import Forbidden
+from ledger.errors import Forbidden, NotFound
 from ledger.law.general import Role
 from ledger.store.ledgers import COMMON, Ledger
 
@@ -57,8 +57,11 @@ def allow(installation: Installation, slug: str, principal: Principal, matter: M
 
     Raises Forbidden; NotFound for a ledger that is none, to those only who have a role somewhere.
     """
-    require_any_role(installation, principal)
-    ledger = installation.ledgers.get(slug)
+    try:
+        ledger = installation.ledgers.get(slug)
+    except NotFound:
+        require_any_role(installation, principal)
+        raise
     if not may(installation, ledger, principal, matter):
         wanted = ", ".join(sorted(READERS[matter]))
         raise Forbidden(f"ledger {slug}: {matter.value} are read by {wanted}; {principal.person} is none there")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from threading import Lock
+from time import monotonic
 
 import psycopg
 from psycopg.rows import class_row
@@ -14,6 +15,9 @@ from ledger.store.database import Database, Role
 
 COMMON = "common"
 """The slug of the ledger that every role reads; it is made with the first one."""
+
+LOOKED_AT = 1.0
+"""Seconds for which the list of ledgers is believed to be whole; what it names is for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Ledgers:
         self._database = database
         self._lock = Lock()
         self._known: dict[int, Ledger] = {}
+        self._read_at = float("-inf")
 
     def create(
         self, slug: str, origin: str, organisation: str, *, public: bool = False, demonstration: bool = False
@@ -58,17 +63,26 @@ class Ledgers:
         except psycopg.OperationalError as error:
             raise Unavailable(f"database: {' '.join(str(error).split())}") from error
         assert row is not None
+        self._read_at = float("-inf")
         return Ledger(row[0], slug, origin, organisation, public, demonstration)
 
     def all(self) -> list[Ledger]:
-        """Every ledger, in the order they were opened."""
+        """Every ledger, in the order they were opened; another process's newest one after a second at most."""
+        if monotonic() - self._read_at < LOOKED_AT:
+            with self._lock:
+                return list(self._known.values())
+        return self._read()
+
+    def _read(self) -> list[Ledger]:
+        asked = monotonic()
         with (
             self._database.connect(Role.READER) as connection,
             connection.cursor(row_factory=class_row(Ledger)) as cursor,
         ):
             found = cursor.execute(queries.get("all_ledgers")).fetchall()
         with self._lock:
-            self._known.update((ledger.id, ledger) for ledger in found)
+            self._known = {ledger.id: ledger for ledger in found}
+            self._read_at = asked
         return found
 
     def get(self, slug: str) -> Ledger:
@@ -89,7 +103,7 @@ class Ledgers:
         for ledger in known:
             if getattr(ledger, field) == value:
                 return ledger
-        for ledger in self.all():
+        for ledger in self._read():
             if getattr(ledger, field) == value:
                 return ledger
         raise NotFound(f"no ledger has the {field} {value!r}")
