@@ -13,16 +13,16 @@ from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.utils import Environment
 
 from ledger.application.outcome import CommandInput, Outcome, Principal, parse_command, parse_command_id
-from ledger.application.streams import Lookup, Streams
+from ledger.application.streams import JUDGED_AGAINST, Lookup, Streams
 from ledger.clock import Clock, SimulatedClock, SystemClock, melbourne_date
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.case import Case, CommandSpec, Context
-from ledger.domain.event import Header
+from ledger.domain.event import Header, decode_event
 from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.law.general import Role
 from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
-from ledger.store.feed import Feed
+from ledger.store.feed import Feed, StoredRow
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.mapper import Batch, LedgerMapper, sealing_into
 from ledger.store.pools import pool
@@ -163,16 +163,20 @@ class Commands:
     ) -> Outcome:
         """``role``: the role already established (the system's, an auditor's of another organisation)."""
         for attempt in range(TRIES):
-            first = self._first_outcome(ledger, command, command_id)
+            recorded, case_rows = self._prelude(ledger, command, command_id)
+            first = self._first_outcome(ledger, command, command_id, recorded)
             if first is not None:
                 if role is None:
                     self._may_write(ledger, principal)
                 return first
             try:
-                return self._attempt(ledger, command, principal, command_id, expected_version, source, role)
+                return self._attempt(
+                    ledger, command, case_rows, principal, command_id, expected_version, source, role
+                )
             except (LawRefused, Conflict, InvalidInput, NotFound, CommandReused, KeyGone) as error:
                 # A repeat of ours may have been recorded meanwhile: then that is the answer, not this error.
-                first = self._first_outcome(ledger, command, command_id)
+                recorded = self.feed.by_command(ledger.id, command_id)
+                first = self._first_outcome(ledger, command, command_id, recorded)
                 if first is not None:
                     return first
                 again = isinstance(error, Conflict | KeyGone) and expected_version is None
@@ -180,9 +184,23 @@ class Commands:
                     raise
         raise AssertionError("unreachable")
 
-    def _first_outcome(self, ledger: Ledger, command: CommandInput, command_id: str) -> Outcome | None:
+    def _prelude(
+        self, ledger: Ledger, command: CommandInput, command_id: str
+    ) -> tuple[list[StoredRow], list[StoredRow]]:
+        """What the command recorded already, and its case; brings roles and calendar up to the same moment."""
+        wanted = self.streams.positions(ledger)
+        if command.stream is not None:
+            wanted[command.stream] = 0
+        recorded, found = self.feed.prelude(ledger.id, command_id, wanted)
+        for stream, rows in found.items():
+            if stream in JUDGED_AGAINST:
+                self.streams.extend(ledger, stream, rows)
+        return recorded, found.get(command.stream or "", [])
+
+    def _first_outcome(
+        self, ledger: Ledger, command: CommandInput, command_id: str, rows: Sequence[StoredRow]
+    ) -> Outcome | None:
         """What the command recorded, if it did. Raises CommandReused where the content was another."""
-        rows = self.feed.by_command(ledger.id, command_id)
         if not rows:
             return None
         if rows[0].content_mac is not None:
@@ -206,6 +224,7 @@ class Commands:
         self,
         ledger: Ledger,
         command: CommandInput,
+        case_rows: Sequence[StoredRow],
         principal: Principal,
         command_id: str,
         expected_version: int | None,
@@ -213,7 +232,7 @@ class Commands:
         role: Role | None,
     ) -> Outcome:
         application = self.application(ledger)
-        case, spec = self._case_for(application, command, source)
+        case, spec = self._case_for(ledger, command, case_rows, source)
         now = self.clock.now()
         today = melbourne_date(now)
         if role is None:
@@ -269,12 +288,17 @@ class Commands:
             )
         return Outcome(case.id, case.version, tuple(receipts), repeated=False)
 
+    @staticmethod
     def _case_for(
-        self, application: LedgerApplication, command: CommandInput, source: Source
+        ledger: Ledger, command: CommandInput, rows: Sequence[StoredRow], source: Source
     ) -> tuple[Case, CommandSpec]:
+        """The case as its facts make it, or a blank one, and the row of the command table that fits it."""
+        case: Case | None = None
+        for row in rows:
+            case = decode_event(row.decoded).mutate(case)
         first = command.specs[0]
         if first.stream is not None:
-            return application.load(first.stream) or first.case.blank(first.stream), first
+            return case or first.case.blank(first.stream), first
         if first.opens and command.corrects is None:
             if command.stream is None:
                 return first.case.blank(str(uuid.uuid4())), first
@@ -285,12 +309,11 @@ class Commands:
                 raise InvalidInput(
                     "case", f"none, or a UUID of version {wanted} for a new case", command.stream
                 )
-            return application.load(command.stream) or first.case.blank(command.stream), first
+            return case or first.case.blank(command.stream), first
         if command.stream is None:
             raise InvalidInput("case", "the id of the case", None)
-        case = application.load(command.stream)
         if case is None:
-            raise NotFound(f"case {command.stream}: nothing is recorded in it in {application.ledger.slug}")
+            raise NotFound(f"case {command.stream}: nothing is recorded in it in {ledger.slug}")
         for spec in command.specs:
             if isinstance(case, spec.case):
                 return case, spec

@@ -164,7 +164,9 @@ class Installation(Commands):
 
     def roles(self, slug: str, principal: Principal, on: date | None = None) -> frozenset[Role]:
         """The roles this person holds in a ledger on a day (today without one), by the grants in force."""
-        return self.streams.roles(self.ledgers.get(slug), principal, on or melbourne_date(self.clock.now()))
+        ledger = self.ledgers.get(slug)
+        self.streams.facts(ledger, "roles")
+        return self.streams.roles(ledger, principal, on or melbourne_date(self.clock.now()))
 
     def reading_roles(self, slug: str, principal: Principal) -> frozenset[Role]:
         """The roles in which this person may read a ledger's registers and entries today."""
@@ -206,6 +208,7 @@ class Installation(Commands):
         """
         ledger = self.ledgers.get(slug)
         command_id = parse_command_id(command_id)
+        self.streams.facts(ledger, "roles")
         self._may_write(ledger, principal)
         rows = self.feed.by_command(ledger.id, command_id)
         if rows:
@@ -286,8 +289,9 @@ class Installation(Commands):
             raise InvalidInput("reason", "why the fields are opened", reason)
         today = melbourne_date(self.clock.now())
         role: Role | None = None
+        reading = self.streams.reading_roles(ledger, principal, today)
         if not self.streams.roles(ledger, principal, today) & CASE_WRITERS:
-            if Role.AUDITOR not in self.streams.reading_roles(ledger, principal, today):
+            if Role.AUDITOR not in reading:
                 raise Forbidden(
                     f"opening sealed fields of {ledger.slug} takes a role that writes its cases, or an "
                     "auditor's grant that names it"

@@ -5,6 +5,7 @@ Each is the fold of one stream, kept until the stream grows: one query by versio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -18,13 +19,15 @@ from ledger.domain.installation.standing import calendar_of, grants_in_force
 from ledger.errors import Forbidden, NotFound
 from ledger.law.calendar import Calendar
 from ledger.law.general import Role
-from ledger.store.feed import Feed
+from ledger.store.feed import Feed, StoredRow
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 
 if TYPE_CHECKING:
     from ledger.application.commands import Commands
 
 ROLES, CALENDAR = "roles", "calendar"
+JUDGED_AGAINST = (ROLES, CALENDAR)
+"""Streams that every command of a ledger is judged against."""
 READS_EVERYWHERE = frozenset({Role.REGULATOR, Role.AUDITOR})
 """Roles granted in the regulator's ledger that read others' registers (1-law 'Who acts')."""
 
@@ -40,22 +43,31 @@ class Streams:
         self._facts: dict[tuple[int, str], tuple[CaseEvent, ...]] = {}
         self._calendars: dict[int, tuple[int, Calendar]] = {}
 
-    def facts(self, ledger: Ledger, stream: str) -> tuple[CaseEvent, ...]:
-        """All facts of a stream, as far as they are committed now."""
+    def positions(self, ledger: Ledger) -> dict[str, int]:
+        """The versions up to which the streams that every command is judged against are kept here."""
+        return {stream: len(self._facts.get((ledger.id, stream), ())) for stream in JUDGED_AGAINST}
+
+    def extend(self, ledger: Ledger, stream: str, rows: Sequence[StoredRow]) -> tuple[CaseEvent, ...]:
+        """Adds what was read of a stream to what is kept of it; rows kept already are passed over."""
         known = self._facts.get((ledger.id, stream), ())
-        rows = self._feed.stream(ledger.id, stream, after=known[-1].originator_version if known else 0)
-        if not rows:
+        new = tuple(decode_event(row.decoded) for row in rows if row.version > len(known))
+        if not new:
             return known
-        facts = known + tuple(decode_event(row.decoded) for row in rows)
+        facts = known + new
         with self._lock:
             # Two threads may have read the same rows: the longer fold stays.
             if len(facts) > len(self._facts.get((ledger.id, stream), ())):
                 self._facts[ledger.id, stream] = facts
         return facts
 
+    def facts(self, ledger: Ledger, stream: str) -> tuple[CaseEvent, ...]:
+        """All facts of a stream, as far as they are committed now: asks the database what is new."""
+        known = len(self._facts.get((ledger.id, stream), ()))
+        return self.extend(ledger, stream, self._feed.stream(ledger.id, stream, after=known))
+
     def calendar(self, ledger: Ledger) -> Calendar:
-        """The ledger's calendar as recorded now; the one with nothing seeded while it is being created."""
-        facts = self.facts(ledger, CALENDAR)
+        """The ledger's calendar as last read; the one with nothing seeded while it is being created."""
+        facts = self._facts.get((ledger.id, CALENDAR), ())
         if not facts:
             return Calendar((), date.min)
         known = self._calendars.get(ledger.id)
@@ -64,7 +76,7 @@ class Streams:
         return known[1]
 
     def roles(self, ledger: Ledger, principal: Principal, on: date) -> frozenset[Role]:
-        """The roles that the ledger's own grants give this person for that organisation on a day."""
+        """The roles that the ledger's own grants, as last read, give this person there on a day."""
         if principal.organisation != ledger.organisation:
             return frozenset()
         return frozenset(Role(grant.role.value) for grant in self._grants(ledger, principal, on))
@@ -72,7 +84,7 @@ class Streams:
     def _grants(self, ledger: Ledger, principal: Principal, on: date) -> list[RoleGranted]:
         return [
             grant
-            for grant in grants_in_force(self.facts(ledger, ROLES), on)
+            for grant in grants_in_force(self._facts.get((ledger.id, ROLES), ()), on)
             if (grant.person, grant.organisation) == (principal.person, principal.organisation)
         ]
 
@@ -95,10 +107,12 @@ class Streams:
 
         ``common`` is read by everyone who holds a role anywhere in the ledger of their organisation.
         """
+        self.facts(ledger, ROLES)
         found = set(self.roles(ledger, principal, on))
         for other in self._ledgers.all():
             if other.organisation != principal.organisation:
                 continue
+            self.facts(other, ROLES)
             granted = self.roles(other, principal, on)
             if ledger.slug == COMMON:
                 found |= granted

@@ -177,6 +177,29 @@ class Feed:
             raise InvalidInput("command", "a UUID", command) from None
         return self._rows("by_command", {"ledger": ledger_id, "command": command})
 
+    def prelude(
+        self, ledger_id: int, command: str, streams: Mapping[str, int]
+    ) -> tuple[list[StoredRow], dict[str, list[StoredRow]]]:
+        """What a command recorded already, and what each stream holds behind a version; in one round trip.
+
+        One statement sees one moment: the command and the streams it is judged against are of the same state.
+        """
+        mine: list[StoredRow] = []
+        found: dict[str, list[StoredRow]] = {stream: [] for stream in streams}
+        parameters = {
+            "ledger": ledger_id,
+            "command": command,
+            "streams": list(streams),
+            "after": list(streams.values()),
+        }
+        for is_mine, *columns in self._fetch("prelude", parameters):
+            row = StoredRow(*columns)
+            (mine if is_mine else found[row.stream]).append(row)
+        mine.sort(key=lambda row: row.part)
+        for rows in found.values():
+            rows.sort(key=lambda row: row.version)
+        return mine, found
+
     def entry(self, ledger_id: int, index: int) -> StoredRow:
         """The entry at an index. Raises NotFound."""
         found = self.read(ledger_id, index - 1, 1, until=index + 1)

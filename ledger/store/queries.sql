@@ -149,6 +149,20 @@ SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisa
     content_mac, leaf_hash, entry
 FROM ledger.entries WHERE ledger = %(ledger)s AND command = %(command)s::uuid ORDER BY part;
 
+-- name: prelude
+-- In one round trip: what a command recorded already, and what is new in the streams it is judged against.
+SELECT true, ledger, index, stream, version, event, recorded_at, happened_on, organisation, command::text, part,
+    content_mac, leaf_hash, entry
+FROM ledger.entries WHERE ledger = %(ledger)s AND command = %(command)s::uuid
+UNION ALL
+SELECT false, e.ledger, e.index, e.stream, e.version, e.event, e.recorded_at, e.happened_on, e.organisation,
+    e.command::text, e.part, e.content_mac, e.leaf_hash, e.entry
+FROM unnest(%(streams)s::text[], %(after)s::integer[]) AS asked (stream, after)
+CROSS JOIN LATERAL (
+    SELECT * FROM ledger.entries WHERE ledger = %(ledger)s AND stream = asked.stream AND version > asked.after
+    ORDER BY version
+) AS e;
+
 -- name: scan_by_index
 -- Many entries of a ledger in the order they were recorded.
 COPY (SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command, part,

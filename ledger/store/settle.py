@@ -18,18 +18,18 @@ from psycopg.rows import TupleRow
 from ledger.clock import Clock
 from ledger.codec.declare import micros
 from ledger.codec.declare import moment as moment_of
-from ledger.errors import AuditLedgerError, CommandReused, Conflict, Unavailable, VaultError
+from ledger.errors import AuditLedgerError, CommandReused, Conflict, Unavailable
 from ledger.store import binary, queries
 from ledger.store.ledgers import Ledger
 from ledger.store.placing import Head, Placed, VaultRows, place_all
 from ledger.store.submission import Draft, Receipt, Submission
+from ledger.vault.store import KEY_GONE, KeyGone
 
 Connection = psycopg.Connection[TupleRow]
 Outcome = list[Receipt] | AuditLedgerError
 
 AHEAD_MICROS = 2_000_000
 """How far a writer's clock may be ahead of the database's before it refuses to write."""
-KEY_GONE = "AL001"
 """The vault's SQLSTATE for a key that was destroyed while the command was made."""
 COPY_BLOCK = 256 * 1024
 ROW = b"\x00\x0d"
@@ -96,7 +96,7 @@ def _refused(error: psycopg.Error, open_ones: dict[int, Submission]) -> dict[int
         message = error.diag.message_primary or ""
         gone = set(message.partition(":")[2].replace(",", " ").split())
         return {
-            place: VaultError(f"{message}; seal the command anew")
+            place: KeyGone(f"{message}; seal the command anew")
             for place, submission in open_ones.items()
             if gone & {row.key for row in submission.rows}
         }
