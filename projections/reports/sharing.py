@@ -1,0 +1,332 @@
+"""Data sharing under the Victorian Public Sector Data Sharing Policy, for a period (3-registers 'Reports')."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from projections.reports.agencies import UNKNOWN, WORDS, Agencies
+from projections.reports.build import Builder, Kind, Rows
+from projections.reports.figures import Definition, Figure, Section, count, median, percent, percentile_90
+from projections.reports.period import Period
+from projections.reports.snapshot import RegisterRow, Snapshot
+
+SCHEME = "vps"
+ANSWERED = "A request is answered on the day on which its response was complete; until then it is open. "
+
+FORMAL = Definition(
+    "sharing.formal",
+    "Formal requests under the Policy as their providers recorded them, by the day on which the formal request "
+    "was received (of an escalated one: the escalation). The requester's own records are not counted, nor are "
+    "requests entered in error or merged into another.",
+)
+FLOW = Definition(
+    "sharing.flow",
+    FORMAL.words
+    + " "
+    + ANSWERED
+    + "Opening: received before the period and open when it began. Closing: open at "
+    "the end of its last day. Where the day of the answer is not known, it is taken to be that of the receipt.",
+)
+OUTCOME = Definition(
+    "sharing.outcome",
+    FORMAL.words
+    + " Each has one outcome, as at the end of the period: provided (every part in scope), provided in "
+    "part, refused (nothing provided and some part refused), out of scope (every part restricted data), closed "
+    "otherwise (not held, public, duplicate and the like), referred, withdrawn, or open.",
+)
+TIMELINESS = Definition(
+    "sharing.timeliness",
+    FORMAL.words
+    + " Within: the response was complete on or before the fourteenth day after receipt (no roll over "
+    "weekends or holidays). Late: after it. Open, overdue: not complete at the end of the period and the day "
+    "past. Not known: the day of receipt or response is not recorded to the day.",
+)
+DAYS = Definition(
+    "sharing.days",
+    "Calendar days from the receipt of the formal request to the complete response, of those received in the "
+    "period and answered by its end, where both days are known. Median: the middle value, or the mean of the "
+    "middle two. 90th percentile by nearest rank: the smallest value that nine tenths of them do not exceed.",
+)
+REFUSALS = Definition(
+    "sharing.refusals",
+    "Refusals decided in the period, of the whole or a part of a formal request, whenever it was received. A "
+    "refusal that names several grounds is counted under each: grounds do not add up to refusals.",
+)
+COPIES = Definition(
+    "sharing.copies",
+    "Refusals decided in the period of which a copy goes to the Secretary, Department of Premier and Cabinet; "
+    "sent: by the end of the period, of every part refused.",
+)
+SCHEMES = Definition(
+    "sharing.schemes",
+    "All requests that providers recorded, under any scheme, by the day on which they were received.",
+)
+DIRECTION = Definition(
+    "sharing.direction",
+    FORMAL.words + " As provider: asked. As requester: who asked, as the provider recorded it.",
+)
+UNDATED = Definition(
+    "sharing.undated", "Formal requests without a day of receipt: in no period, so counted nowhere else."
+)
+GAPS = Definition(
+    "sharing.gaps", "Facts that the sources ask for and the record does not state; a gap is never a refusal."
+)
+SHARE_WITHIN = Definition(
+    "sharing.share_within", "Those answered within 14 days, of all received in the period."
+)
+
+OUTCOMES = (
+    Kind("provided", "Provided"),
+    Kind("provided_in_part", "Provided in part"),
+    Kind("refused", "Refused"),
+    Kind("out_of_scope", "Out of scope"),
+    Kind("closed", "Closed otherwise"),
+    Kind("referred", "Referred"),
+    Kind("withdrawn", "Withdrawn"),
+    Kind("open", "Open"),
+)
+TIMES = (
+    Kind("within", "Within 14 days"),
+    Kind("late", "Late"),
+    Kind("open", "Open, not yet due"),
+    Kind("overdue", "Open, overdue"),
+    Kind("unknown", "Day not known"),
+)
+GROUNDS = {
+    "contravenes_law": "Contravenes a law or legal obligation",
+    "prejudices_investigation": "Prejudices an investigation, inquiry or proceeding",
+    "endangers_safety": "Endangers health, safety or wellbeing",
+    "readily_available": "Readily available elsewhere",
+    "other_rights": "Other rights prohibit it",
+    "data_sharing_principles": "Does not satisfy the Data Sharing Principles",
+    "too_risky_or_inappropriate": "Too risky or inappropriate despite controls",
+    "other": "Other, in words",
+    "not_stated": "No ground stated",
+}
+NOT_HERE = "Agreements by kind are not in this report: no register of agreements is kept yet."
+
+
+def provider(row: RegisterRow) -> str:
+    """Whose act the request is: the organisation asked, else the one whose ledger it stands in."""
+    return row["provider"] or row.organisation
+
+
+def requester(row: RegisterRow) -> str:
+    """The registered organisation that asked, or 'unregistered'."""
+    return row["requester"] or UNKNOWN
+
+
+def outcome_at(row: RegisterRow, end: date) -> str:
+    """The outcome that the request had at the end of that day; 'open' before its response was complete."""
+    outcome, on = row["outcome"], row["response_on"]
+    if outcome is None or (on is not None and on > end):
+        return "open"
+    return str(outcome).replace(" ", "_")
+
+
+def timeliness_at(row: RegisterRow, end: date) -> str:
+    """Whether the response came within the 14 days, as at the end of that day.
+
+    VPS, 'responsibility to share'."""
+    on, due = row["response_on"], row["due_on"]
+    if row["response_index"] is not None and on is None:
+        return "unknown"
+    if due is None:
+        return "unknown"
+    if on is not None and on <= end:
+        return "within" if on <= due else "late"
+    return "overdue" if due < end else "open"
+
+
+class Sharing:
+    """The rows of one period, sorted once, and the tables made of them."""
+
+    def __init__(self, snapshot: Snapshot, agencies: Agencies, period: Period) -> None:
+        self.period, self.agencies = period, agencies
+        self.all = [row for row in snapshot.rows("requests") if row["side"] == "provider"]
+        formal = [row for row in self.all if row["scheme"] == SCHEME and row["form"] == "formal"]
+        self.undated = [row for row in formal if row["formal_on"] is None]
+        self.formal = [row for row in formal if row["formal_on"] is not None]
+        self.received = [row for row in self.formal if row["formal_on"] in period]
+        self.refusals = [
+            row for row in snapshot.rows("refusals") if row["copy_owed"] and row["happened_on"] in period
+        ]
+        self.build = Builder("sharing", "Data sharing between agencies")
+        if self.undated:
+            said = f"{len(self.undated)} formal requests have no day of receipt and are counted in no period."
+            self.build.words.append(said)
+
+    def outcome(self, row: RegisterRow) -> str:
+        """The outcome at the end of the period."""
+        return outcome_at(row, self.period.last)
+
+    def timeliness(self, row: RegisterRow) -> str:
+        """The timeliness at the end of the period."""
+        return timeliness_at(row, self.period.last)
+
+    def flow(self) -> None:
+        """Opening + received − answered = closing."""
+        eve = self.period.first - timedelta(days=1)
+        opening = [r for r in self.formal if r["formal_on"] <= eve and outcome_at(r, eve) == "open"]
+        ended = [row for row in (*opening, *self.received) if self.outcome(row) != "open"]
+        closing = [r for r in self.formal if r["formal_on"] <= self.period.last and self.outcome(r) == "open"]
+        figures = (
+            _count("sharing.flow.opening", FLOW, opening),
+            _count("sharing.flow.received", FLOW, self.received),
+            _count("sharing.flow.answered", FLOW, ended),
+            _count("sharing.flow.closing", FLOW, closing),
+        )
+        words = ("Open when the period began", "Received", "Answered or ended", "Open at its end")
+        self.build.flow("flow", "Formal requests: from opening to closing", figures, words)
+
+    def outcomes(self) -> None:
+        """One outcome a request received in the period."""
+        self.build.kinds(
+            "outcome", "Formal requests received, by outcome", "Outcome", self.received, self.outcome, OUTCOMES,
+            OUTCOME, unit="Requests",
+            chart="Bars compare how many formal requests received in the period were provided, provided in "
+            "part, refused, out of scope, closed otherwise, referred, withdrawn or are open.",
+        )  # fmt: skip
+
+    def times(self) -> None:
+        """Within 14 days, late, open; days."""
+        self.build.kinds(
+            "timeliness", "Formal requests received, by time taken", "Time taken", self.received,
+            self.timeliness, TIMES, TIMELINESS, unit="Requests",
+        )  # fmt: skip
+        answered = [r for r in self.received if self.outcome(r) != "open" and r["response_days"] is not None]
+        days = [(int(row["response_days"]), row.id) for row in answered]
+        lines = [
+            ("Requests answered, both days known", _count("sharing.days.answered", DAYS, answered)),
+            ("Median days", median("sharing.days.median", DAYS, days)),
+            ("90th percentile days", percentile_90("sharing.days.percentile_90", DAYS, days)),
+        ]
+        self.build.list("days", "Days to respond", ("", "Number"), lines)
+
+    def refused(self) -> None:
+        """Grounds, and copies to the Secretary."""
+        name = "sharing.grounds"
+        total = _count(f"{name}.total", REFUSALS, self.refusals)
+        lines: list[tuple[str, Figure]] = []
+        for ground, words in GROUNDS.items():
+            rows = [row for row in self.refusals if ground in (row["grounds"] or ["not_stated"])]
+            lines.append((words, _count(f"{name}.{ground}", REFUSALS, rows)))
+        stated = _count(f"{name}.stated", REFUSALS, [row for row in self.refusals if row["grounds"]])
+        self.build.tie(total, stated, lines[-1][1], rows=True)
+        lines += [("Refusals that state a ground", stated), ("Refusals", total)]
+        notes = ("A refusal that names several grounds is counted under each.",)
+        self.build.list("grounds", "Refusals, by ground", ("Ground", "Refusals"), lines, notes=notes)
+        self.build.kinds(
+            "copies", "Copies of refusals to the Secretary, Department of Premier and Cabinet", "Copy",
+            self.refusals, self._copy, (Kind("sent", "Sent"), Kind("not_sent", "Not sent")), COPIES,
+            unit="Refusals",
+        )  # fmt: skip
+
+    def _copy(self, row: RegisterRow) -> str:
+        sent_on = row["copy_sent_on"]
+        return (
+            "sent"
+            if row["copy_index"] is not None and (sent_on or self.period.first) <= self.period.last
+            else "not_sent"
+        )
+
+    def schemes(self) -> None:
+        """All requests, so that the formal ones are seen in their place."""
+        rows = [row for row in self.all if self._received_on(row) in self.period]
+        kinds = (
+            Kind("vps_formal", "VPS Policy, formal"),
+            Kind("vps_informal", "VPS Policy, informal"),
+            Kind("vps_not_stated", "VPS Policy, form not stated"),
+            Kind("nsw", "Data.NSW guide"),
+            Kind("other", "Under another law"),
+        )
+        self.build.kinds(
+            "schemes",
+            "All requests received, by scheme",
+            "Scheme",
+            rows,
+            _scheme,
+            kinds,
+            SCHEMES,
+            unit="Requests",
+        )
+
+    @staticmethod
+    def _received_on(row: RegisterRow) -> date | None:
+        formal = row["scheme"] == SCHEME and row["form"] == "formal"
+        on: date | None = row["formal_on"] if formal else row["received_on"]
+        return on
+
+    def by_agency(self) -> None:
+        """Both directions, with what each agency's record is; outcomes and timeliness by provider."""
+        used = [provider(row) for row in self.all if self._received_on(row) in self.period]
+        counted = [provider(row) for row in self.received]
+        lines = self.agencies.lines(SCHEME, "requests", self.period, counted, used)
+        notes = (WORDS, *self.agencies.notes(line.key for line in lines))
+        title = "Formal requests received, by provider and {}"
+        asked = self.build.by(
+            "by_provider", title.format("outcome"), lines, provider, self.received, self.outcome, OUTCOMES,
+            OUTCOME, head="Provider", notes=notes,
+        )  # fmt: skip
+        self.build.by(
+            "times_by_provider", title.format("time taken"), lines, provider, self.received, self.timeliness,
+            TIMES, TIMELINESS, head="Provider", notes=notes,
+        )  # fmt: skip
+        askers = self.agencies.plain(requester(row) for row in self.received)
+        asking = self.build.by(
+            "by_requester", "Formal requests received, by requester and outcome", askers, requester,
+            self.received, self.outcome, OUTCOMES, DIRECTION, head="Requester",
+        )  # fmt: skip
+        self.build.tie(asked, asking, rows=True)
+        self._series(set(counted))
+
+    def _series(self, counted: set[str]) -> None:
+        """Predecessor and successor apart and together, where an organisation was succeeded."""
+        for number, chain in enumerate(self.agencies.series(counted), start=1):
+            rows = [row for row in self.received if provider(row) in chain]
+            names = ", then ".join(self.agencies.name(one) for one in chain)
+            self.build.by(
+                f"series_{number}", f"Series: {names}", self.agencies.plain(chain), provider, rows,
+                self.outcome, OUTCOMES, OUTCOME, head="Provider", notes=self.agencies.notes(chain),
+            )  # fmt: skip
+
+    def section(self, *, condensed: bool = False) -> Section:
+        """The section; condensed for the report on the whole of government."""
+        self.flow()
+        self.outcomes()
+        self.times()
+        self.refused()
+        if not condensed:
+            self.schemes()
+            self.build.words.append(NOT_HERE)
+        self.by_agency()
+        return self.build.section()
+
+
+def _scheme(row: RegisterRow) -> str:
+    if row["scheme"] != SCHEME:
+        return str(row["scheme"])
+    return f"{SCHEME}_{row['form'] or 'not_stated'}"
+
+
+def _count(identity: str, definition: Definition, rows: Sequence[RegisterRow]) -> Figure:
+    return count(identity, definition, (row.id for row in rows))
+
+
+def sharing(snapshot: Snapshot, agencies: Agencies, period: Period, *, condensed: bool = False) -> Section:
+    """Formal requests, outcomes, timeliness, refusals, both directions by agency."""
+    return Sharing(snapshot, agencies, period).section(condensed=condensed)
+
+
+__all__ = [
+    "SCHEME",
+    "Rows",
+    "Sharing",
+    "outcome_at",
+    "percent",
+    "provider",
+    "requester",
+    "sharing",
+    "timeliness_at",
+]

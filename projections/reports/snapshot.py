@@ -1,0 +1,175 @@
+"""The register rows that a report is made from: as at one position of each ledger, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from psycopg import Connection, sql
+from psycopg.rows import dict_row
+
+from ledger.domain.event import CaseEvent
+from ledger.errors import InvalidInput, NotFound
+from ledger.law.calendar import Calendar
+from ledger.store.ledgers import COMMON
+from projections import sql as queries
+from projections import tables
+from projections.base import Register, StreamInfo, register, registers
+from projections.calendar import CALENDAR_STREAM, calendar_of
+from projections.facts import Fact, LedgerHead, facts_of, heads
+from projections.fold import fold
+from projections.reports.figures import At, RowId
+from projections.runner import connect
+
+_BATCH = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRow:
+    """A row of a register: its id, the ledger it stands in, and its columns by name."""
+
+    id: RowId
+    slug: str
+    organisation: str
+    """The organisation that the ledger belongs to."""
+    values: Mapping[str, Any]
+
+    def __getitem__(self, column: str) -> Any:
+        return self.values[column]
+
+
+@dataclass
+class Snapshot:
+    """Registers as at positions. Rows that do not count (entered in error, merged) are left out."""
+
+    connection: Connection[Any]
+    reading: Connection[Any]
+    """For entries: the other one is busy while a table is filled."""
+    ledgers: Mapping[int, LedgerHead]
+    """By number; ``size`` is the position, not the end."""
+    positions: tuple[At, ...]
+    calendars: Mapping[int, Calendar]
+    live: bool
+    """Whether the live registers stand at these positions: then they are read, else entries are folded."""
+    _read: dict[str, list[RegisterRow]] = field(default_factory=dict)
+    _parked: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def rows(self, name: str) -> list[RegisterRow]:
+        """The rows of a register that count, by ledger and place. Raises NotFound, UnknownSchema."""
+        if name not in self._read:
+            wanted = register(name)
+            where = tables.table(wanted) if self.live else self._folded(wanted)
+            self._read[name] = list(self._select(wanted, where))
+        return self._read[name]
+
+    @property
+    def names(self) -> list[str]:
+        """The registers read so far."""
+        return sorted(self._read)
+
+    @property
+    def parked(self) -> tuple[str, ...]:
+        """The cases that could not be folded whole, with the reason, of the registers read so far."""
+        if self.live:
+            for ledger, slug, stream, index, _, reason, _ in self.connection.execute(
+                queries.get("parked")
+            ).fetchall():
+                if ledger in self.ledgers:
+                    self._parked[slug, stream] = f"{slug}/{stream} from entry {index} on: {reason}"
+        return tuple(self._parked[key] for key in sorted(self._parked))
+
+    def _select(self, wanted: Register, where: sql.Identifier) -> Iterator[RegisterRow]:
+        query = sql.SQL(
+            "SELECT * FROM {} WHERE ledger = ANY(%s) AND status = 'current' ORDER BY ledger, index, key"
+        ).format(where)
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            for values in cursor.execute(query, (list(self.ledgers),)):
+                head = self.ledgers[values["ledger"]]
+                identity = RowId(wanted.name, head.origin, values["stream"], values["key"])
+                yield RegisterRow(identity, head.slug, head.organisation, values)
+
+    def _folded(self, wanted: Register) -> sql.Identifier:
+        """The register folded from the entries before the positions, in a table that ends with the session."""
+        where = sql.Identifier("pg_temp", wanted.name)
+        tables.create(self.connection, wanted, where)
+        tables.fill(self.connection, where, self._lines(wanted))
+        return where
+
+    def _lines(self, wanted: Register) -> Iterator[str]:
+        for head in self.ledgers.values():
+            for stream, facts in self._streams(head):
+                opening = facts[0]
+                if not isinstance(opening, CaseEvent) or not wanted.looks_at(type(opening)):
+                    continue
+                about = StreamInfo(
+                    head.id, head.origin, head.organisation, stream, type(opening), self.calendars[head.id]
+                )
+                folded = fold(facts, about, [wanted])
+                if folded.parked is not None:
+                    said = f"{head.slug}/{stream} from entry {folded.parked.index} on: {folded.parked.reason}"
+                    self._parked[head.slug, stream] = said
+                yield from folded.lines.get(wanted.name, ())
+
+    def _streams(self, head: LedgerHead) -> Iterator[tuple[str, list[Fact]]]:
+        """Every stream with its facts before the position, some at a time: memory stays flat."""
+        found = self.reading.execute(queries.get("streams_between"), (head.id, 0, head.size)).fetchall()
+        names = [row[0] for row in found]
+        for start in range(0, len(names), _BATCH):
+            yield from facts_of(self.reading, head.id, names[start : start + _BATCH], head.size).items()
+
+
+@contextmanager
+def snapshot(
+    conninfo: str, positions: Mapping[str, int] | None = None, ledgers: Sequence[str] | None = None
+) -> Iterator[Snapshot]:
+    """Registers as at positions (ledger's slug → size); of a ledger that is not named, as far as it is now.
+
+    ``ledgers``: of these only; ``common`` is read for the organisations all the same. The live registers are
+    read where they stand at just these positions. ``conninfo`` is a reader's. Raises NotFound for a ledger
+    that is none, InvalidInput for a position beyond a ledger's end, Unavailable.
+    """
+    with (
+        connect(conninfo, "auditledger report") as connection,
+        connect(conninfo, "auditledger fold") as reading,
+    ):
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        now = {head.slug: head for head in heads(connection)}
+        for slug in [*(ledgers or ()), *(positions or ())]:
+            if slug not in now:
+                raise NotFound(f"no ledger has the slug {slug!r}; there are {', '.join(now) or 'none'}")
+        chosen = [now[s] for s in now if ledgers is None or s in ledgers or s == COMMON]
+        read = {head.id: _at(head, (positions or {}).get(head.slug)) for head in chosen}
+        live = {ledger: position for ledger, position, _ in connection.execute(queries.get("positions"))}
+        stands = all(live.get(head.id, 0) == head.size for head in read.values())
+        yield Snapshot(
+            connection,
+            reading,
+            read,
+            tuple(_positions(connection, read.values())),
+            {head.id: _calendar(connection, head) for head in read.values()},
+            stands and _made_by_this_version(connection),
+        )
+
+
+def _at(head: LedgerHead, size: int | None) -> LedgerHead:
+    if size is not None and not 0 <= size <= head.size:
+        raise InvalidInput(f"position of {head.slug}", f"a size from 0 to {head.size}", size)
+    return head if size is None else replace(head, size=size)
+
+
+def _positions(connection: Connection[Any], read: Iterable[LedgerHead]) -> Iterator[At]:
+    invented = {row[0] for row in connection.execute(queries.get("demonstrations"))}
+    for head in read:
+        last = connection.execute(queries.get("leaf_hash"), (head.id, head.size - 1)).fetchone()
+        yield At(head.slug, head.origin, head.size, bytes(last[0]) if last else None, head.id in invented)
+
+
+def _calendar(connection: Connection[Any], head: LedgerHead) -> Calendar:
+    return calendar_of(facts_of(connection, head.id, [CALENDAR_STREAM], head.size)[CALENDAR_STREAM])
+
+
+def _made_by_this_version(connection: Connection[Any]) -> bool:
+    made = dict(connection.execute(queries.get("definitions")).fetchall())
+    return all(made.get(name) == each.definition for name, each in registers().items())
