@@ -10,7 +10,7 @@ from importlib.metadata import version
 import click
 import typer
 
-from ledger.cli import entries, ledgers, record, schemas, service
+from ledger.cli import demonstration, entries, imports, ledgers, record, schemas, service
 from ledger.cli.session import Doors, Session
 from ledger.errors import AuditLedgerError
 
@@ -30,11 +30,13 @@ def make_app() -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_root)
     app.command("up")(service.up)
+    app.command("demo")(demonstration.demo)
     app.add_typer(ledgers.ledger, name="ledger")
     app.add_typer(ledgers.organisation, name="organisation")
     app.add_typer(ledgers.calendar, name="calendar")
     app.command("record")(record.record)
     app.command("attach")(record.attach)
+    app.command("import")(imports.import_)
     app.command("entries")(entries.entries)
     app.command("verify")(entries.verify)
     app.add_typer(schemas.app, name="schemas")

@@ -230,11 +230,19 @@ class _Row:
             return None
         if get_origin(declared.python) is tuple:
             inner = get_args(declared.python)[0]
+            if is_record(inner):
+                return self._records(take, take.join.join(texts))
             pieces = take.join.join(texts).split(take.split) if take.split else [take.join.join(texts)]
             values = [self._one(take, inner, piece.strip(), declared) for piece in pieces if piece.strip()]
             return [value for value in values if value is not None]
         kind = str if declared.personal else declared.python
         return self._one(take, kind, take.join.join(texts), declared)
+
+    def _records(self, take: Take, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _Unread(take.columns[0], f"expected a JSON list of objects, got {text!r}") from error
 
     def _one(self, take: Take, kind: Any, text: str, declared: Field) -> Any:
         column = take.columns[0]
@@ -256,6 +264,8 @@ class _Row:
                     return value
             allowed = ", ".join(sorted(self._mapping.yes | self._mapping.no))
             raise _Unread(column, f"expected one of {allowed}; got {text!r}")
+        if is_record(kind):
+            return self._records(take, text)
         if kind is int:
             if not re.fullmatch(r"-?\d{1,15}", text):
                 raise _Unread(column, f"expected a whole number, got {text!r}")
@@ -286,6 +296,11 @@ class _Row:
         fields = {"rule": proposal.rule.value, "section": proposal.section, "what": what, "found_by": "import"}
         body = {"happened": self._happened(proposal.happened, "contravention"), "fields": fields}
         return Proposed(self._row.sheet, self._row.number, key, body)
+
+
+def is_record(kind: Any) -> bool:
+    """Whether values of this kind are objects of several fields; a cell holds them as JSON."""
+    return isinstance(kind, type) and hasattr(kind, "__avro_name__") and not issubclass(kind, StrEnum)
 
 
 def fault_of(row: SourceRow, error: AuditLedgerError, command: str | None = None) -> Fault:

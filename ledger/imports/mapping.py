@@ -7,6 +7,7 @@ and date forms exist, a field has one place it comes from.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -162,6 +163,12 @@ def parse_mapping(data: bytes) -> RegisterMapping:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidInput("mapping", "TOML in UTF-8", str(error)) from error
     return _Reader(found, hashlib.sha256(data).digest()).mapping()
+
+
+def mapping_of(settings: Mapping[str, Any]) -> RegisterMapping:
+    """A mapping of settings that are in no file: its digest is that of their JSON text. Raises InvalidInput."""
+    text = json.dumps(settings, sort_keys=True, ensure_ascii=False)
+    return _Reader(settings, hashlib.sha256(text.encode()).digest()).mapping()
 
 
 def word(text: str) -> str:

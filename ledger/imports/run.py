@@ -9,7 +9,6 @@ counts are corrected.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,32 +21,22 @@ from ledger.application import Installation, Principal
 from ledger.application.together import Together
 from ledger.clock import melbourne_date
 from ledger.codec.entry import CorrectionKind, Source, SourceKind
-from ledger.domain.case import command_table
-from ledger.domain.event import effective
 from ledger.domain.installation.events import FileImported
-from ledger.domain.organisation.events import OrganisationRegistered, OrganisationRenamed
 from ledger.errors import AuditLedgerError, InvalidInput, OutcomeUnknown, Unavailable
 from ledger.imports.cells import Document
 from ledger.imports.differences import SEALED, Difference
 from ledger.imports.interpret import RowCase, fault_of, interpret
-from ledger.imports.mapping import RegisterMapping, word
+from ledger.imports.mapping import RegisterMapping
 from ledger.imports.plan import Change, Plan, plan_changed, plan_new
 from ledger.imports.reading import parse_document, read_bytes
-from ledger.imports.result import ChangedRow, ProposedContravention, Result, Vanished
-from ledger.imports.standing import Ids, Standing, standing_of
-from ledger.store.feed import END, StoredRow
-from ledger.store.ledgers import COMMON
+from ledger.imports.register import CHUNK, IMPORTS, Known
+from ledger.imports.result import ChangedRow, ProposedContravention, Result
+from ledger.imports.standing import Standing
 from ledger.store.submission import Receipt
 from ledger.vault.opening import Opened
-from ledger.vault.sealing import LEDGER_STREAM
 
-IMPORT_KEY = "import"
-"""Subject of the vault key that ids of imports are derived under."""
-IMPORTS = "imports"
 IN_FLIGHT = 64
 """Rows submitted and not yet answered: enough to make groups of, few enough to stop soon."""
-CHUNK = 500
-"""Cases loaded at once."""
 RECOUNTED = "The rows were counted again when all of them had been written."
 
 Progress = Callable[[str, int, int], None]
@@ -129,9 +118,8 @@ class _Import:
         self._progress = progress
         self._ledger = installation.ledgers.get(slug)
         self._together = Together(installation, slug, principal)
-        _, key = installation.vault_keys.ensure(self._ledger.id, LEDGER_STREAM, IMPORT_KEY)
-        self._ids = Ids(key, self._ledger.origin, mapping.format)
-        self._organisations: dict[str, str] | None = None
+        self._known = Known(installation, self._ledger, mapping)
+        self._ids = self._known.ids
 
     def run(
         self,
@@ -143,9 +131,9 @@ class _Import:
         dry_run: bool,
         open_reason: str | None,
     ) -> Result:
-        earlier = self._earlier()
-        import_id, recorded = self._import_id(data, earlier)
-        rows = interpret(document, self._mapping, self._organisation)
+        earlier = self._known.imports()
+        import_id, recorded = self._known.import_id(data, earlier)
+        rows = interpret(document, self._mapping, self._known.organisation)
         result = Result(
             import_id, self._mapping.format, self._mapping.register, self._slug, document.stated(),
             rows=len(rows), dry_run=dry_run, unstated=self._mapping.unstated(),
@@ -154,7 +142,7 @@ class _Import:
         others = [each for each in earlier if each is not recorded]
         if others:
             streams = {self._ids.case(row.key) for row in rows if row.key != "[]"}
-            result.vanished = self._vanished({each.import_id for each in others}, streams)
+            result.vanished = self._known.vanished({each.import_id for each in others}, streams)
         if open_reason is not None:
             self._open_old(planned, open_reason)
         self._settle(result, rows, planned)
@@ -168,76 +156,6 @@ class _Import:
         self._propose(rows, result)
         return result
 
-    # --- what the ledger knows of the register ---------------------------------------------------------------
-
-    def _earlier(self) -> list[FileImported]:
-        facts = effective(self._installation.streams.facts(self._ledger, IMPORTS))
-        return [f for f in facts if isinstance(f, FileImported) and f.format == self._mapping.format]
-
-    def _import_id(self, data: bytes, earlier: Sequence[FileImported]) -> tuple[str, FileImported | None]:
-        """The import's id, and its record where the register's last import was of this file and mapping."""
-        digests = hashlib.sha256(data).hexdigest(), self._mapping.digest.hex()
-        number = len(earlier)
-        if earlier and earlier[-1].import_id == self._ids.file(*digests, number - 1):
-            return earlier[-1].import_id, earlier[-1]
-        return self._ids.file(*digests, number), None
-
-    def _vanished(self, imports: set[str], streams: set[str]) -> list[Vanished]:
-        """Cases that these imports opened and the file does not hold, but for those that were ended by hand."""
-        area = self._mapping.register
-        opens = [
-            spec.event.name
-            for name, specs in command_table().items()
-            for spec in specs
-            if spec.opens and name.split(".")[0] == area
-        ]
-        gone: list[Vanished] = []
-        after = -1
-        feed, ledger_id = self._installation.feed, self._ledger.id
-        while batch := feed.read(ledger_id, after, events=opens):
-            after = batch[-1].index
-            for row in batch:
-                reference = row.decoded.source.reference
-                if row.version != 1 or reference is None or row.stream in streams:
-                    continue
-                import_id, _, place = reference.partition("/")
-                sheet, _, number = place.rpartition("/")
-                if import_id in imports and number.isdigit():
-                    gone.append(Vanished(row.stream, import_id, sheet, int(number)))
-        standing = self._standings([each.case for each in gone], dict.fromkeys((g.case for g in gone), "[]"))
-        return [each for each in gone if (known := standing.get(each.case)) is None or not known.ended]
-
-    def _standings(self, streams: Sequence[str], keys: dict[str, str]) -> dict[str, Standing]:
-        out: dict[str, Standing] = {}
-        for first in range(0, len(streams), CHUNK):
-            found: dict[str, list[StoredRow]] = {}
-            chunk = streams[first : first + CHUNK]
-            for row in self._installation.feed.streams(self._ledger.id, chunk, until=END):
-                found.setdefault(row.stream, []).append(row)
-            for stream, rows in found.items():
-                standing = standing_of(rows, self._ids, keys[stream])
-                if standing is not None:
-                    out[stream] = standing
-        return out
-
-    def _organisation(self, name: str) -> str:
-        if self._organisations is None:
-            self._organisations = {}
-            common = self._installation.ledgers.get(COMMON)
-            after, events = -1, [OrganisationRegistered.name, OrganisationRenamed.name]
-            while batch := self._installation.feed.read(common.id, after, events=events):
-                after = batch[-1].index
-                for row in batch:
-                    for fact in self._installation.streams.facts(common, row.stream):
-                        if isinstance(fact, OrganisationRegistered | OrganisationRenamed):
-                            for known in (fact.legal_name, fact.short_name):
-                                if known:
-                                    self._organisations[word(known)] = row.stream
-        try:
-            return self._organisations[word(name)]
-        except KeyError:
-            raise InvalidInput("organisation", "a name that 'organisation list' shows", name) from None
-
     # --- checking --------------------------------------------------------------------------------------------
 
     def _plan_all(self, rows: list[RowCase], import_id: str) -> list[_Planned]:
@@ -245,7 +163,7 @@ class _Import:
         good = [row for row in rows if not row.faults]
         for first in range(0, len(good), CHUNK):
             chunk = {self._ids.case(row.key): row for row in good[first : first + CHUNK]}
-            standings = self._standings(list(chunk), {stream: row.key for stream, row in chunk.items()})
+            standings = self._known.standings({stream: row.key for stream, row in chunk.items()})
             for number, (stream, row) in enumerate(chunk.items(), first):
                 self._progress("checking", number, len(good))
                 try:
@@ -327,7 +245,7 @@ class _Import:
         if others:
             fields["previous_import"] = others[-1].import_id
         self._file_imported(fields, "FileImported", None)
-        return self._recorded(result.import_id)
+        return next(f for f in self._known.imports() if f.import_id == result.import_id)
 
     def _recount(self, result: Result, recorded: FileImported, document: Document, name: str) -> None:
         counts = result.counts()
@@ -368,9 +286,6 @@ class _Import:
             command_id=self._ids.command(fields["import_id"], step, 1),
             source=Source(SourceKind.IMPORT, fields["import_id"]),
         )
-
-    def _recorded(self, import_id: str) -> FileImported:
-        return next(each for each in self._earlier() if each.import_id == import_id)
 
     # --- what is for a person --------------------------------------------------------------------------------
 
