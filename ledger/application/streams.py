@@ -42,6 +42,7 @@ class Streams:
         self._lock = Lock()
         self._facts: dict[tuple[int, str], tuple[CaseEvent, ...]] = {}
         self._calendars: dict[int, tuple[int, Calendar]] = {}
+        self._seen_at: dict[tuple[int, str], int] = {}
 
     def positions(self, ledger: Ledger) -> dict[str, int]:
         """The versions up to which the streams that every command is judged against are kept here."""
@@ -64,6 +65,13 @@ class Streams:
         """All facts of a stream, as far as they are committed now: asks the database what is new."""
         known = len(self._facts.get((ledger.id, stream), ()))
         return self.extend(ledger, stream, self._feed.stream(ledger.id, stream, after=known))
+
+    def facts_at(self, ledger: Ledger, stream: str, size: int) -> tuple[CaseEvent, ...]:
+        """All facts of a stream among the first ``size`` entries or later; asks only where the ledger grew."""
+        if self._seen_at.get((ledger.id, stream)) != size:
+            self.facts(ledger, stream)
+            self._seen_at[ledger.id, stream] = size
+        return self._facts.get((ledger.id, stream), ())
 
     def calendar(self, ledger: Ledger) -> Calendar:
         """The ledger's calendar as last read; the one with nothing seeded while it is being created."""
@@ -129,15 +137,18 @@ class Streams:
 
 
 class Lookup:
-    """Other cases, by id and without lock (a choice of 5-architecture)."""
+    """Other cases as one command sees them, by id and without lock (a choice of 5-architecture)."""
 
     def __init__(self, commands: Commands) -> None:
         self._commands = commands
+        self._common_size: int | None = None
 
     def organisation(self, organisation: str) -> Case | None:
         """The organisation's case in ``common``, or None where none is registered under that id."""
         common = self._commands.ledgers.get(COMMON)
-        facts = self._commands.streams.facts(common, organisation)
+        if self._common_size is None:
+            self._common_size = self._commands.feed.head(common.id).size
+        facts = self._commands.streams.facts_at(common, organisation, self._common_size)
         if not facts:
             return None
         case: Case | None = None
