@@ -100,3 +100,38 @@ UPDATE registers.tables SET former_definition = definition, former_positions = %
 -- name: former
 -- Which definition the table that was swapped out was made by, and where it stands.
 SELECT former_definition, former_positions FROM registers.tables WHERE name = %s;
+
+-- name: position_at
+-- How many entries a ledger had at a moment, found while its head is held.
+SELECT ledger.position_at(%s, %s);
+
+-- name: recorded_at
+-- When an entry was recorded.
+SELECT recorded_at FROM ledger.entries WHERE ledger = %s AND index = %s;
+
+-- name: replay_lock
+-- One process makes a replay, whoever else wants it waits.
+SELECT pg_advisory_xact_lock(hashtextextended(%s, 0));
+
+-- name: replay
+-- A register folded as at these positions within the last hour.
+SELECT left_out FROM registers.replays WHERE id = %s AND made_at > clock_timestamp() - interval '1 hour';
+
+-- name: keep_replay
+-- A register that was folded as at some positions.
+INSERT INTO registers.replays (id, register, positions, happened_by, left_out) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (id) DO UPDATE SET made_at = clock_timestamp(), left_out = excluded.left_out;
+
+-- name: expired_replays
+-- Replays that nobody may ask for any more: older than an hour and a little for those still reading.
+DELETE FROM registers.replays WHERE made_at < clock_timestamp() - interval '70 minutes' RETURNING id;
+
+-- name: lag
+-- How far the live registers are behind each ledger, and why one stands still.
+SELECT l.slug, h.size, coalesce(p.position, 0), p.paused
+FROM ledger.ledgers l JOIN ledger.heads h ON h.ledger = l.id LEFT JOIN registers.positions p ON p.ledger = l.id
+ORDER BY l.id;
+
+-- name: timeline
+-- The entries of one case below an index, in order.
+SELECT index, entry FROM ledger.entries WHERE ledger = %s AND stream = %s AND index < %s ORDER BY version;

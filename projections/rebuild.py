@@ -27,7 +27,7 @@ from projections import sql, tables
 from projections.base import Register, StreamInfo, register, registers
 from projections.calendar import CALENDAR_STREAM, calendar_of
 from projections.facts import Fact, LedgerHead, facts_of, heads, read_fact
-from projections.fold import fold
+from projections.fold import Folded, fold
 from projections.projector import Projector, class_of
 from projections.runner import connect
 from projections.tables import NEW, OLD, Digest
@@ -162,14 +162,14 @@ def _bulk(
         processes = 1
     if processes == 1:
         for share in shares:
-            done += project_share(conninfo, names, share, None)
+            done += project_share(conninfo, names, share)
             if progress:
                 progress(done, total)
         return
     # A fresh interpreter each: no connection, lock or thread of this process goes along.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        running = [pool.submit(project_share, conninfo, names, share, None) for share in shares]
+        running = [pool.submit(project_share, conninfo, names, share) for share in shares]
         for future in as_completed(running):
             done += future.result()
             if progress:
@@ -184,7 +184,7 @@ def _shares(head: LedgerHead, most: int) -> Iterator[_Share]:
         yield _Share(head, low, high)
 
 
-def project_share(conninfo: str, names: Sequence[str], share: _Share, happened_by: date | None) -> int:
+def project_share(conninfo: str, names: Sequence[str], share: _Share) -> int:
     """Folds the streams of a share into the new tables, by one transaction; returns the entries read."""
     wanted = [register(name) for name in names]
     with (
@@ -194,9 +194,9 @@ def project_share(conninfo: str, names: Sequence[str], share: _Share, happened_b
         lines: dict[str, list[str]] = {one.name: [] for one in wanted}
         read = waiting = 0
         with writing.transaction():
-            for size, folded in fold_streams(reading, share.head, wanted, share.low, share.high, happened_by):
+            for size, folded in fold_streams(reading, share.head, wanted, share.low, share.high):
                 read += size
-                for name, added in folded.items():
+                for name, added in folded.lines.items():
                     lines[name] += added
                     waiting += len(added)
                 if waiting > _FLUSH_LINES:
@@ -220,8 +220,8 @@ def fold_streams(
     low: str = "",
     high: str = _LAST,
     happened_by: date | None = None,
-) -> Iterator[tuple[int, Mapping[str, list[str]]]]:
-    """Folds every stream of a ledger (of a share of it) below ``head.size``: entries read, COPY lines.
+) -> Iterator[tuple[int, Folded]]:
+    """Folds every stream of a ledger (of a range of them) below ``head.size``: entries read, what they give.
 
     Memory holds one stream at a time. Raises UnknownSchema.
     """
@@ -229,10 +229,10 @@ def fold_streams(
     load_events()
     for stream, opening, size, facts in _streams(connection, head, wanted, low, high):
         if not facts:
-            yield size, {}
+            yield size, Folded()
             continue
         about = StreamInfo(head.id, head.origin, head.organisation, stream, opening, calendar)
-        yield size, fold(facts, about, wanted, happened_by).lines
+        yield size, fold(facts, about, wanted, happened_by)
 
 
 def _streams(

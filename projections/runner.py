@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 from ledger.errors import Unavailable, UnknownSchema
 from projections import sql, tables
 from projections.base import Register, registers
-from projections.facts import LedgerHead, heads
+from projections.facts import heads
 from projections.projector import Batch, Projector
 
 LEASE = 7_402_114
@@ -244,6 +244,16 @@ def wait_for(conninfo: str, ledger: int, position: int, timeout: float = 5.0) ->
             sleep(0.01)
 
 
-def positions_of(found: Sequence[LedgerHead]) -> dict[int, int]:
-    """Ledger → size."""
-    return {head.id: head.size for head in found}
+def lag(conninfo: str) -> dict[str, Any]:
+    """How far the registers are behind each ledger (by slug), which stand still and why, and what is parked."""
+    with connect(conninfo, "auditledger lag") as connection:
+        rows = connection.execute(sql.get("lag")).fetchall()
+        parked = connection.execute(sql.get("parked")).fetchall()
+    return {
+        "behind": {slug: size - position for slug, size, position, _ in rows},
+        "paused": {slug: paused for slug, _, _, paused in rows if paused is not None},
+        "parked": [
+            {"ledger": slug, "case": stream, "index": index, "joined": joined, "reason": reason}
+            for _, slug, stream, index, joined, reason, _ in parked
+        ],
+    }

@@ -1,0 +1,212 @@
+"""Registers as they were: as recorded by a position or a moment, as happened by a date; and their differences.
+
+A moment resolves to positions once, under the heads' locks; from then on the positions are what is stated.
+An as-at fold lies in a table of its own for an hour, under its register, positions and definition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from psycopg import Connection
+from psycopg import sql as compose
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from ledger.clock import MELBOURNE, melbourne_date
+from ledger.errors import InvalidInput, NotFound
+from projections import sql, tables
+from projections.base import Register
+from projections.facts import LedgerHead, heads
+from projections.rebuild import fold_streams
+from projections.runner import connect
+
+KEPT = timedelta(hours=1)
+"""How long a fold can be asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Positions of ledgers, the date that clocks are judged on, and what it was resolved from."""
+
+    heads: tuple[LedgerHead, ...]
+    """Each ledger; ``size`` is its position."""
+    on: date
+    asked: str
+
+    def __str__(self) -> str:
+        return ",".join(f"{head.slug}={head.size}" for head in self.heads)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A register as at a moment, in a table of its own."""
+
+    register: Register
+    moment: Moment
+    happened_by: date | None
+    table: compose.Identifier
+    left_out: int
+    """Facts of unknown date that a fold by happened date leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row that is not the same at two moments. ``fields``: column → (before, after)."""
+
+    kind: str
+    """added, changed or removed."""
+    ledger: str
+    stream: str
+    key: str
+    fields: Mapping[str, tuple[Any, Any]]
+
+
+def resolve(
+    conninfo: str, asked: str | None = None, *, ledger: str | None = None, on: date | None = None
+) -> Moment:
+    """The positions of ``asked``, of one ledger or of all.
+
+    ``asked``: ``LEDGER=N`` (several by commas), N with ``ledger`` given, a moment with its zone, a Melbourne
+    date (its end), or None: now. ``on`` overrides the date that clocks are judged on. Raises InvalidInput,
+    NotFound for an unknown ledger.
+    """
+    with connect(conninfo, "auditledger replay") as connection:
+        found = heads(connection)
+        if ledger is not None:
+            found = [_ledger(found, ledger)]
+        moment = _moment(asked)
+        if moment is not None:
+            positions = [
+                (h, connection.execute(sql.get("position_at"), (h.id, moment)).fetchone()) for h in found
+            ]
+            resolved = tuple(replace(head, size=row[0]) for head, row in positions if row is not None)
+            return Moment(resolved, on or melbourne_date(moment), asked or "")
+        if asked is None:
+            resolved = tuple(found)
+        else:
+            resolved = tuple(_position(part, found, ledger) for part in asked.split(","))
+        return Moment(resolved, on or _judged_on(connection, resolved), asked or "now")
+
+
+def _moment(asked: str | None) -> datetime | None:
+    if asked is None or not re.match(r"\d{4}-", asked):
+        return None
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", asked):
+            return datetime.combine(date.fromisoformat(asked), time.max, MELBOURNE)
+        moment = datetime.fromisoformat(asked)
+    except ValueError:
+        raise InvalidInput("as-at", "LEDGER=N, a date, or a moment with its zone", asked) from None
+    if moment.tzinfo is None:
+        raise InvalidInput("as-at", "a moment with its zone, as in 2025-06-30T17:00+10:00", asked)
+    return moment
+
+
+def _position(part: str, found: Sequence[LedgerHead], ledger: str | None) -> LedgerHead:
+    slug, _, number = part.rpartition("=")
+    if not slug and ledger is None and len(found) != 1:
+        raise InvalidInput("as-at", "LEDGER=N: a bare position needs one ledger chosen", part)
+    head = _ledger(found, slug) if slug else found[0]
+    if not re.fullmatch(r"\d{1,18}", number, re.ASCII):
+        raise InvalidInput("as-at", "LEDGER=N, a date, or a moment with its zone", part)
+    if int(number) > head.size:
+        raise InvalidInput("as-at", f"a position up to {head.size} of ledger {head.slug}", number)
+    return replace(head, size=int(number))
+
+
+def _ledger(found: Sequence[LedgerHead], slug: str) -> LedgerHead:
+    for head in found:
+        if slug in (head.slug, head.origin):
+            return head
+    raise NotFound(f"no ledger has the slug {slug!r}")
+
+
+def _judged_on(connection: Connection[Any], resolved: Sequence[LedgerHead]) -> date:
+    """The Melbourne date of the latest last entry among the positions."""
+    days = [
+        melbourne_date(row[0])
+        for head in resolved
+        if head.size
+        for row in connection.execute(sql.get("recorded_at"), (head.id, head.size - 1)).fetchall()
+    ]
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    return max(days, default=melbourne_date(row[0]))
+
+
+def replay(conninfo: str, register: Register, moment: Moment, *, happened_by: date | None = None) -> Replay:
+    """The register as at these positions; folded, or found as it was folded within the hour.
+
+    ``happened_by``: facts dated up to then alone, as they stand corrected at the positions. Raises
+    UnknownSchema.
+    """
+    positions = {head.id: head.size for head in moment.heads}
+    said = json.dumps([register.name, register.definition, sorted(positions.items()), str(happened_by)])
+    name = hashlib.sha256(said.encode()).hexdigest()[:32]
+    table = compose.Identifier(tables.REPLAYS, name)
+    with connect(conninfo, "auditledger replay") as connection, connection.transaction():
+        connection.execute(sql.get("replay_lock"), (name,))
+        row = connection.execute(sql.get("replay"), (name,)).fetchone()
+        if row is not None and tables.exists(connection, table):
+            return Replay(register, moment, happened_by, table, row[0])
+        tables.drop(connection, table)
+        _drop_expired(connection)
+        tables.create(connection, register, table)
+        left_out = [0]
+        tables.fill(connection, table, _lines(conninfo, register, moment, happened_by, left_out))
+        tables.index(connection, table)
+        connection.execute(
+            sql.get("keep_replay"), (name, register.name, Jsonb(positions), happened_by, left_out[0])
+        )
+    return Replay(register, moment, happened_by, table, left_out[0])
+
+
+def _lines(
+    conninfo: str, register: Register, moment: Moment, happened_by: date | None, left_out: list[int]
+) -> Iterator[str]:
+    # Another connection reads: the one that writes is in the middle of its COPY.
+    with connect(conninfo, "auditledger replay") as reading:
+        for head in moment.heads:
+            for _, folded in fold_streams(reading, head, [register], happened_by=happened_by):
+                left_out[0] += folded.left_out
+                yield from folded.lines.get(register.name, ())
+
+
+def _drop_expired(connection: Connection[Any]) -> None:
+    for (name,) in connection.execute(sql.get("expired_replays")).fetchall():
+        tables.drop(connection, compose.Identifier(tables.REPLAYS, name))
+
+
+_DIFFERENCES = """
+SELECT to_jsonb(b) AS before, to_jsonb(a) AS after
+FROM {before} AS b FULL JOIN {after} AS a
+    ON a.ledger = b.ledger AND a.stream = b.stream AND a.key = b.key
+WHERE b IS DISTINCT FROM a
+ORDER BY coalesce(a.ledger, b.ledger), coalesce(a.index, b.index), coalesce(a.key, b.key)
+"""
+
+
+def diff(conninfo: str, before: Replay, after: Replay) -> list[Change]:
+    """Rows added, changed and removed between two moments of one register, field by field."""
+    slugs = {head.id: head.slug for head in (*before.moment.heads, *after.moment.heads)}
+    query = compose.SQL(_DIFFERENCES).format(before=before.table, after=after.table)
+    changes = []
+    with connect(conninfo, "auditledger diff") as connection, connection.cursor(row_factory=dict_row) as cursor:
+        for pair in cursor.execute(query):
+            old, new = pair["before"], pair["after"]
+            either = new or old
+            kind = "added" if old is None else "removed" if new is None else "changed"
+            fields = {
+                column.name: ((old or {}).get(column.name), (new or {}).get(column.name))
+                for column in before.register.all_columns
+            }
+            changed = {name: pair for name, pair in fields.items() if pair[0] != pair[1]}
+            changes.append(Change(kind, slugs[either["ledger"]], either["stream"], either["key"], changed))
+    return changes
