@@ -101,7 +101,9 @@ async def client(host: str, port: int, token: str, organisation: str, stop: floa
     return taken
 
 
-async def clients(host: str, port: int, token: str, organisation: str, number: int, seconds: float) -> list[float]:
+async def clients(
+    host: str, port: int, token: str, organisation: str, number: int, seconds: float
+) -> list[float]:
     """All clients for some seconds."""
     stop = time.perf_counter() + seconds
     rounds = await asyncio.gather(*(client(host, port, token, organisation, stop) for _ in range(number)))
@@ -132,7 +134,10 @@ def run(number: int, rounds: int, seconds: float) -> dict[str, Any]:
             "AUDITLEDGER_LOG_LEVEL": "warning",
         }
         service = subprocess.Popen(
-            [sys.executable, "-m", "ledger.main", "up", "--json"], stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-m", "ledger.main", "up", "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
         try:
             assert service.stdout is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, unquote
@@ -25,7 +26,8 @@ from ledger.errors import InvalidInput
 from ledger.vault.opening import Destroyed, Lost, Opened, Opening, Withheld
 
 API = Source(SourceKind.API)
-CHUNK = 1 << 18
+OCTETS = "application/octet-stream"
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}")
 
 
 class Named(Route):
@@ -100,10 +102,8 @@ def routes(service: Service) -> list[Route]:
 
     async def attach(request: Request) -> Response:
         identity = command_id(request)
-        media_type = request.headers.get("content-type", "application/octet-stream")
-        title = unquote(request.headers.get("attachment-title", ""), errors="strict")
-        if not title.strip():
-            raise BadRequest("expected a header 'Attachment-Title' (percent-encoded UTF-8)")
+        media_type = _media_type(request.headers.get("content-type", OCTETS))
+        title = _title(request.headers.get("attachment-title", ""))
         stated = request.headers.get("content-length")
         reader = cast(BinaryIO, BodyReader(request.stream(), asyncio.get_running_loop()))
         outcome = await service.run(
@@ -138,6 +138,24 @@ def answer(outcome: Outcome, slug: str) -> Response:
     }
     headers = {"ETag": f'"{outcome.version}"', "Location": f"/ledgers/{slug}/cases/{quote(outcome.stream)}"}
     return _json(content, 200 if outcome.repeated else 201, headers)
+
+
+def _media_type(text: str) -> str:
+    """The bare media type: it stands in the entry in clear, so that it holds no free text."""
+    bare = text.partition(";")[0].strip().lower()
+    if not _MEDIA_TYPE.fullmatch(bare):
+        raise BadRequest("Content-Type: expected a media type, as application/pdf")
+    return bare
+
+
+def _title(text: str) -> str:
+    try:
+        title = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        title = ""
+    if not title.strip() or "\0" in title:
+        raise BadRequest("expected a header 'Attachment-Title': percent-encoded UTF-8, not blank")
+    return title
 
 
 def _json(content: Any, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -1,0 +1,72 @@
+"""``demo``: a year and a half of invented events, through the real command path."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ledger.application import Installation
+from ledger.cli.session import AsJson, of
+from ledger.clock import SimulatedClock, SystemClock, melbourne_date
+from ledger.codec.declare import EPOCH
+from ledger.demo import load_demonstration
+from ledger.demo.run import SEED
+from ledger.demo.script import START
+from ledger.domain.installation.standing import grants_in_force
+from ledger.store.ledgers import COMMON
+
+NOTICE = "demonstration, invented events"
+
+
+def demo(
+    context: typer.Context,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same history.")] = SEED,
+    as_json: AsJson = False,
+) -> None:
+    """Load the demonstration: 1.7.2024 to 31.12.2025, invented events; a second time adds nothing."""
+    session = of(context)
+    clock = SimulatedClock(EPOCH.replace(year=START.year))
+    with session.installation(clock) as installation, session.progress() as progress:
+        task = progress.add_task("Demonstration", total=None)
+
+        def moved(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        loaded = load_demonstration(installation, seed=seed, progress=moved)
+        who = _people(installation)
+    content: dict[str, Any] = {
+        "what": NOTICE,
+        "ledgers": loaded.ledgers,
+        "entries": loaded.entries,
+        "added": loaded.added,
+        "people": who,
+    }
+    first = next((each for each in who if each["role"] == "officer"), None)
+    lines = [
+        f"{NOTICE}: {loaded.ledgers} ledgers, {loaded.entries} entries, {loaded.added} added now",
+    ]
+    if first is not None:
+        lines += [
+            f"Look around as an officer of {first['ledger']}:",
+            f"  export AUDITLEDGER_PERSON={first['person']}",
+            f"  auditledger entries --ledger {first['ledger']}",
+            f"  auditledger token --organisation {first['organisation']}",
+        ]
+    session.show(as_json, content, lambda: "\n".join(lines))
+
+
+def _people(installation: Installation) -> list[dict[str, str]]:
+    """Who holds which role in which ledger today: so that a newcomer can be one of them."""
+    today = melbourne_date(SystemClock().now())
+    return [
+        {
+            "ledger": ledger.slug,
+            "person": grant.person,
+            "role": grant.role.value,
+            "organisation": grant.organisation,
+        }
+        for ledger in installation.ledgers.all()
+        if ledger.slug != COMMON
+        for grant in grants_in_force(installation.streams.facts(ledger, "roles"), today)
+    ]

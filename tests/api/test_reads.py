@@ -1,0 +1,247 @@
+"""Timelines, entries, openings, attachments, commands, schemas, OpenAPI, metrics."""
+
+from __future__ import annotations
+
+import base64
+import re
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from ledger.codec.entry import decode_entry
+from ledger.domain.case import command_table
+from ledger.tlog.chain import leaf_hash
+from tests.api.conftest import House
+from tests.api.test_commands import check
+
+ACKNOWLEDGED = "/ledgers/dffh/commands/request.RequestAcknowledged"
+
+
+def test_a_timeline_shows_every_entry_and_withholds_sealed_values(house: House) -> None:
+    case = house.receive().json()["case"]
+    body = {"case": case, "happened": "2025-06-12", "fields": {"words": "Planted words"}}
+    assert house.post("officer", ACKNOWLEDGED, body).status_code == 201
+    shown = house.get("officer", f"/ledgers/dffh/cases/{case}").json()
+    first, second = shown["entries"]
+    assert (shown["version"], first["version"], second["version"]) == (2, 1, 2)
+    assert first["event"] == "ledger.request.v1.RequestReceived"
+    assert (first["happened"], first["precision"]) == ("2025-06-11", "day")
+    name = first["fields"]["requester_name"]
+    assert (name["sealed"], name["path"]) == ("withheld", "requester_name")
+    assert re.fullmatch("[0-9a-f]{64}", name["commitment"])
+    assert second["fields"]["words"]["sealed"] == "withheld"
+    assert house.get("officer", f"/ledgers/dffh/cases/{uuid.uuid4()}").status_code == 404
+    assert house.get("officer", "/ledgers/dffh/cases/a%00b").status_code == 422
+
+
+def test_a_corrections_reason_is_withheld_and_can_be_opened(house: House) -> None:
+    made = house.receive().json()
+    corrects = {"index": made["receipts"][0]["index"], "kind": "typing", "reason": "Planted reason"}
+    fields = {"scheme": "vps", "form": "informal", "provider": house.organisations["dffh"]}
+    answer = house.post(
+        "officer",
+        "/ledgers/dffh/commands/request.RequestReceived",
+        {"case": made["case"], "happened": "2025-06-10", "fields": fields, "corrects": corrects},
+    )
+    assert answer.status_code == 201, answer.text
+    index = answer.json()["receipts"][0]["index"]
+    shown = house.get("officer", f"/ledgers/dffh/entries/{index}").json()
+    assert shown["corrects"]["index"] == corrects["index"]
+    assert shown["corrects"]["reason"]["sealed"] == "withheld"
+    path = shown["corrects"]["reason"]["path"]
+    wanted = {"wanted": [{"index": index, "paths": [path]}], "reason": "a test"}
+    (opened,) = house.post("officer", "/ledgers/dffh/openings", wanted).json()["openings"]
+    assert opened["fields"][path]["value"] == "Planted reason"
+    check(house)
+
+
+def test_entries_are_paged_filtered_and_given_as_bytes(house: House) -> None:
+    for _ in range(3):
+        house.receive()
+    seen: list[int] = []
+    after = -1
+    while page := house.get("officer", "/ledgers/dffh/entries", params={"after": after, "limit": 2}).json()[
+        "entries"
+    ]:
+        seen += [entry["index"] for entry in page]
+        after = page[-1]["index"]
+    assert seen == list(range(len(seen)))
+    only = {"event": "ledger.request.v1.RequestReceived", "raw": True}
+    found = house.get("officer", "/ledgers/dffh/entries", params=only).json()
+    assert found["size"] == len(seen)
+    assert len(found["entries"]) == 3
+    for entry in found["entries"]:
+        raw = base64.b64decode(entry["bytes"])
+        assert leaf_hash(raw).hex() == entry["leaf_hash"]
+        octets = house.get(
+            "officer", f"/ledgers/dffh/entries/{entry['index']}", headers={"Accept": "application/octet-stream"}
+        )
+        assert octets.content == raw
+        assert decode_entry(octets.content).index == entry["index"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/ledgers/dffh/entries?limit=0", 422),
+        ("/ledgers/dffh/entries?limit=1000000", 422),
+        ("/ledgers/dffh/entries?after=x", 422),
+        ("/ledgers/dffh/entries?after=99999999999999999999", 422),
+        ("/ledgers/dffh/entries?event=nothing", 422),
+        ("/ledgers/dffh/entries/999999", 404),
+        ("/ledgers/dffh/entries/-1", 422),
+        ("/ledgers/dffh/entries/99999999999999999999", 422),
+        ("/ledgers/dffh/entries/x", 422),
+        ("/ledgers/nothing", 404),
+        ("/ledgers/d%00/entries", 404),
+        ("/commands/nothing", 404),
+        ("/schemas/xyz", 404),
+    ],
+)
+def test_a_wrong_parameter_is_a_problem(house: House, path: str, status: int) -> None:
+    answer = house.get("officer", path)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_opening_is_an_entry_and_gives_value_and_salt(house: House) -> None:
+    made = house.receive().json()
+    index = made["receipts"][0]["index"]
+    wanted = {"wanted": [{"index": index, "paths": ["requester_name"]}], "reason": "to answer"}
+    answer = house.post("officer", "/ledgers/dffh/openings", wanted)
+    assert answer.status_code == 200, answer.text
+    (opened,) = answer.json()["openings"]
+    field = opened["fields"]["requester_name"]
+    assert (field["sealed"], field["value"]) == ("opened", "Quentin Planted")
+    assert re.fullmatch("[0-9a-f]{64}", field["salt"])
+    recorded = house.get("officer", "/ledgers/dffh/cases/openings").json()["entries"][-1]
+    assert recorded["fields"]["opened"] == [{"entry": index, "paths": ["requester_name"]}]
+    check(house)
+
+
+def test_who_opens_sealed_fields(house: House) -> None:
+    index = house.receive().json()["receipts"][0]["index"]
+    wanted = {"wanted": [{"index": index}], "reason": "a test"}
+    expected = {
+        "officer": 200, "privacy_officer": 200, "auditor": 200,
+        "administrator": 403, "reporter": 403, "regulator": 403, "other_officer": 403, "nobody": 403,
+    }  # fmt: skip
+    for who, status in expected.items():
+        answer = house.post(who, "/ledgers/dffh/openings", wanted)
+        assert answer.status_code == status, (who, answer.text)
+    check(house)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"wanted": [], "reason": "x"},
+        {"wanted": [{"index": "1"}], "reason": "x"},
+        {"wanted": [{"index": True}], "reason": "x"},
+        {"wanted": [{"index": 0, "paths": [1]}], "reason": "x"},
+        {"wanted": [{"index": 0, "paths": ["none"]}], "reason": "x"},
+        {"wanted": [{"index": 0}], "reason": " "},
+        {"wanted": [{"index": 0}]},
+        {"wanted": [{"index": 0}], "reason": "x", "other": 1},
+    ],
+)
+def test_a_malformed_opening_is_refused(house: House, body: object) -> None:
+    assert house.post("officer", "/ledgers/dffh/openings", body).status_code == 422
+
+
+def test_a_file_goes_up_and_comes_down_as_it_was(house: House) -> None:
+    case = house.receive().json()["case"]
+    content = bytes(range(256)) * 12_000
+    key = {"Idempotency-Key": str(uuid.uuid4()), "Content-Type": "application/pdf"}
+    path = f"/ledgers/dffh/cases/{case}/attachments"
+
+    def send(body: bytes | Iterator[bytes], headers: dict[str, str]) -> int:
+        headers = house.headers("officer") | {"Attachment-Title": "Planted%20title%20%E2%80%93"} | headers
+        answer = house.client.post(path, content=body, headers=headers)
+        indexes.append(answer.json()["receipts"][0]["index"])
+        return answer.status_code
+
+    indexes: list[int] = []
+    assert send(content, key) == 201
+    assert send(content, key) == 200
+    pieces = (content[i : i + 70_001] for i in range(0, len(content), 70_001))
+    assert send(pieces, key | {"Idempotency-Key": str(uuid.uuid4())}) == 201
+    assert indexes[0] == indexes[1] != indexes[2]
+    for index in indexes[1:]:
+        down = house.post("officer", "/ledgers/dffh/openings/file", {"index": index, "reason": "a test"})
+        assert down.status_code == 200
+        assert down.content == content
+        assert down.headers["content-type"] == "application/pdf"
+    assert (
+        house.post("regulator", "/ledgers/dffh/openings/file", {"index": index, "reason": "x"}).status_code
+        == 403
+    )
+    check(house)
+
+
+def test_a_file_larger_than_allowed_is_413_and_leaves_nothing(house: House) -> None:
+    case = house.receive().json()["case"]
+    object.__setattr__(house.settings, "max_attachment", 100_000)
+    headers = house.headers("officer") | {"Idempotency-Key": str(uuid.uuid4()), "Attachment-Title": "x"}
+    pieces = (b"x" * 50_000 for _ in range(5))
+    answer = house.client.post(f"/ledgers/dffh/cases/{case}/attachments", content=pieces, headers=headers)
+    assert answer.status_code == 413
+    left = [path for path in (house.settings.data_dir / "attachments").rglob("*") if path.is_file()]
+    assert left == []
+
+
+def test_a_file_needs_a_title(house: House) -> None:
+    case = house.receive().json()["case"]
+    headers = house.headers("officer") | {"Idempotency-Key": str(uuid.uuid4())}
+    for title in ({}, {"Attachment-Title": "%20"}, {"Attachment-Title": "%ff"}):
+        path = f"/ledgers/dffh/cases/{case}/attachments"
+        assert house.client.post(path, content=b"x", headers=headers | title).status_code == 400
+
+
+def test_every_command_is_listed_described_and_in_openapi(house: House) -> None:
+    listed = house.get("officer", "/commands").json()["commands"]
+    assert [each["command"] for each in listed] == list(command_table())
+    whole = house.get("officer", "/commands/request.RequestReceived").json()
+    assert whole["fields"]["properties"]["requester_name"]["anyOf"][0]["x-sealed"] is True
+    assert whole["template"]["scheme"].startswith("<one of")
+    described = house.get("officer", "/openapi.json").json()
+    assert described["openapi"].startswith("3.1")
+    for name in command_table():
+        operation = described["paths"][f"/ledgers/{{slug}}/commands/{name}"]["post"]
+        assert operation["operationId"] == name
+        assert described["components"]["schemas"][name]["type"] == "object"
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            assert bool(operation["security"]) == (path != "/health")
+
+
+def test_openapi_names_nothing_that_it_does_not_define(house: House) -> None:
+    described = house.get("officer", "/openapi.json")
+    names = set(re.findall(r'"#/components/schemas/([^"]+)"', described.text))
+    assert names <= set(described.json()["components"]["schemas"])
+
+
+def test_a_schema_is_found_by_the_fingerprint_in_the_bytes(house: House) -> None:
+    index = house.receive().json()["receipts"][0]["index"]
+    raw = house.get("officer", f"/ledgers/dffh/entries/{index}", headers={"Accept": "application/octet-stream"})
+    payload = decode_entry(raw.content).payload
+    for data, name in ((raw.content, "ledger.v1.Entry"), (payload, "ledger.request.v1.RequestReceived")):
+        found = house.get("officer", f"/schemas/{data[2:10].hex()}")
+        assert found.json()["name"] == name
+
+
+def test_metrics_count_by_route_and_name_no_case(house: House) -> None:
+    case = house.receive().json()["case"]
+    house.get("officer", f"/ledgers/dffh/cases/{case}")
+    text = house.get("officer", "/metrics").text
+    assert 'route="/ledgers/{slug}/commands/{command}",status="201"' in text
+    assert case not in text
+
+
+def test_me_says_who_one_is_and_holds_what(house: House) -> None:
+    found = house.get("auditor", "/me").json()
+    assert found["person"] == house.people["auditor"].person
+    assert found["roles"]["dffh"] == ["auditor"]
+    assert "djcs" not in found["roles"]
