@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from projections.reports.agencies import UNKNOWN, WORDS, Agencies
-from projections.reports.build import Builder, Kind, Rows
-from projections.reports.figures import Definition, Figure, Section, count, median, percent, percentile_90
+from projections.reports.agencies import WORDS, Agencies
+from projections.reports.build import Builder, Kind
+from projections.reports.figures import Definition, Figure, Section, count, median, percentile_90
+from projections.reports.findings import contraventions_in, gap_table
+from projections.reports.parties import provider, requester
 from projections.reports.period import Period
 from projections.reports.snapshot import RegisterRow, Snapshot
 
@@ -66,14 +68,15 @@ DIRECTION = Definition(
     "sharing.direction",
     FORMAL.words + " As provider: asked. As requester: who asked, as the provider recorded it.",
 )
-UNDATED = Definition(
-    "sharing.undated", "Formal requests without a day of receipt: in no period, so counted nowhere else."
-)
 GAPS = Definition(
-    "sharing.gaps", "Facts that the sources ask for and the record does not state; a gap is never a refusal."
+    "sharing.gaps",
+    "Facts that the sources ask for and the record does not state, in the cases of formal requests received "
+    "in the period; a gap is never a refusal.",
 )
-SHARE_WITHIN = Definition(
-    "sharing.share_within", "Those answered within 14 days, of all received in the period."
+CONTRAVENTIONS = Definition(
+    "sharing.contraventions",
+    "Contraventions of the Policy found and recorded, by the day on which they happened; where it is not "
+    "known, by the day on which they were found, or else recorded. Counted apart from every other figure.",
 )
 
 OUTCOMES = (
@@ -107,16 +110,6 @@ GROUNDS = {
 NOT_HERE = "Agreements by kind are not in this report: no register of agreements is kept yet."
 
 
-def provider(row: RegisterRow) -> str:
-    """Whose act the request is: the organisation asked, else the one whose ledger it stands in."""
-    return row["provider"] or row.organisation
-
-
-def requester(row: RegisterRow) -> str:
-    """The registered organisation that asked, or 'unregistered'."""
-    return row["requester"] or UNKNOWN
-
-
 def outcome_at(row: RegisterRow, end: date) -> str:
     """The outcome that the request had at the end of that day; 'open' before its response was complete."""
     outcome, on = row["outcome"], row["response_on"]
@@ -143,7 +136,7 @@ class Sharing:
     """The rows of one period, sorted once, and the tables made of them."""
 
     def __init__(self, snapshot: Snapshot, agencies: Agencies, period: Period) -> None:
-        self.period, self.agencies = period, agencies
+        self.snapshot, self.period, self.agencies = snapshot, period, agencies
         self.all = [row for row in snapshot.rows("requests") if row["side"] == "provider"]
         formal = [row for row in self.all if row["scheme"] == SCHEME and row["form"] == "formal"]
         self.undated = [row for row in formal if row["formal_on"] is None]
@@ -291,6 +284,19 @@ class Sharing:
                 self.outcome, OUTCOMES, OUTCOME, head="Provider", notes=self.agencies.notes(chain),
             )  # fmt: skip
 
+    def findings(self) -> None:
+        """What the records leave out, and contraventions of the Policy."""
+        cases = {(row.id.ledger, row.id.stream) for row in self.received}
+        missing = [r for r in self.snapshot.rows("gaps") if (r.id.ledger, r.id.stream) in cases]
+        gap_table(self.build, "gaps", "Gaps in the records of formal requests received", missing, GAPS)
+        found = [r for r in contraventions_in(self.snapshot, self.period) if r["rule"] == "vps_policy"]
+        self.build.by(
+            "contraventions", "Contraventions of the Policy found, by organisation",
+            self.agencies.plain(str(row["organisation"]) for row in found),
+            lambda row: str(row["organisation"]), found, lambda row: "found",
+            (Kind("found", "Found"),), CONTRAVENTIONS, head="Organisation",
+        )  # fmt: skip
+
     def section(self, *, condensed: bool = False) -> Section:
         """The section; condensed for the report on the whole of government."""
         self.flow()
@@ -301,6 +307,8 @@ class Sharing:
             self.schemes()
             self.build.words.append(NOT_HERE)
         self.by_agency()
+        if not condensed:
+            self.findings()
         return self.build.section()
 
 
@@ -317,16 +325,3 @@ def _count(identity: str, definition: Definition, rows: Sequence[RegisterRow]) -
 def sharing(snapshot: Snapshot, agencies: Agencies, period: Period, *, condensed: bool = False) -> Section:
     """Formal requests, outcomes, timeliness, refusals, both directions by agency."""
     return Sharing(snapshot, agencies, period).section(condensed=condensed)
-
-
-__all__ = [
-    "SCHEME",
-    "Rows",
-    "Sharing",
-    "outcome_at",
-    "percent",
-    "provider",
-    "requester",
-    "sharing",
-    "timeliness_at",
-]
