@@ -18,14 +18,8 @@ EPOCH_MICROS = 946_684_800_000_000
 EPOCH_DAY = date(2000, 1, 1).toordinal()
 
 BOOL, BYTEA, INT8, INT4, TEXT, DATE, TIMESTAMPTZ, UUID = 16, 17, 20, 23, 25, 1082, 1184, 2950
-TEXT_ARRAY, BYTEA_ARRAY, INT4_ARRAY, DATE_ARRAY, TIMESTAMPTZ_ARRAY, UUID_ARRAY = (
-    1009,
-    1001,
-    1007,
-    1182,
-    1185,
-    2951,
-)
+ARRAYS = {BYTEA: 1001, INT4: 1007, TEXT: 1009, DATE: 1182, TIMESTAMPTZ: 1185, UUID: 2951}
+"""The array type of each element type."""
 
 _LENGTH = struct.Struct(">i")
 _INT4 = struct.Struct(">ii")

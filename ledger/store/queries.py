@@ -1,4 +1,7 @@
-"""The named queries of ``queries.sql``: each stands under ``-- name:`` with one line of purpose."""
+"""The named queries of ``queries.sql``: each stands under ``-- name:`` with one line of purpose.
+
+``:name`` in one of them stands for the text of another, so that what several share is written once.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,20 @@ from functools import cache
 from importlib.resources import files
 from typing import LiteralString, cast
 
+REFERENCE = re.compile(r"(?<!:):([a-z_]+)\b")
 HEADING = re.compile(r"^-- name: (\w+)\n-- \S.*\n", re.MULTILINE)
 
 
 @cache
 def _all() -> dict[str, LiteralString]:
     parts = HEADING.split(files("ledger.store").joinpath("queries.sql").read_text("utf-8"))
+    texts = dict(zip(parts[1::2], (part.strip().rstrip(";") for part in parts[2::2]), strict=True))
+    for name, found in texts.items():
+        while REFERENCE.search(found):
+            found = REFERENCE.sub(lambda match: texts[match[1]], found)
+        texts[name] = found
     # Ours, from the package: as literal as the program itself.
-    texts = [cast("LiteralString", part.strip().rstrip(";")) for part in parts[2::2]]
-    return dict(zip(parts[1::2], texts, strict=True))
+    return cast("dict[str, LiteralString]", texts)
 
 
 def get(name: str) -> bytes:

@@ -6,57 +6,69 @@ SELECT ledger.create_ledger(%s, %s, %s, %s, %s);
 -- Every ledger, in the order they were opened.
 SELECT id, slug, origin, organisation, public, demonstration FROM ledger.ledgers ORDER BY id;
 
--- name: commit
--- Moves the head by compare-and-swap and inserts the group, in one round trip; says whether it moved.
-WITH moved AS (
-    UPDATE ledger.heads SET size = $2 + $4, hash = $5, recorded_at = $7
-    WHERE ledger = $1 AND size = $2 AND hash = $3
-        AND ($6::timestamptz IS NULL OR $6 <= clock_timestamp() + interval '2 seconds')
-        AND NOT EXISTS (
-            SELECT FROM unnest($19::text[], $20::integer[]) AS needed (stream, version) WHERE NOT EXISTS (
-                SELECT FROM ledger.entries e
-                WHERE e.ledger = $1 AND e.stream = needed.stream AND e.version = needed.version
-            )
-        )
-    RETURNING ledger
-), added AS (
-    INSERT INTO ledger.entries (index, recorded_at, ledger, version, part, happened_on, command, leaf_hash,
-                                stream, event, organisation, content_mac, entry)
-    SELECT $2 + n.ordinality - 1, n.recorded_at, moved.ledger, n.version, n.part, n.happened_on, n.command,
-           n.leaf_hash, n.stream, n.event, n.organisation, n.content_mac, n.entry
-    FROM moved, unnest($8::timestamptz[], $9::integer[], $10::integer[], $11::date[], $12::uuid[], $13::bytea[],
-                       $14::text[], $15::text[], $16::text[], $17::bytea[], $18::bytea[]) WITH ORDINALITY
-        AS n (recorded_at, version, part, happened_on, command, leaf_hash, stream, event, organisation,
-              content_mac, entry, ordinality)
-)
-SELECT count(*) FROM moved;
+-- name: swap
+-- Part of the commits: moves the head where it still is what the group was placed after, and no clock is ahead.
+UPDATE ledger.heads SET size = $2 + $4, hash = $5, recorded_at = $7
+WHERE ledger = $1 AND size = $2 AND hash = $3
+    AND ($6::timestamptz IS NULL OR $6 <= clock_timestamp() + interval '2 seconds');
 
--- name: commit_sealed
--- The same with the group's vault rows: keys and values enter with their entries or not at all.
-WITH moved AS (
-    UPDATE ledger.heads SET size = $2 + $4, hash = $5, recorded_at = $7
-    WHERE ledger = $1 AND size = $2 AND hash = $3
-        AND ($6::timestamptz IS NULL OR $6 <= clock_timestamp() + interval '2 seconds')
-        AND NOT EXISTS (
-            SELECT FROM unnest($19::text[], $20::integer[]) AS needed (stream, version) WHERE NOT EXISTS (
-                SELECT FROM ledger.entries e
-                WHERE e.ledger = $1 AND e.stream = needed.stream AND e.version = needed.version
-            )
+-- name: swap_one
+-- Part of the commits: the same for one entry, whose stream must stand just before its version.
+:swap
+    AND ($9::integer <= 1 OR EXISTS (
+        SELECT FROM ledger.entries e WHERE e.ledger = $1 AND e.stream = $14::text AND e.version = $9 - 1
+    ))
+RETURNING ledger;
+
+-- name: swap_many
+-- Part of the commits: the same for many, with the streams and versions that must be there already.
+:swap
+    AND NOT EXISTS (
+        SELECT FROM unnest($19::text[], $20::integer[]) AS needed (stream, version) WHERE NOT EXISTS (
+            SELECT FROM ledger.entries e
+            WHERE e.ledger = $1 AND e.stream = needed.stream AND e.version = needed.version
         )
-    RETURNING ledger
-), added AS (
-    INSERT INTO ledger.entries (index, recorded_at, ledger, version, part, happened_on, command, leaf_hash,
-                                stream, event, organisation, content_mac, entry)
-    SELECT $2 + n.ordinality - 1, n.recorded_at, moved.ledger, n.version, n.part, n.happened_on, n.command,
-           n.leaf_hash, n.stream, n.event, n.organisation, n.content_mac, n.entry
-    FROM moved, unnest($8::timestamptz[], $9::integer[], $10::integer[], $11::date[], $12::uuid[], $13::bytea[],
-                       $14::text[], $15::text[], $16::text[], $17::bytea[], $18::bytea[]) WITH ORDINALITY
-        AS n (recorded_at, version, part, happened_on, command, leaf_hash, stream, event, organisation,
-              content_mac, entry, ordinality)
-), sealed AS (
-    SELECT vault.put(moved.ledger, $2, $21, $22, $23, $24, $25, $26, $27, $28) AS rows FROM moved
-)
-SELECT count(rows) FROM sealed;
+    )
+RETURNING ledger;
+
+-- name: columns
+-- Part of the commits: the columns of an entry, in the order of its parameters.
+recorded_at, version, part, happened_on, command, leaf_hash, stream, event, organisation, content_mac, entry;
+
+-- name: values_of_one
+-- Part of the commits: one entry's parameters.
+$8::timestamptz, $9, $10::integer, $11::date, $12::uuid, $13::bytea, $14, $15::text, $16::text, $17::bytea,
+    $18::bytea;
+
+-- name: values_of_many
+-- Part of the commits: the entries' parameters, as rows.
+unnest($8::timestamptz[], $9::integer[], $10::integer[], $11::date[], $12::uuid[], $13::bytea[], $14::text[],
+       $15::text[], $16::text[], $17::bytea[], $18::bytea[]) WITH ORDINALITY AS n (:columns, ordinality);
+
+-- name: commit_one
+-- Moves the head by compare-and-swap and inserts one entry, in one round trip.
+WITH moved AS (:swap_one)
+INSERT INTO ledger.entries (index, ledger, :columns) SELECT $2, moved.ledger, :values_of_one FROM moved;
+
+-- name: commit_many
+-- Moves the head by compare-and-swap and inserts a group, in one round trip.
+WITH moved AS (:swap_many)
+INSERT INTO ledger.entries (index, ledger, :columns)
+SELECT $2 + n.ordinality - 1, moved.ledger, :columns FROM moved, :values_of_many;
+
+-- name: commit_one_sealed
+-- As commit_one, with the entry's vault rows: keys and values enter with their entry or not at all.
+WITH moved AS (:swap_one),
+sealed AS (SELECT ledger, vault.put(ledger, $2, $19, $20, $21, $22, $23, $24, $25, $26) AS rows FROM moved)
+INSERT INTO ledger.entries (index, ledger, :columns)
+SELECT $2, sealed.ledger, :values_of_one FROM sealed WHERE sealed.rows >= 0;
+
+-- name: commit_many_sealed
+-- As commit_many, with the group's vault rows.
+WITH moved AS (:swap_many),
+sealed AS (SELECT ledger, vault.put(ledger, $2, $21, $22, $23, $24, $25, $26, $27, $28) AS rows FROM moved)
+INSERT INTO ledger.entries (index, ledger, :columns)
+SELECT $2 + n.ordinality - 1, sealed.ledger, :columns FROM sealed, :values_of_many WHERE sealed.rows >= 0;
 
 -- name: read_head
 -- The end of a ledger, as last committed.

@@ -37,6 +37,7 @@ from ledger.store.submission import Draft, Receipt, Submission
 from ledger.vault.sealing import VaultRow, WrappedKey
 
 IDLE = pq.TransactionStatus.IDLE
+ANSWERED = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 CONNECTIONS = 4
 GROUP_ENTRIES = 1_000
 """Entries of a group that is sent as one statement; a submission of more goes by COPY."""
@@ -50,23 +51,24 @@ LINK = {
     "keepalives_count": 3,
 }
 
-_COMMIT_TYPES = [
+_HEAD_TYPES = [
     binary.INT4, binary.INT8, binary.BYTEA, binary.INT8, binary.BYTEA, binary.TIMESTAMPTZ, binary.TIMESTAMPTZ,
-    binary.TIMESTAMPTZ_ARRAY, binary.INT4_ARRAY, binary.INT4_ARRAY, binary.DATE_ARRAY, binary.UUID_ARRAY,
-    binary.BYTEA_ARRAY, binary.TEXT_ARRAY, binary.TEXT_ARRAY, binary.TEXT_ARRAY, binary.BYTEA_ARRAY,
-    binary.BYTEA_ARRAY, binary.TEXT_ARRAY, binary.INT4_ARRAY,
 ]  # fmt: skip
-_VAULT_TYPES = [
-    binary.TEXT_ARRAY, binary.TEXT_ARRAY, binary.TEXT_ARRAY, binary.BYTEA_ARRAY, binary.TEXT_ARRAY,
-    binary.INT4_ARRAY, binary.TEXT_ARRAY, binary.BYTEA_ARRAY,
-]  # fmt: skip
-_ELEMENTS = (
+_COLUMN_TYPES = [
     binary.TIMESTAMPTZ, binary.INT4, binary.INT4, binary.DATE, binary.UUID, binary.BYTEA, binary.TEXT,
     binary.TEXT, binary.TEXT, binary.BYTEA, binary.BYTEA,
-)  # fmt: skip
+]  # fmt: skip
+_NEEDED_TYPES = [binary.TEXT, binary.INT4]
+_VAULT_TYPES = [
+    binary.TEXT, binary.TEXT, binary.TEXT, binary.BYTEA, binary.TEXT, binary.INT4, binary.TEXT, binary.BYTEA,
+]  # fmt: skip
+_MANY_TYPES = _HEAD_TYPES + [binary.ARRAYS[oid] for oid in _COLUMN_TYPES + _NEEDED_TYPES]
+_VAULT_ARRAYS = [binary.ARRAYS[oid] for oid in _VAULT_TYPES]
 _PREPARED = {
-    "commit": _COMMIT_TYPES,
-    "commit_sealed": _COMMIT_TYPES + _VAULT_TYPES,
+    "commit_one": _HEAD_TYPES + _COLUMN_TYPES,
+    "commit_many": _MANY_TYPES,
+    "commit_one_sealed": _HEAD_TYPES + _COLUMN_TYPES + _VAULT_ARRAYS,
+    "commit_many_sealed": _MANY_TYPES + _VAULT_ARRAYS,
     "read_head": [binary.INT4],
 }
 
@@ -278,14 +280,22 @@ class Writer:
             int8(now - binary.EPOCH_MICROS) if real_time else None,
             int8(placed.after.recorded_at - binary.EPOCH_MICROS),
         ]
-        parameters += [array(oid, column) for oid, column in zip(_ELEMENTS, placed.columns, strict=True)]
-        parameters += needed_versions(group.submissions)
+        name = "commit_one"
+        if placed.after.size == head.size + 1:
+            parameters += [None if column[0] == binary.NULL else column[0][4:] for column in placed.columns]
+        else:
+            name = "commit_many"
+            parameters += [
+                array(oid, column) for oid, column in zip(_COLUMN_TYPES, placed.columns, strict=True)
+            ]
+            parameters += needed_versions(group.submissions)
         vault = VaultRows.of(group.submissions)
         if vault:
+            name += "_sealed"
             parameters += vault.parameters()
         # A crash before this leaves nothing; after it, all or nothing, found by command id.
         self._step("formed")
-        self._query(link, "commit_sealed" if vault else "commit", parameters)
+        self._query(link, name, parameters)
         self._step("sent")
 
     def _query(self, link: _Link, name: str, parameters: list[bytes | None]) -> None:
@@ -326,7 +336,7 @@ class Writer:
                 self._to_slow(link)
 
     def _on_answer(self, link: _Link, group: _Group, answer: pq.abc.PGresult | None) -> None:
-        if answer is None or answer.status != pq.ExecStatus.TUPLES_OK:
+        if answer is None or answer.status not in ANSWERED:
             # A violated key, a key of the vault that is gone, a lost connection: judged one by one.
             self._to_slow(link)
             return
@@ -340,7 +350,7 @@ class Writer:
             self._send(link, group, head)
             return
         assert group.placed is not None
-        if answer.get_value(0, 0) == _ONE:
+        if answer.command_tuples:
             # A crash here leaves the entries, unanswered: the repeat finds them by command id.
             self._step("answered")
             lane = group.lane
@@ -436,9 +446,6 @@ class Writer:
             link.connection = None
         for place, submission in enumerate(group.submissions):
             _answer(submission, settled.outcomes[place])
-
-
-_ONE = int8(1)
 
 
 def _answer(submission: Submission, outcome: Outcome) -> None:

@@ -106,6 +106,9 @@ DECLARE
     middle bigint;
 BEGIN
     SELECT size INTO high FROM ledger.heads WHERE ledger = wanted_ledger FOR SHARE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
     WHILE low < high LOOP
         middle := (low + high) / 2;
         IF (SELECT recorded_at FROM ledger.entries WHERE ledger = wanted_ledger AND index = middle) <= moment THEN
