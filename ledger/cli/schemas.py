@@ -98,33 +98,50 @@ def described(schemas: Mapping[str, Mapping[str, Any]]) -> str:
         "",
     ]
     for name, schema in sorted(schemas.items()):
-        lines += [f"## {name}", "", str(schema.get("doc", "")), ""]
+        lines += [f"## {name}", "", str(schema.get("doc", "")).replace("``", "`"), ""]
         if name in commands:
             lines += [f"Command: `{commands[name]}`", ""]
-        lines += ["| field | type | sealed | says |", "|---|---|---|---|"]
+        lines += ["| field | type |", "|---|---|"]
+        named: dict[str, Any] = {}
         for field in schema["fields"]:
-            kind, optional = _type(field["type"])
-            sealed = "yes" if "personal" in field else ""
-            doc = str(field.get("doc", "")).replace("|", "\\|")
-            lines.append(f"| {field['name']} | {kind}{'; optional' if optional else ''} | {sealed} | {doc} |")
+            kind, optional = _type(field["type"], named)
+            if "personal" in field:
+                personal = field["personal"]
+                kind = f"{personal['type']}, sealed (subject: {personal['subject']})"
+            lines.append(f"| `{field['name']}` | {kind}{'; optional' if optional else ''} |")
         lines.append("")
     return "\n".join(lines)
 
 
-def _type(kind: Any) -> tuple[str, bool]:
-    """A type in words, and whether null stands beside it."""
+def _type(kind: Any, named: dict[str, Any]) -> tuple[str, bool]:
+    """A type in words, and whether null stands beside it. ``named``: what the text defined so far."""
     if isinstance(kind, list):
-        others = [_type(branch)[0] for branch in kind if branch != "null"]
+        others = [_type(branch, named)[0] for branch in kind if branch != "null"]
         return " or ".join(others), "null" in kind
-    if isinstance(kind, Mapping):
-        if kind["type"] == "array":
-            return f"list of {_type(kind['items'])[0]}", False
-        if "logicalType" in kind:
-            return str(kind["logicalType"]), False
-        if kind["type"] == "enum":
-            return "one of " + ", ".join(kind["symbols"]), False
-        return str(kind.get("name", kind["type"])), False
-    return str(kind), False
+    if isinstance(kind, str):
+        return _type(named[kind], named) if kind in named else (kind, False)
+    if "name" in kind:
+        named[kind["name"]] = kind
+    if kind["type"] == "array":
+        return f"list of {_type(kind['items'], named)[0]}", False
+    if kind["type"] == "enum":
+        return "one of " + ", ".join(f"`{symbol}`" for symbol in kind["symbols"]), False
+    if kind["type"] == "record":
+        return f"`{kind['name']}` ({_inside(kind, named)})", False
+    if kind["type"] == "fixed":
+        return f"{kind['size']} bytes", False
+    return str(kind.get("logicalType", kind["type"])), False
+
+
+def _inside(record: Mapping[str, Any], named: dict[str, Any]) -> str:
+    """The fields of a record within another, in a line."""
+    fields = []
+    for field in record["fields"]:
+        kind, optional = _type(field["type"], named)
+        if "personal" in field:
+            kind = f"{field['personal']['type']}, sealed"
+        fields.append(f"{field['name']}: {kind}{'; optional' if optional else ''}")
+    return ", ".join(fields)
 
 
 def _folder(folder: Path | None) -> Path:
