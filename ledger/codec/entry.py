@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from functools import cached_property
-from typing import Annotated, Any, TypeVar
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from ledger.clock import melbourne_date
 from ledger.codec import avro
@@ -187,13 +187,15 @@ def check_precision(happened_on: HappenedOn, precision: Precision) -> None:
         raise InvalidInput("happened_on", f"a value that fits precision {precision.value}", happened_on)
 
 
+# The same few event names, actors and moments come again and again.
+_known = lru_cache(maxsize=8192)(encode_string)
+_moment = lru_cache(maxsize=64)(encode_long)
 _PRECISIONS = {m: encode_long(i) for i, m in enumerate(Precision)}
 _SOURCES = {m: encode_long(i) for i, m in enumerate(SourceKind)}
 _CORRECTIONS = {m: encode_long(i) for i, m in enumerate(CorrectionKind)}
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """An entry's bytes but for what its place gives: ledger, index, previous, recorded_at.
 
     Made by the thread that submits, so that the one writer thread only joins pieces and hashes.
@@ -245,15 +247,15 @@ def template(
             )
         )
     return Template(
-        middle=encode_string(stream) + encode_long(version) + encode_string(event),
+        middle=encode_string(stream) + encode_long(version) + _known(event),
         tail=b"".join(
             (
                 happened,
                 _PRECISIONS[precision],
-                encode_string(actor.id),
-                encode_string(actor.role),
-                encode_string(actor.organisation),
-                encode_string(actor.authority),
+                _known(actor.id),
+                _known(actor.role),
+                _known(actor.organisation),
+                _known(actor.authority),
                 _SOURCES[source.kind],
                 b"\x00" if source.reference is None else b"\x02" + encode_string(source.reference),
                 encode_string(command),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 
 from ledger.errors import InvalidInput
 
@@ -55,6 +56,7 @@ def int8_field(value: int) -> bytes:
     return _INT8.pack(8, value)
 
 
+@lru_cache(maxsize=4096)
 def date_field(value: date) -> bytes:
     """A field of ``date``."""
     return _INT4.pack(4, value.toordinal() - EPOCH_DAY)

@@ -228,7 +228,7 @@ class EmbeddedServer:
         new.rename(self.data)
 
     def _start(self) -> None:
-        # PostgreSQL would take any process of the number it left for itself and not start. Only that number goes:
+        # PostgreSQL would take any process of the number it left for itself and not start. Only that goes:
         # by the rest of the file it still sees whether a dead server's children are at work.
         if self._recorded_pid() is not None:
             path = self.data / "postmaster.pid"

@@ -40,6 +40,7 @@ def place_all(ledger: Ledger, prefix: bytes, head: Head, submissions: Sequence[S
     A moment never lies before that of the entry before it; it may be equal (4-wire 'Entry', recorded_at).
     """
     index, previous, recorded = head.size, head.hash, head.recorded_at
+    varlena = binary.varlena_field
     moments: list[bytes] = []
     hashes: list[bytes] = []
     entries: list[bytes] = []
@@ -54,8 +55,8 @@ def place_all(ledger: Ledger, prefix: bytes, head: Head, submissions: Sequence[S
             entry = place(prefix, index, previous, recorded, draft.template)
             previous = leaf_hash(entry)
             moments.append(moment_field)
-            hashes.append(binary.varlena_field(previous))
-            entries.append(binary.varlena_field(entry))
+            hashes.append(varlena(previous))
+            entries.append(varlena(entry))
             rows.append(draft.columns)
             mine.append(Receipt(ledger.origin, index, previous, when))
             index += 1

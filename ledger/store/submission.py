@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 from ledger.codec.entry import (
@@ -37,8 +39,7 @@ class Receipt:
     recorded_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An entry but for its place: ledger, index, ``previous`` and ``recorded_at`` are the writer's to give.
 
     Made by :func:`draft` in the thread that submits, with every column encoded as PostgreSQL reads it (4 bytes
@@ -75,15 +76,8 @@ def draft(
     ``content_mac`` (part 0 only) tells a repeat of the command from other content. Raises InvalidInput for a
     value that no entry can hold, CodecError.
     """
-    for name, text in (("stream", stream), ("event", event), ("actor.organisation", actor.organisation)):
-        if "\0" in text:
-            raise InvalidInput(name, "text without NUL characters", text)
-    try:
-        command_id = UUID(command)
-    except ValueError:
-        raise InvalidInput("command", "a UUID in lower case with hyphens", command) from None
-    if str(command_id) != command:
-        raise InvalidInput("command", "a UUID in lower case with hyphens", command)
+    if "\0" in stream:
+        raise InvalidInput("stream", "text without NUL characters", stream)
     if content_mac is not None and part:
         raise InvalidInput("content_mac", "none but on part 0 of a command", part)
     happened: date | None = happened_date(happened_on)
@@ -110,13 +104,33 @@ def draft(
             int4_field("version", version),
             int4_field("part", part),
             NULL if happened is None else date_field(happened),
-            varlena_field(command_id.bytes),
+            _command_field(command),
             text_field(stream),
-            text_field(event),
-            text_field(actor.organisation),
+            _known_text(event),
+            _known_text(actor.organisation),
             NULL if content_mac is None else varlena_field(content_mac),
         ),
     )
+
+
+@lru_cache(maxsize=4096)
+def _known_text(text: str) -> bytes:
+    """The field of a text of which there are few: event names, organisations."""
+    if "\0" in text:
+        raise InvalidInput("event, actor.organisation", "text without NUL characters", text)
+    return text_field(text)
+
+
+@lru_cache(maxsize=256)
+def _command_field(command: str) -> bytes:
+    """The field of a command id, which many entries of an import share."""
+    try:
+        command_id = UUID(command)
+    except ValueError:
+        command_id = None
+    if command_id is None or str(command_id) != command:
+        raise InvalidInput("command", "a UUID in lower case with hyphens", command)
+    return varlena_field(command_id.bytes)
 
 
 @dataclass(slots=True)
