@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import structlog
 from psycopg import Connection
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ledger.errors import Unavailable, UnknownSchema
 from projections import sql, tables
@@ -35,11 +35,12 @@ def _no_step(_: str) -> None:
 
 def connect(conninfo: str, name: str = "auditledger projections") -> Connection[Any]:
     """A connection in autocommit that reads and writes moments in UTC. Raises Unavailable."""
+    # What is there stays: without a password of its own the projector's role is one of the options.
+    options = f"{conninfo_to_dict(conninfo).get('options') or ''} -c timezone=UTC -c datestyle=ISO".strip()
     try:
         return psycopg.connect(
-            make_conninfo(conninfo, application_name=name, connect_timeout=10),
+            make_conninfo(conninfo, application_name=name, connect_timeout=10, options=options),
             autocommit=True,
-            options="-c timezone=UTC -c datestyle=ISO",
         )
     except psycopg.OperationalError as error:
         raise Unavailable(f"database: {' '.join(str(error).split())}") from error
