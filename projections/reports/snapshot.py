@@ -10,20 +10,25 @@ from typing import Any
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
-from ledger.domain.event import CaseEvent
 from ledger.errors import InvalidInput, NotFound
 from ledger.law.calendar import Calendar
 from ledger.store.ledgers import COMMON
 from projections import sql as queries
 from projections import tables
-from projections.base import Register, StreamInfo, register, registers
+from projections.base import Register, register, registers
 from projections.calendar import CALENDAR_STREAM, calendar_of
-from projections.facts import Fact, LedgerHead, facts_of, heads
-from projections.fold import fold
+from projections.facts import LedgerHead, facts_of, heads
+from projections.rebuild import fold_streams
 from projections.reports.figures import At, RowId
 from projections.runner import connect
 
-_BATCH = 2_000
+READ = (
+    "attestations", "bindings", "clocks", "complaints", "contraventions", "gaps", "notices", "organisations",
+    "refusals", "requests", "retention",
+)  # fmt: skip
+"""The registers that reports are made from."""
+_WAITING = 20_000
+"""Rows that wait in memory to be written together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +59,16 @@ class Snapshot:
     live: bool
     """Whether the live registers stand at these positions: then they are read, else entries are folded."""
     _read: dict[str, list[RegisterRow]] = field(default_factory=dict)
-    _parked: dict[tuple[str, str], str] = field(default_factory=dict)
+    _folded: bool = False
+    _parked: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def rows(self, name: str) -> list[RegisterRow]:
         """The rows of a register that count, by ledger and place. Raises NotFound, UnknownSchema."""
         if name not in self._read:
             wanted = register(name)
-            where = tables.table(wanted) if self.live else self._folded(wanted)
+            if not self.live and not self._folded:
+                self._fold()
+            where = tables.table(wanted) if self.live else _own(wanted)
             self._read[name] = list(self._select(wanted, where))
         return self._read[name]
 
@@ -71,14 +79,14 @@ class Snapshot:
 
     @property
     def parked(self) -> tuple[str, ...]:
-        """The cases that could not be folded whole, with the reason, of the registers read so far."""
+        """The entries from which on a case could not be folded, with the reason."""
         if self.live:
-            for ledger, slug, stream, index, _, reason, _ in self.connection.execute(
-                queries.get("parked")
-            ).fetchall():
+            for ledger, slug, _, index, _, reason, _ in self.connection.execute(queries.get("parked")):
                 if ledger in self.ledgers:
-                    self._parked[slug, stream] = f"{slug}/{stream} from entry {index} on: {reason}"
-        return tuple(self._parked[key] for key in sorted(self._parked))
+                    self._parked[slug, index] = reason
+        return tuple(
+            f"{slug}, entry {index}: {self._parked[slug, index]}" for slug, index in sorted(self._parked)
+        )
 
     def _select(self, wanted: Register, where: sql.Identifier) -> Iterator[RegisterRow]:
         query = sql.SQL(
@@ -90,34 +98,34 @@ class Snapshot:
                 identity = RowId(wanted.name, head.origin, values["stream"], values["key"])
                 yield RegisterRow(identity, head.slug, head.organisation, values)
 
-    def _folded(self, wanted: Register) -> sql.Identifier:
-        """The register folded from the entries before the positions, in a table that ends with the session."""
-        where = sql.Identifier("pg_temp", wanted.name)
-        tables.create(self.connection, wanted, where)
-        tables.fill(self.connection, where, self._lines(wanted))
-        return where
-
-    def _lines(self, wanted: Register) -> Iterator[str]:
+    def _fold(self) -> None:
+        """Folds the entries before the positions into tables that end with the session, in one reading."""
+        wanted = [register(name) for name in READ]
+        for each in wanted:
+            tables.create(self.connection, each, _own(each))
+        lines: dict[str, list[str]] = {}
+        waiting = 0
         for head in self.ledgers.values():
-            for stream, facts in self._streams(head):
-                opening = facts[0]
-                if not isinstance(opening, CaseEvent) or not wanted.looks_at(type(opening)):
-                    continue
-                about = StreamInfo(
-                    head.id, head.origin, head.organisation, stream, type(opening), self.calendars[head.id]
-                )
-                folded = fold(facts, about, [wanted])
+            for _, folded in fold_streams(self.reading, head, wanted):
                 if folded.parked is not None:
-                    said = f"{head.slug}/{stream} from entry {folded.parked.index} on: {folded.parked.reason}"
-                    self._parked[head.slug, stream] = said
-                yield from folded.lines.get(wanted.name, ())
+                    self._parked[head.slug, folded.parked.index] = folded.parked.reason
+                for name, added in folded.lines.items():
+                    lines.setdefault(name, []).extend(added)
+                    waiting += len(added)
+                if waiting > _WAITING:
+                    self._fill(lines)
+                    waiting = 0
+        self._fill(lines)
+        self._folded = True
 
-    def _streams(self, head: LedgerHead) -> Iterator[tuple[str, list[Fact]]]:
-        """Every stream with its facts before the position, some at a time: memory stays flat."""
-        found = self.reading.execute(queries.get("streams_between"), (head.id, 0, head.size)).fetchall()
-        names = [row[0] for row in found]
-        for start in range(0, len(names), _BATCH):
-            yield from facts_of(self.reading, head.id, names[start : start + _BATCH], head.size).items()
+    def _fill(self, lines: dict[str, list[str]]) -> None:
+        for name, added in lines.items():
+            tables.fill(self.connection, _own(register(name)), added)
+        lines.clear()
+
+
+def _own(wanted: Register) -> sql.Identifier:
+    return sql.Identifier("pg_temp", wanted.name)
 
 
 @contextmanager

@@ -58,3 +58,28 @@ def test_a_year_of_one_department(state: State, reader: str) -> None:
     assert values(report, "sharing.copies") == {"sent": 0, "not_sent": 1, "total": 1}
     assert values(report, "sharing.grounds")["contravenes_law"] == 1
     assert str(report.figures["sharing.outcome.provided.share"].value) == "40.0"
+
+
+def test_as_at_positions_the_figures_are_those_of_then(state: State, reader: str) -> None:
+    state.organisation("dffh", "Families", signed=SIGNED)
+    case = state.formal("dffh", date(2025, 6, 11))
+    then = state.sizes()
+    state.disclosed("dffh", case, date(2025, 6, 20))
+    state.formal("dffh", date(2025, 6, 12))
+    state.project()
+    folded = make(reader, "data-sharing-annual", YEAR, positions=then)
+    assert values(folded, "sharing.flow") == {"opening": 0, "received": 1, "answered": 0, "closing": 1}
+    assert {at.slug: at.size for at in folded.positions} == then
+    live = make(reader, "data-sharing-annual", YEAR)
+    again = make(reader, "data-sharing-annual", YEAR, positions=state.sizes())
+    assert live == again
+    assert values(live, "sharing.flow") == {"opening": 0, "received": 2, "answered": 1, "closing": 1}
+
+
+def test_registers_that_lag_are_folded_from_the_entries(state: State, reader: str) -> None:
+    state.organisation("dffh", "Families", signed=SIGNED)
+    state.formal("dffh", date(2025, 6, 11))
+    behind = make(reader, "annual-compliance", YEAR)
+    state.project()
+    assert behind == make(reader, "annual-compliance", YEAR)
+    assert behind.figures["sharing.flow.received"].value == 1
