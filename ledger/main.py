@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
@@ -22,10 +22,12 @@ from ledger.application import Installation, Principal
 from ledger.application.opened import opened
 from ledger.cli.app import make_app, run
 from ledger.cli.session import Announce, Doors
-from ledger.errors import SettingsError
+from ledger.errors import SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Role
-from projections.runner import Runner
+from projections import sql
+from projections.facts import heads
+from projections.runner import Runner, connect
 
 
 def identify(installation: Installation) -> Any:
@@ -41,29 +43,44 @@ def identify(installation: Installation) -> Any:
     return identified
 
 
-def application(installation: Installation, settings: Settings) -> FastAPI:
-    """The HTTP application over an open installation, with the projections' routes."""
+def application(
+    installation: Installation, settings: Settings, running: Callable[[], bool] = lambda: True
+) -> FastAPI:
+    """The HTTP application over an open installation, with the projections' routes.
+
+    ``running`` says whether the projections' runner lives.
+    """
+
+    def state() -> dict[str, Any]:
+        if not running():
+            raise Unavailable("projections: the runner has failed; its failure is in the log")
+        return lag(installation)
+
     return create_app(
-        installation, settings, tokens=tokens.tokens(settings), identify=identify(installation),
-        lag=lambda: lag(installation),
-    )  # fmt: skip
+        installation, settings, tokens=tokens.tokens(settings), identify=identify(installation), lag=state
+    )
 
 
-def lag(installation: Installation) -> Mapping[str, Any]:
-    """How far the registers are behind the ledgers."""
-    return {}
+def lag(installation: Installation) -> dict[str, Any]:
+    """How far the registers are behind the ledgers, and what stands still. Raises Unavailable."""
+    with connect(installation.database.conninfo(Role.READER), "auditledger health") as connection:
+        sizes = {head.id: head.size for head in heads(connection)}
+        positions = {row[0]: row[1] for row in connection.execute(sql.get("positions"))}
+        (counted,) = connection.execute(sql.get("count_parked"))
+    behind = sum(size - positions.get(ledger, 0) for ledger, size in sizes.items())
+    return {"behind": behind, "parked": counted[0], "paused": counted[1]}
 
 
 def serve(settings: Settings, announce: Announce) -> None:
     """Runs the service until SIGINT or SIGTERM. Raises SettingsError where the address is taken."""
     configure(settings.log_level)
     listening = _listen(settings)
-    with listening, opened(settings) as installation, projecting(installation):
+    with listening, opened(settings) as installation, projecting(installation, settings) as running:
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         server = Server(
             uvicorn.Config(
-                application(installation, settings),
+                application(installation, settings, running),
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -98,14 +115,14 @@ class Server(uvicorn.Server):
 
 
 @contextmanager
-def projecting(installation: Installation) -> Iterator[None]:
-    """The projections' runner, on a thread, for as long as the service lives."""
+def projecting(installation: Installation, settings: Settings) -> Iterator[Callable[[], bool]]:
+    """The projections' runner, on a thread, for as long as the service lives; gives whether it lives."""
     stop = Event()
-    runner = Runner(installation.database.conninfo(Role.PROJECTOR))
-    thread = Thread(target=runner.run, args=(stop,), name="projections")
+    runner = Runner(installation.database.conninfo(Role.PROJECTOR), batch=settings.projection_batch)
+    thread = Thread(target=runner.run, args=(stop, settings.projection_interval), name="projections")
     thread.start()
     try:
-        yield
+        yield thread.is_alive
     finally:
         stop.set()
         thread.join()

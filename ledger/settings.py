@@ -83,15 +83,11 @@ class Settings(BaseModel):
         1 << 20, ge=1024, le=1 << 28, description="Most bytes of a request's body, attachments apart"
     )
     max_attachment: int = Field(1 << 30, ge=1024, description="Most bytes of one attachment")
-    max_page: int = Field(1000, ge=1, le=10_000, description="Most rows of one page of a list")
-    writer_connections: int = Field(
-        4, ge=1, le=32, description="Connections of the writer: ledgers committed side by side"
-    )
     projection_batch: int = Field(
-        1000, ge=1, le=100_000, description="Most entries a projection takes in one transaction"
+        5000, ge=1, le=100_000, description="Most entries that the registers take in one transaction"
     )
     projection_interval: float = Field(
-        0.1, gt=0, le=60, description="Seconds between two looks for new entries"
+        0.05, gt=0, le=60, description="Seconds between two looks of the registers for new entries"
     )
 
     _sources: dict[str, str] = {}

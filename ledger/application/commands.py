@@ -30,7 +30,7 @@ from ledger.store.recorder import LedgerFactory, LedgerRecorder
 from ledger.store.submission import Receipt
 from ledger.store.writer import Writer
 from ledger.vault.attachments import AttachmentFiles
-from ledger.vault.kek import load_or_create_kek
+from ledger.vault.kek import KEK_VARIABLE, load_or_create_kek
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, SealingSession, WrappedKey, content_mac
 from ledger.vault.store import KeyGone, Opener, VaultKeys, keys_exist
 
@@ -76,8 +76,11 @@ class Commands:
         *,
         clock: Clock | None = None,
         regulator: str = DEFAULT_REGULATOR,
+        kek: str | None = None,
     ) -> None:
         """Opens what a process needs. ``regulator`` is the slug of the regulator's ledger.
+
+        ``kek``: the key-encryption key in base64; else it is the file ``kek`` of the data directory.
 
         Raises Unavailable, SettingsError, VaultError (key-encryption key missing while wrapped keys exist).
         """
@@ -89,7 +92,8 @@ class Commands:
         writer_pool, vault_pool = self._pools
         try:
             exist = keys_exist(writer_pool.connection)
-            self._kek = load_or_create_kek(data_dir / "kek", keys_exist=exist)
+            environ = {KEK_VARIABLE: kek} if kek else {}
+            self._kek = load_or_create_kek(data_dir / "kek", keys_exist=exist, environ=environ)
             self.ledgers = Ledgers(database)
             self.feed = Feed(database)
             self.writer = Writer(database)

@@ -32,8 +32,11 @@ def opened_database(settings: Settings) -> Iterator[Database]:
 def opened(settings: Settings, *, clock: Clock | None = None) -> Iterator[Installation]:
     """An installation for as long as it is used. Raises SettingsError, Unavailable, VaultError."""
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kek = None if settings.kek is None else settings.kek.get_secret_value()
     with (
         opened_database(settings) as database,
-        Installation(database, settings.data_dir, clock=clock, regulator=settings.regulator) as installation,
+        Installation(
+            database, settings.data_dir, clock=clock, regulator=settings.regulator, kek=kek
+        ) as installation,
     ):
         yield installation

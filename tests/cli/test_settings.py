@@ -22,8 +22,8 @@ def test_the_environment_wins_over_the_file_and_both_are_named(tmp_path: Path) -
 
 
 def test_the_file_of_the_working_directory_is_read(tmp_path: Path) -> None:
-    (tmp_path / "auditledger.toml").write_text("max_page = 7\n")
-    assert Settings.load({}).max_page == 7
+    (tmp_path / "auditledger.toml").write_text("max_body = 2048\n")
+    assert Settings.load({}).max_body == 2048
 
 
 def test_what_the_command_line_gives_wins() -> None:
