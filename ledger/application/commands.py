@@ -34,7 +34,7 @@ from ledger.vault.kek import KEK_VARIABLE, load_or_create_kek
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, SealingSession, WrappedKey, content_mac
 from ledger.vault.store import KeyGone, Opener, VaultKeys, keys_exist
 
-TRIES = 8
+TRIES = 32
 """How often a command is judged again because its case moved on meanwhile."""
 SYSTEM = Principal("system", "system", "system")
 DEFAULT_REGULATOR = "ovic"
