@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
@@ -15,17 +15,23 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
+import projections.api
+import projections.cli
 from ledger.api import tokens
 from ledger.api.app import create_app
 from ledger.api.logs import configure
+from ledger.api.service import principal
 from ledger.application import Installation, Principal
+from ledger.application.access import Matter, readable
 from ledger.application.opened import opened
 from ledger.cli.app import make_app, run
-from ledger.cli.session import Announce, Doors
-from ledger.errors import SettingsError, Unavailable
+from ledger.cli.session import Announce, Doors, of, table
+from ledger.clock import melbourne_date
+from ledger.errors import Forbidden, NotFound, SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Role
 from projections import sql
+from projections.doors import Door
 from projections.facts import heads
 from projections.runner import Runner, connect
 
@@ -57,8 +63,49 @@ def application(
         return lag(installation)
 
     return create_app(
-        installation, settings, tokens=tokens.tokens(settings), identify=identify(installation), lag=state
+        installation,
+        settings,
+        tokens=tokens.tokens(settings),
+        identify=identify(installation),
+        routers=[projections.api.router(lambda request: door(installation, [principal(request)]))],
+        lag=state,
     )
+
+
+def door(installation: Installation, asking: Sequence[Principal]) -> Door:
+    """What someone may read of the registers, known under these principals. Raises Forbidden."""
+    slugs = {each.slug for who in asking for each in readable(installation, who, Matter.CASES)}
+    if not slugs:
+        raise Forbidden(f"{asking[0].person} has no role in force that reads registers")
+    today = melbourne_date(installation.clock.now())
+    return Door(installation.database.conninfo(Role.PROJECTOR), sorted(slugs), today)
+
+
+@contextmanager
+def local_door(context: typer.Context, person: str | None, organisation: str | None) -> Iterator[Door]:
+    """The same for who acts on the command line: in every organisation, unless one is named."""
+    session = of(context)
+    with session.installation() as installation:
+        ledgers = installation.ledgers.all()
+        asking = {session.principal(each, person, organisation) for each in ledgers}
+        if not asking:
+            raise NotFound("no ledger exists; see 'auditledger ledger create'")
+        yield door(installation, sorted(asking, key=lambda each: each.organisation))
+
+
+def show_table(
+    context: typer.Context, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> None:
+    """Prints a table of the projections."""
+    of(context).out.print(table(title, columns, rows))
+
+
+@contextmanager
+def show_progress(context: typer.Context, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of the projections."""
+    with of(context).progress() as progress:
+        task = progress.add_task(what.capitalize(), total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def lag(installation: Installation) -> dict[str, Any]:
@@ -142,7 +189,9 @@ def _listen(settings: Settings) -> socket.socket:
 
 def app() -> typer.Typer:
     """The whole command line."""
-    return make_app()
+    program = make_app()
+    projections.cli.add_commands(program, local_door, show_table, show_progress)
+    return program
 
 
 DOORS = Doors(serve=serve, issue_token=tokens.issue, lag=lag)

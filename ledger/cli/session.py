@@ -32,6 +32,8 @@ from ledger.store.ledgers import COMMON, Ledger
 AUTHORITY = "local"
 """How who acts on the command line is known: whoever may read the data directory may say who they are."""
 
+WIDE = 240
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 InLedger = Annotated[str, typer.Option("--ledger", "-l", help="Slug of the ledger.")]
 MaybeLedger = Annotated[
@@ -64,8 +66,8 @@ class Session:
     """One run of the program."""
 
     doors: Doors
-    out: Console = field(default_factory=lambda: Console(soft_wrap=True, highlight=False))
-    err: Console = field(default_factory=lambda: Console(stderr=True, soft_wrap=True, highlight=False))
+    out: Console = field(default_factory=lambda: _console(stderr=False))
+    err: Console = field(default_factory=lambda: _console(stderr=True))
     _settings: Settings | None = None
 
     def settings(self, **given: Any) -> Settings:
@@ -108,6 +110,14 @@ class Session:
             console=self.err,
             disable=not self.err.is_terminal,
         )
+
+
+def _console(*, stderr: bool) -> Console:
+    """A console; where it is no terminal, wide enough that a table's line stays a line."""
+    found = Console(stderr=stderr, soft_wrap=True, highlight=False)
+    if not found.is_terminal:
+        found.width = WIDE
+    return found
 
 
 def of(context: typer.Context) -> Session:
