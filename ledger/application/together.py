@@ -10,13 +10,12 @@ from typing import Any
 
 from ledger.application.commands import Commands
 from ledger.application.outcome import CommandInput, Principal, parse_command, parse_command_id
-from ledger.application.streams import Lookup
+from ledger.application.streams import JUDGED_AGAINST, Lookup
 from ledger.clock import SimulatedClock, melbourne_date
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.case import Case, CommandSpec, Context
 from ledger.domain.event import CaseEvent, Header, decode_event
-from ledger.errors import InvalidInput, LawRefused, NotFound
-from ledger.law.general import Role
+from ledger.errors import CommandReused, InvalidInput, LawRefused, NotFound
 from ledger.store.feed import StoredRow
 from ledger.store.mapper import Batch, sealing_into
 from ledger.store.submission import Receipt, draft
@@ -44,12 +43,14 @@ class Together:
         self._commands = commands
         self.ledger = commands.ledgers.get(slug)
         self._principal = principal
-        self._roles: dict[str, Role] = {}
+        for stream in JUDGED_AGAINST:
+            commands.streams.facts(self.ledger, stream)
 
     def judge(self, case: Case | None, stream: str, steps: Iterable[Step], source: Source) -> Case:
         """The case as it would stand after the steps; nothing is written, ``case`` itself is taken further.
 
-        Raises what ``execute`` raises where law, or the form of the input, refuses a step.
+        By roles and calendar as they were when this was made, or at the last ``submit``. Raises what
+        ``execute`` raises where law, or the form of the input, refuses a step.
         """
         for step in steps:
             case, _ = self._take(case, stream, step, source)
@@ -60,21 +61,26 @@ class Together:
     def submit(self, stream: str, steps: Sequence[Step], source: Source) -> Future[list[Receipt]]:
         """Judges the steps against the case as it is now and submits them as one; does not wait.
 
-        Raises at once as ``judge``; the future raises as ``Writer.submit``'s (Conflict: the case moved on).
+        Steps that were recorded before give no receipt again. Raises at once as ``judge``, and CommandReused;
+        the future raises as ``Writer.submit``'s (Conflict: the case moved on).
         """
         commands, ledger = self._commands, self.ledger
-        application = commands.application(ledger)
-        case = application.load(stream)
+        case, repeated = self._read(stream, steps)
+        if repeated:
+            self._check_repeat(stream, steps)
+            nothing: Future[list[Receipt]] = Future()
+            nothing.set_result([])
+            return nothing
         session = SealingSession(commands._kek, commands._lookup_keys(ledger, stream if case is None else None))
         macs: dict[str, bytes] = {}
         for step in steps:
             case, (spec, command) = self._take(case, stream, step, source)
             owner = stream if spec.stream is None else LEDGER_STREAM
             macs[parse_command_id(step.command_id)] = session.content_mac(owner, command.canonical)
-        if case is None:
-            raise InvalidInput("steps", "at least one", 0)
+        assert case is not None
         with sealing_into(Batch(session)) as batch:
-            stored = [application.mapper.to_stored_event(event) for event in case.collect_events()]
+            mapper = commands.application(ledger).mapper
+            stored = [mapper.to_stored_event(event) for event in case.collect_events()]
         drafts = [
             draft(
                 stream=stream,
@@ -100,6 +106,30 @@ class Together:
         """The key under which ``content_mac`` of the case's commands is made; None where it is gone."""
         return self._commands._content_key(self.ledger, stream)
 
+    def _check_repeat(self, stream: str, steps: Sequence[Step]) -> None:
+        """All of the steps were recorded with this content, together. Raises CommandReused."""
+        key = self.content_key(stream)
+        for step in steps:
+            rows = self._commands.feed.by_command(self.ledger.id, parse_command_id(step.command_id))
+            mac = rows[0].content_mac if rows else None
+            same = key is None or mac is None or mac == mac_of(key, step.command, stream, step.body)
+            if not rows or not same:
+                raise CommandReused(f"case {stream}: the same step was recorded meanwhile with other content")
+
+    def _read(self, stream: str, steps: Sequence[Step]) -> tuple[Case | None, bool]:
+        """The case as it is now, and whether the steps were recorded before.
+
+        In the same round trip roles and calendar come up to the same moment.
+        """
+        if not steps:
+            raise InvalidInput("steps", "at least one", 0)
+        streams = self._commands.streams
+        wanted = {**streams.positions(self.ledger), stream: 0}
+        recorded, found = self._commands.feed.prelude(self.ledger.id, steps[0].command_id, wanted)
+        for each in JUDGED_AGAINST:
+            streams.extend(self.ledger, each, found.get(each, []))
+        return case_of(found.get(stream, []))[0], bool(recorded)
+
     def _take(
         self, case: Case | None, stream: str, step: Step, source: Source
     ) -> tuple[Case, tuple[CommandSpec, CommandInput]]:
@@ -108,10 +138,7 @@ class Together:
         spec = self._spec(case, command, stream)
         now = commands.clock.now()
         today = melbourne_date(now)
-        role = self._roles.get(spec.name)
-        if role is None:
-            role = commands.streams.role_for(ledger, self._principal, spec.name, spec.roles, today)
-            self._roles[spec.name] = role
+        role = commands.streams.role_for(ledger, self._principal, spec.name, spec.roles, today)
         header = Header(
             command.happened_on,
             command.precision,

@@ -122,7 +122,7 @@ def _read_json(data: bytes) -> Document:
             at = _skip(text, at + 1)
             if text[at : at + 1] == "]":
                 raise InvalidInput("file", "JSON", f"line {line}: a comma before the end of the list")
-        elif text[at : at + 1] != "]":
+        elif at < len(text) and text[at] != "]":
             raise InvalidInput("file", "JSON", f"line {line}: no comma after the object")
     if text[at : at + 1] != "]" or text[at + 1 :].strip():
         raise InvalidInput("file", "one JSON list", "text after it" if at < len(text) else "no end of the list")

@@ -9,6 +9,7 @@ counts are corrected.
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ from ledger.application.together import Together
 from ledger.clock import melbourne_date
 from ledger.codec.entry import CorrectionKind, Source, SourceKind
 from ledger.domain.installation.events import FileImported
-from ledger.errors import AuditLedgerError, InvalidInput, OutcomeUnknown, Unavailable
+from ledger.errors import AuditLedgerError, CommandReused, InvalidInput, OutcomeUnknown, Unavailable
 from ledger.imports.cells import Document
 from ledger.imports.differences import SEALED, Difference
 from ledger.imports.interpret import RowCase, fault_of, interpret
@@ -244,7 +245,9 @@ class _Import:
         }
         if others:
             fields["previous_import"] = others[-1].import_id
-        self._file_imported(fields, "FileImported", None)
+        # Where someone else imports the same file at this moment, theirs is the record.
+        with contextlib.suppress(CommandReused):
+            self._file_imported(fields, "FileImported", None)
         return next(f for f in self._known.imports() if f.import_id == result.import_id)
 
     def _recount(self, result: Result, recorded: FileImported, document: Document, name: str) -> None:

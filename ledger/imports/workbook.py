@@ -35,6 +35,7 @@ MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_UNPACKED = 256 * 1024 * 1024
 """Bytes that the parts of a workbook may have together, unpacked: no small file makes a big one."""
 MAX_PARTS = 2_000
+_HEAD = 64 * 1024
 _MALFORMED = (
     InvalidFileException, zipfile.BadZipFile, zlib.error, ParseError, KeyError, ValueError, TypeError,
     AttributeError, IndexError, EOFError, OSError, NotImplementedError, RuntimeError,
@@ -68,14 +69,25 @@ def check_archive(data: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = archive.infolist()
-    except zipfile.BadZipFile as error:
+            if not any(part.filename == "[Content_Types].xml" for part in parts):
+                raise InvalidInput("file", "an .xlsx workbook", "another kind of archive")
+            unpacked = sum(part.file_size for part in parts)
+            if unpacked > MAX_UNPACKED or len(parts) > MAX_PARTS:
+                expected = f"a workbook of at most {MAX_UNPACKED} bytes in {MAX_PARTS} parts, unpacked"
+                raise InvalidInput("file", expected, f"{unpacked} bytes in {len(parts)} parts")
+            for part in parts:
+                if part.filename.endswith((".xml", ".rels")):
+                    _check_part(archive, part)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise InvalidInput("file", "an .xlsx workbook", f"a broken archive: {error}") from error
-    if not any(part.filename == "[Content_Types].xml" for part in parts):
-        raise InvalidInput("file", "an .xlsx workbook", "another kind of archive")
-    unpacked = sum(part.file_size for part in parts)
-    if unpacked > MAX_UNPACKED or len(parts) > MAX_PARTS:
-        expected = f"a workbook of at most {MAX_UNPACKED} bytes in {MAX_PARTS} parts, unpacked"
-        raise InvalidInput("file", expected, f"{unpacked} bytes in {len(parts)} parts")
+
+
+def _check_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
+    """No part of a workbook declares a document type: one that does defines entities, which can grow."""
+    with archive.open(part) as source:
+        head = source.read(_HEAD)
+    if b"<!DOCTYPE" in head or b"\0" in head:
+        raise InvalidInput("file", "an .xlsx workbook", f"{part.filename} that is no plain XML in UTF-8")
 
 
 def _read(data: bytes, header: int, names: Sequence[str] | None) -> Document:

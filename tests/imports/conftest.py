@@ -33,6 +33,7 @@ class Desk:
     installation: Installation
     administrator: Principal
     officer: Principal
+    privacy_officer: Principal
     folder: Path
 
     def bring_in(self, file: Path, mapping: RegisterMapping, **kwargs: Any) -> Result:
@@ -57,9 +58,7 @@ class Desk:
     def imported(self, slug: str = "dffh") -> list[StoredRow]:
         """Its entries that came of rows."""
         return [
-            row
-            for row in self.entries(slug)
-            if row.decoded.source.kind == "import" and row.stream != "imports"
+            row for row in self.entries(slug) if row.decoded.source.kind == "import" and row.stream != "imports"
         ]
 
     def check(self, slug: str = "dffh") -> int:
@@ -71,7 +70,7 @@ def found(installation: Installation, folder: Path) -> Desk:
     """The desk in a fresh installation."""
     organisation = str(uuid.uuid4())
     administrator = Principal(str(uuid.uuid4()), organisation, "test")
-    officer = Principal(str(uuid.uuid4()), organisation, "test")
+    officer, privacy_officer = (Principal(str(uuid.uuid4()), organisation, "test") for _ in range(2))
     installation.create_ledger(
         "dffh",
         origin="example.vic.gov.au/dffh",
@@ -80,17 +79,16 @@ def found(installation: Installation, folder: Path) -> Desk:
         administrator=administrator,
         administrator_name="Ada Administrator",
     )
-    installation.execute(
-        "dffh",
-        "role.RoleGranted",
-        {
-            "happened": "2025-01-01",
-            "fields": {"person": officer.person, "role": "officer", "organisation": organisation},
-        },
-        principal=administrator,
-        command_id=str(uuid.uuid4()),
-    )
-    return Desk(installation, administrator, officer, folder)
+    for person, role in ((officer, "officer"), (privacy_officer, "privacy_officer")):
+        fields = {"person": person.person, "role": role, "organisation": organisation}
+        installation.execute(
+            "dffh",
+            "role.RoleGranted",
+            {"happened": "2025-01-01", "fields": fields},
+            principal=administrator,
+            command_id=str(uuid.uuid4()),
+        )
+    return Desk(installation, administrator, officer, privacy_officer, folder)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The real register goes in whole; a later file of it brings corrections, new cases and a list of what is gone."""
+"""The real register goes in whole; a later file brings corrections, new cases and a list of what is gone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def later_file(rows: list[list[str]]) -> list[list[str]]:
 
 def file_imports(desk: Desk) -> list[FileImported]:
     rows = [row for row in desk.entries() if row.stream == "imports"]
-    return [fact for fact in effective([decode_event(r.decoded) for r in rows]) if isinstance(fact, FileImported)]
+    return [
+        fact for fact in effective([decode_event(r.decoded) for r in rows]) if isinstance(fact, FileImported)
+    ]
 
 
 def test_the_real_register_goes_in_whole(desk: Desk, doj: RegisterMapping) -> None:
