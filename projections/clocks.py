@@ -60,6 +60,11 @@ class Clock:
     facts: tuple[CaseEvent, ...] = field(default=())
     """What it turns on beside the trigger and the end."""
 
+    @property
+    def row_key(self) -> str:
+        """Its key in the register."""
+        return f"{self.id}:{self.key}" if self.key else self.id
+
     def state_on(self, on: date) -> str | None:
         """Its state on a day; None before the trigger."""
         if on < self.trigger_on:
@@ -187,8 +192,7 @@ def _row(clock: Clock) -> Row:
             "calendar_to": max(span),
         }
     facts = dict.fromkeys(f for f in (clock.trigger, *clock.facts, clock.ended) if f is not None)
-    key = f"{clock.id}:{clock.key}" if clock.key else clock.id
-    return Row(clock.trigger, values, key, tuple(facts))
+    return Row(clock.trigger, values, clock.row_key, tuple(facts))
 
 
 # --- the clocks of each area --------------------------------------------------------------------------

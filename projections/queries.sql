@@ -135,3 +135,9 @@ ORDER BY l.id;
 -- name: timeline
 -- The entries of one case below an index, in order.
 SELECT index, entry FROM ledger.entries WHERE ledger = %s AND stream = %s AND index < %s ORDER BY version;
+
+-- name: organisation_names
+-- The last name of every organisation, with the ledger and the position that it was read at.
+SELECT o.stream, o.legal_name, l.slug, p.position FROM registers.organisations o
+JOIN ledger.ledgers l ON l.id = o.ledger JOIN registers.positions p ON p.ledger = o.ledger
+WHERE o.status = 'current';

@@ -147,10 +147,8 @@ def replay(conninfo: str, register: Register, moment: Moment, *, happened_by: da
     ``happened_by``: facts dated up to then alone, as they stand corrected at the positions. Raises
     UnknownSchema.
     """
+    name, table = _name(register, moment, happened_by)
     positions = {head.id: head.size for head in moment.heads}
-    said = json.dumps([register.name, register.definition, sorted(positions.items()), str(happened_by)])
-    name = hashlib.sha256(said.encode()).hexdigest()[:32]
-    table = compose.Identifier(tables.REPLAYS, name)
     with connect(conninfo, "auditledger replay") as connection, connection.transaction():
         connection.execute(sql.get("replay_lock"), (name,))
         row = connection.execute(sql.get("replay"), (name,)).fetchone()
@@ -166,6 +164,21 @@ def replay(conninfo: str, register: Register, moment: Moment, *, happened_by: da
             sql.get("keep_replay"), (name, register.name, Jsonb(positions), happened_by, left_out[0])
         )
     return Replay(register, moment, happened_by, table, left_out[0])
+
+
+def ready(conninfo: str, register: Register, moment: Moment, *, happened_by: date | None = None) -> bool:
+    """Whether ``replay`` would find it folded."""
+    name, table = _name(register, moment, happened_by)
+    with connect(conninfo, "auditledger replay") as connection:
+        row = connection.execute(sql.get("replay"), (name,)).fetchone()
+        return row is not None and tables.exists(connection, table)
+
+
+def _name(register: Register, moment: Moment, happened_by: date | None) -> tuple[str, compose.Identifier]:
+    positions = sorted((head.id, head.size) for head in moment.heads)
+    said = json.dumps([register.name, register.definition, positions, str(happened_by)])
+    name = hashlib.sha256(said.encode()).hexdigest()[:32]
+    return name, compose.Identifier(tables.REPLAYS, name)
 
 
 def _lines(

@@ -103,7 +103,7 @@ steps = st.lists(
         st.integers(0, 40),
         st.sampled_from(["day", "day", "day", "month", "unknown"]),
     ),
-    min_size=3,
+    min_size=8,
     max_size=40,
 )
 """What happens, step by step: (what, which case or entry, which choice, how exactly dated)."""
@@ -129,7 +129,8 @@ class History:
         elif dated == "unknown":
             day = None
         if what == "holiday":
-            self._holiday(DAY + timedelta(which + choice))
+            # Where due dates fall: 14 days of a request, 28 of a review.
+            self._holiday(DAY + timedelta((14, 28)[choice % 2] + which % 6))
         elif what == "correct" and self.entries:
             self._correct(which, choice, day, more)
         elif what == "follow" and self.cases:
@@ -138,6 +139,7 @@ class History:
             self.entries.append((stream, kind, index, False, choice))
         else:
             kind = OPENINGS[which % len(OPENINGS)]
+            day = day if day is None or more else DAY + timedelta(choice % 6)
             stream = self.book.case(opening(kind, day, **more))
             self.cases.append((stream, kind))
             self.entries.append((stream, kind, self.book.size - 1, True, choice))

@@ -1,0 +1,194 @@
+"""Registers over HTTP. The composition root joins the routes and says, request by request, what may be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from threading import Lock, Thread
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import structlog
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from ledger.codec.jsonform import parse_date
+from ledger.errors import AuditLedgerError, InvalidInput
+from projections import asked, query
+from projections.asked import View
+from projections.base import Register, register, registers
+from projections.doors import Door
+from projections.explain import explain
+from projections.query import as_csv, as_json, case_rows, every, opened, page
+from projections.replay import Moment, diff, ready, replay
+
+OpenDoor = Callable[[Request], Door]
+"""Who asks → what may be read. Raises Forbidden where that is nothing."""
+CSV = "text/csv"
+OPTIONS = frozenset(
+    {"as_at", "happened_by", "on", "ledger", "sort", "descending", "limit", "cursor", "all", "to"}
+)
+"""Query parameters that are no filter of a column."""
+
+log = structlog.get_logger(__name__)
+
+
+def router(door: OpenDoor) -> APIRouter:
+    """The routes of registers, as they are and as at a moment."""
+    api = APIRouter()
+    making = Making()
+
+    @api.get("/registers", tags=["registers"])
+    def all_registers(request: Request) -> JSONResponse:
+        """The registers and their columns."""
+        door(request)
+        return JSONResponse({"registers": [_shown(one) for one in registers().values()]})
+
+    @api.get("/registers/{name}", tags=["registers"])
+    def one_register(
+        request: Request,
+        name: str,
+        as_at: str | None = None,
+        happened_by: str | None = None,
+        on: str | None = None,
+        ledger: str | None = None,
+        sort: str = "index",
+        descending: bool = False,
+        limit: Annotated[int, Query(ge=1, le=query.MOST)] = 100,
+        cursor: str | None = None,
+        all: bool = False,
+    ) -> Response:
+        """A page of a register; other parameters filter by column. CSV by ``Accept: text/csv``: all rows.
+
+        As at a moment that was not folded yet: 202, with the ``Location`` that states its positions.
+        """
+        opened_door, wanted = door(request), register(name)
+        if as_at is not None or happened_by is not None:
+            when = asked.moment(opened_door, ledger, as_at, _day(on))
+            if not ready(opened_door.conninfo, wanted, when, happened_by=_day(happened_by)):
+                making.start(opened_door, wanted, when, _day(happened_by))
+                return _accepted(request, when)
+        with asked.view(
+            opened_door, wanted, ledger=ledger, as_at=as_at, happened_by=_day(happened_by), on=_day(on)
+        ) as view:
+            filters = {k: v for k, v in request.query_params.items() if k not in OPTIONS}
+            asked_for = view.query(
+                filters, sort=sort, descending=descending, limit=limit, cursor=cursor, all_status=all
+            )
+            if request.headers.get("accept", "").split(";")[0].strip() == CSV:
+                rows = opened(every(view.connection, wanted, asked_for, view.table), wanted, opened_door.opener)
+                return Response("".join(as_csv(rows, wanted)), media_type=f"{CSV}; charset=utf-8")
+            found = page(view.connection, wanted, asked_for, view.table)
+            rows = opened(found.rows, wanted, opened_door.opener)
+            names, names_at = asked.organisation_names(view.connection)
+            return JSONResponse(
+                {
+                    **_stated(view),
+                    "rows": as_json(rows),
+                    "next": found.next,
+                    "organisations": _named(rows, names),
+                    "organisations_as_at": names_at,
+                }
+            )
+
+    @api.get("/registers/{name}/cases/{slug}/{stream}", tags=["registers"])
+    def one_case(request: Request, name: str, slug: str, stream: str, on: str | None = None) -> JSONResponse:
+        """The rows of one case in a register; its clocks with the words that explain them."""
+        opened_door, wanted = door(request), register(name)
+        with asked.view(opened_door, wanted, ledger=slug, on=_day(on)) as view:
+            head = asked.head_of(view, slug)
+            rows = opened(
+                case_rows(view.connection, wanted, head.id, stream, view.on), wanted, opened_door.opener
+            )
+            content = {**_stated(view), "rows": as_json(rows)}
+            if wanted.name == "clocks":
+                found = explain(view.connection, head, stream, view.on)
+                content["explained"] = {one.key: one.words for one in found}
+            return JSONResponse(content)
+
+    @api.get("/registers/{name}/diff", tags=["registers"])
+    def differences(
+        request: Request, name: str, as_at: str, to: str | None = None, ledger: str | None = None
+    ) -> JSONResponse:
+        """What changed in a register from ``as_at`` to ``to``, row by row and field by field."""
+        opened_door = door(request)
+        earlier, later = asked.two(opened_door, register(name), as_at, to, ledger)
+        changes = diff(opened_door.conninfo, earlier, later)
+        listed = [
+            {"kind": c.kind, "ledger": c.ledger, "case": c.stream, "key": c.key, "fields": dict(c.fields)}
+            for c in changes
+        ]
+        stated = {"register": name, "from": str(earlier.moment), "to": str(later.moment)}
+        return JSONResponse({**stated, "changes": listed})
+
+    return api
+
+
+class Making:
+    """Folds as at a moment that are under way, each on a thread of its own, each once."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._running: set[str] = set()
+        self._failed: dict[str, AuditLedgerError] = {}
+
+    def start(self, door: Door, register: Register, when: Moment, happened_by: date | None) -> None:
+        """Begins the fold, where it is not under way already. Raises what the one before it failed with."""
+        name = f"{register.name} {when} {happened_by}"
+        with self._lock:
+            if name in self._failed:
+                raise self._failed.pop(name)
+            if name in self._running:
+                return
+            self._running.add(name)
+        Thread(target=self._make, args=(name, door, register, when, happened_by), daemon=True).start()
+
+    def _make(self, name: str, door: Door, register: Register, when: Moment, happened_by: date | None) -> None:
+        try:
+            replay(door.conninfo, register, when, happened_by=happened_by)
+        except AuditLedgerError as error:
+            log.error("replay failed", register=register.name, positions=str(when), reason=str(error))
+            with self._lock:
+                self._failed[name] = error
+        finally:
+            with self._lock:
+                self._running.discard(name)
+
+
+def _accepted(request: Request, when: Moment) -> JSONResponse:
+    """202: the same question with the positions stated, which a moment resolves to once."""
+    asked_for = {**request.query_params, "as_at": str(when), "on": when.on.isoformat()}
+    location = f"{request.url.path}?{urlencode(asked_for)}"
+    return JSONResponse(
+        {"as_at": str(when), "judged_on": when.on.isoformat(), "location": location},
+        status_code=202,
+        headers={"Location": location, "Retry-After": "1"},
+    )
+
+
+def _stated(view: View) -> dict[str, Any]:
+    return {
+        "register": view.register.name,
+        "positions": view.positions,
+        "judged_on": view.on.isoformat(),
+        "left_out_of_unknown_date": view.left_out,
+    }
+
+
+def _named(rows: list[dict[str, Any]], names: Mapping[str, str]) -> dict[str, str]:
+    """The names of the organisations that these rows name by id."""
+    found = {value for row in rows for value in row.values() if isinstance(value, str) and value in names}
+    return {each: names[each] for each in sorted(found)}
+
+
+def _shown(register: Register) -> dict[str, Any]:
+    columns = [{"name": c.name, "type": c.kind.name.lower(), "doc": c.doc} for c in query.columns_of(register)]
+    return {"name": register.name, "title": register.title, "columns": columns}
+
+
+def _day(given: str | None) -> date | None:
+    if given is None:
+        return None
+    if not given:
+        raise InvalidInput("date", "a date as 2025-06-30", given)
+    return parse_date(given, "date")

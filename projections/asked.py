@@ -1,0 +1,115 @@
+"""What the command line and HTTP ask of the registers: one way for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from psycopg import Connection, sql
+
+from ledger.errors import Forbidden, NotFound
+from projections import sql as queries
+from projections.base import Register
+from projections.doors import Door
+from projections.facts import LedgerHead, heads
+from projections.query import Query
+from projections.replay import Moment, Replay, replay, resolve
+from projections.runner import connect
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A register at a moment, open for reading."""
+
+    connection: Connection[Any]
+    register: Register
+    heads: tuple[LedgerHead, ...]
+    """The ledgers read; ``size`` is the position."""
+    on: date
+    table: sql.Identifier | None
+    """None: the live one."""
+    left_out: int = 0
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Slug → position: what every answer states."""
+        return {head.slug: head.size for head in self.heads}
+
+    def query(self, filters: Mapping[str, str], **given: Any) -> Query:
+        """A query over the ledgers of this view, judged on its date."""
+        return Query(filters=filters, ledgers=[head.id for head in self.heads], on=self.on, **given)
+
+
+def moment(door: Door, ledger: str | None, as_at: str | None, on: date | None) -> Moment:
+    """The positions asked for, of ledgers that the caller may read alone. Raises Forbidden, NotFound."""
+    if ledger is not None and ledger not in door.slugs:
+        raise Forbidden(f"ledger {ledger}: you may not read its registers")
+    found = resolve(door.conninfo, as_at, ledger=ledger, on=on)
+    allowed = tuple(head for head in found.heads if head.slug in door.slugs)
+    named = as_at is not None and "=" in as_at
+    if len(allowed) < len(found.heads) and named:
+        refused = ", ".join(head.slug for head in found.heads if head.slug not in door.slugs)
+        raise Forbidden(f"ledger {refused}: you may not read its registers")
+    return Moment(allowed, found.on, found.asked)
+
+
+@contextmanager
+def view(
+    door: Door,
+    register: Register,
+    *,
+    ledger: str | None = None,
+    as_at: str | None = None,
+    happened_by: date | None = None,
+    on: date | None = None,
+) -> Iterator[View]:
+    """A register, live or as it was. Raises Forbidden, NotFound, InvalidInput, UnknownSchema."""
+    if as_at is None and happened_by is None:
+        with connect(door.conninfo, "auditledger registers") as connection, connection.transaction():
+            # One snapshot: the positions stated are those of the rows read.
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            positions = {row[0]: row[1] for row in connection.execute(queries.get("positions")).fetchall()}
+            found = tuple(
+                LedgerHead(h.id, h.slug, h.origin, h.organisation, positions.get(h.id, 0))
+                for h in heads(connection)
+                if h.slug in door.slugs and ledger in (None, h.slug)
+            )
+            if ledger is not None and not found:
+                raise Forbidden(f"ledger {ledger}: you may not read its registers")
+            yield View(connection, register, found, on or door.today, None)
+        return
+    made = replay(door.conninfo, register, moment(door, ledger, as_at, on), happened_by=happened_by)
+    with connect(door.conninfo, "auditledger registers") as connection:
+        yield View(connection, register, made.moment.heads, made.moment.on, made.table, made.left_out)
+
+
+def two(
+    door: Door,
+    register: Register,
+    before: str,
+    after: str | None,
+    ledger: str | None,
+) -> tuple[Replay, Replay]:
+    """A register at two moments."""
+    earlier = replay(door.conninfo, register, moment(door, ledger, before, None))
+    later = replay(door.conninfo, register, moment(door, ledger, after, None))
+    return earlier, later
+
+
+def head_of(view: View, slug: str) -> LedgerHead:
+    """One of the ledgers of a view. Raises NotFound."""
+    for head in view.heads:
+        if head.slug == slug:
+            return head
+    raise NotFound(f"no ledger {slug!r} among those read here")
+
+
+def organisation_names(connection: Connection[Any]) -> tuple[dict[str, str], str]:
+    """The last name of every organisation by id, and the position of the ledger that they were read at."""
+    rows = connection.execute(queries.get("organisation_names")).fetchall()
+    names = {stream: name for stream, name, _, _ in rows}
+    at = ",".join(sorted({f"{slug}={position}" for _, _, slug, position in rows}))
+    return names, at

@@ -1,0 +1,261 @@
+"""The read side's commands: ``replay``, ``diff``, ``rebuild``, ``clocks``. ``ledger.main`` joins them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from ledger.codec.jsonform import parse_date
+from ledger.errors import InvalidInput
+from projections import asked, query
+from projections.base import Register, register, registers
+from projections.doors import Door
+from projections.explain import explain
+from projections.query import as_csv, every, opened
+from projections.query import as_json as plain
+from projections.rebuild import rebuild, way_back
+from projections.replay import diff
+
+Show = Callable[[typer.Context, str, Sequence[str], Iterable[Sequence[object]]], None]
+"""Prints a table: (context, title, columns, rows)."""
+Progress = Callable[[typer.Context, str], AbstractContextManager[Callable[[int, int], None]]]
+"""A progress bar: (context, what) → (done, in all) as it goes."""
+OpenDoor = Callable[[typer.Context, str | None, str | None], AbstractContextManager[Door]]
+"""(context, person, organisation) → the door of who acts."""
+
+InLedger = Annotated[str | None, typer.Option("--ledger", "-l", help="Only this ledger, by its slug.")]
+On = Annotated[str | None, typer.Option("--on", help="Judge clocks on this Melbourne date.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of text.")]
+Person = Annotated[str | None, typer.Option("--person", help="Who acts; else AUDITLEDGER_PERSON.")]
+Organisation = Annotated[str | None, typer.Option("--organisation", help="For which organisation.")]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option("--where", "-w", help="COLUMN=VALUE, COLUMN.from=, COLUMN.to=, COLUMN.empty=yes|no."),
+]
+RegisterName = Annotated[
+    str, typer.Argument(help="Name of the register; --list names them.", metavar="REGISTER")
+]
+AsAt = Annotated[
+    str | None, typer.Option("--as-at", help="As recorded by: LEDGER=N, a date, or a moment with its zone.")
+]
+
+
+def add_commands(app: typer.Typer, door: OpenDoor, show: Show, progress: Progress) -> None:
+    """Adds the commands to the program's."""
+
+    def replay_command(
+        context: typer.Context,
+        name: Annotated[str | None, typer.Argument(metavar="REGISTER", help="Name of the register.")] = None,
+        as_at: AsAt = None,
+        happened_by: Annotated[str | None, typer.Option(help="Only facts dated up to this day.")] = None,
+        on: On = None,
+        ledger: InLedger = None,
+        case: Annotated[str | None, typer.Option(help="Only this case.")] = None,
+        where: Filters = None,
+        all_status: Annotated[bool, typer.Option("--all", help="Rows that do not count too.")] = False,
+        listed: Annotated[bool, typer.Option("--list", help="Name the registers and their columns.")] = False,
+        person: Person = None,
+        organisation: Organisation = None,
+        csv: AsCsv = False,
+        as_json: AsJson = False,
+    ) -> None:
+        """Print a register, as it is or as at a position, a moment, or by the day things happened."""
+        if listed or name is None:
+            _list(context, show, as_json)
+            return
+        wanted = register(name)
+        filters = _filters(where) | ({"stream": case} if case else {})
+        with (
+            door(context, person, organisation) as opened_door,
+            asked.view(
+                opened_door, wanted, ledger=ledger, as_at=as_at, happened_by=_day(happened_by), on=_day(on)
+            ) as view,
+        ):
+            rows = every(view.connection, wanted, view.query(filters, all_status=all_status), view.table)
+            stated: dict[str, Any] = {"register": name, **_at(view)}
+            if happened_by is not None:
+                stated |= {"happened_by": happened_by, "left_out_of_unknown_date": view.left_out}
+            _print(context, show, wanted, rows, stated, csv=csv, as_json=as_json)
+
+    def diff_command(
+        context: typer.Context,
+        name: RegisterName,
+        before: Annotated[str, typer.Option("--from", help="LEDGER=N, a date, or a moment with its zone.")],
+        after: Annotated[str | None, typer.Option("--to", help="As --from; without it, now.")] = None,
+        ledger: InLedger = None,
+        person: Person = None,
+        organisation: Organisation = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Compare a register at two moments: rows added, changed and removed, field by field."""
+        with door(context, person, organisation) as opened_door:
+            earlier, later = asked.two(opened_door, register(name), before, after, ledger)
+            changes = diff(opened_door.conninfo, earlier, later)
+        if as_json:
+            _json(
+                {
+                    "register": name,
+                    "from": str(earlier.moment),
+                    "to": str(later.moment),
+                    "changes": [
+                        {
+                            "kind": c.kind,
+                            "ledger": c.ledger,
+                            "case": c.stream,
+                            "key": c.key,
+                            "fields": dict(c.fields),
+                        }
+                        for c in changes
+                    ],
+                }
+            )
+            return
+        rows = [
+            (c.kind, f"{c.ledger}/{c.stream}", c.key, field, old, new)
+            for c in changes
+            for field, (old, new) in c.fields.items()
+        ]
+        title = f"{name} from {earlier.moment} to {later.moment}: {len(changes)} rows"
+        show(context, title, ("", "case", "key", "field", "before", "after"), rows)
+
+    def rebuild_command(
+        context: typer.Context,
+        names: Annotated[list[str] | None, typer.Argument(metavar="[REGISTER]...")] = None,
+        back: Annotated[
+            bool, typer.Option("--back", help="Put the tables before the last rebuild back.")
+        ] = False,
+        person: Person = None,
+        organisation: Organisation = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Make registers anew beside the live ones, compare, and swap them in one transaction."""
+        with door(context, person, organisation) as opened_door:
+            if back:
+                compared = way_back(opened_door.conninfo, names or list(registers()))
+            else:
+                with progress(context, "rebuilding") as bar:
+                    compared = rebuild(opened_door.conninfo, names or [], progress=bar)
+        if as_json:
+            _json({c.register: {"rows": c.rebuilt.rows, "same": c.equal} for c in compared})
+        else:
+            show(
+                context,
+                "rebuilt",
+                ("register", "rows", ""),
+                [(c.register, c.rebuilt.rows, str(c)) for c in compared],
+            )
+
+    def clocks_command(
+        context: typer.Context,
+        state: Annotated[str | None, typer.Option(help="open, overdue, met, met late, lapsed, held, …")] = None,
+        due_within: Annotated[int | None, typer.Option(help="Open, and due within so many days.")] = None,
+        case: Annotated[str | None, typer.Option(help="Only those of this case.")] = None,
+        explained: Annotated[bool, typer.Option("--explain", help="Say why, in words.")] = False,
+        as_at: AsAt = None,
+        on: On = None,
+        ledger: InLedger = None,
+        where: Filters = None,
+        person: Person = None,
+        organisation: Organisation = None,
+        csv: AsCsv = False,
+        as_json: AsJson = False,
+    ) -> None:
+        """List statutory clocks: open, due soon, overdue, lapsed, met, met late; --explain says why."""
+        wanted = register("clocks")
+        filters = _filters(where)
+        for key, value in (("state", state), (query.DUE_WITHIN, due_within), ("stream", case)):
+            if value is not None:
+                filters[key] = str(value)
+        with (
+            door(context, person, organisation) as opened_door,
+            asked.view(opened_door, wanted, ledger=ledger, as_at=as_at, on=_day(on)) as view,
+        ):
+            rows = every(view.connection, wanted, view.query(filters, sort="due_on"), view.table)
+            if explained:
+                rows = [row | {"explanation": _words(view, row)} for row in rows]
+            stated = {"register": "clocks", **_at(view)}
+            _print(context, show, wanted, rows, stated, csv=csv, as_json=as_json, only=CLOCK_COLUMNS)
+
+    app.command("replay")(replay_command)
+    app.command("diff")(diff_command)
+    app.command("rebuild")(rebuild_command)
+    app.command("clocks")(clocks_command)
+
+
+CLOCK_COLUMNS = ("ledger", "stream", "clock", "trigger_on", "due_on", "ended_on", "state", "explanation")
+"""What a list of clocks shows on a screen."""
+SHOWN = 8
+"""Own columns that a register shows on a screen; --csv and --json have them all."""
+
+
+def _words(view: asked.View, row: Mapping[str, Any]) -> str:
+    head = next(head for head in view.heads if head.id == row["ledger"])
+    return explain(view.connection, head, row["stream"], view.on, row["key"])[0].words
+
+
+def _at(view: asked.View) -> dict[str, Any]:
+    return {"positions": view.positions, "judged_on": view.on.isoformat()}
+
+
+def _list(context: typer.Context, show: Show, as_json: bool) -> None:
+    if as_json:
+        _json({r.name: {c.name: c.doc for c in query.columns_of(r)} for r in registers().values()})
+        return
+    rows = [(r.name, r.title, ", ".join(c.name for c in r.columns)) for r in registers().values()]
+    show(context, "registers", ("name", "title", "columns"), rows)
+
+
+def _print(
+    context: typer.Context,
+    show: Show,
+    wanted: Register,
+    rows: Iterable[dict[str, Any]],
+    stated: Mapping[str, Any],
+    *,
+    csv: bool,
+    as_json: bool,
+    only: Sequence[str] = (),
+) -> None:
+    if csv:
+        for text in as_csv((opened([row], wanted, None)[0] for row in rows), wanted):
+            sys.stdout.write(text)
+        return
+    shown = opened(rows, wanted, None)
+    if as_json:
+        _json({**stated, "rows": plain(shown)})
+        return
+    slugs = ", ".join(f"{slug}={size}" for slug, size in stated["positions"].items())
+    columns = [c for c in only if not shown or c in shown[0]] or [
+        "stream", "happened_on", "days_between", *(c.name for c in wanted.columns[:SHOWN])
+    ]  # fmt: skip
+    title = f"{wanted.title} as at {slugs}, judged on {stated['judged_on']}: {len(shown)} rows"
+    show(context, title, columns, [[_text(row.get(name)) for name in columns] for row in shown])
+
+
+def _text(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _json(content: Any) -> None:
+    sys.stdout.write(json.dumps(content, ensure_ascii=False) + "\n")
+
+
+def _filters(given: list[str] | None) -> dict[str, str]:
+    filters: dict[str, str] = {}
+    for each in given or ():
+        name, found, value = each.partition("=")
+        if not found:
+            raise InvalidInput("--where", "COLUMN=VALUE", each)
+        filters[name] = value
+    return filters
+
+
+def _day(given: str | None) -> date | None:
+    return None if given is None else parse_date(given, "date")
