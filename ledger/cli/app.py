@@ -37,7 +37,6 @@ def make_app() -> typer.Typer:
     app.command("record")(record.record)
     app.command("attach")(record.attach)
     app.command("import")(imports.import_)
-    app.command("import")(imports.import_)
     app.command("entries")(entries.entries)
     app.command("verify")(entries.verify)
     app.add_typer(schemas.app, name="schemas")
