@@ -85,7 +85,7 @@ def make(
         report = Report(
             kind.name, kind.title, period, period.last, rows.positions,
             Versions(version("auditledger"), rules_version(), "", digest(calendar)), sections, parked,
-            (_scope(rows, ledgers),),
+            (_scope(rows),),
         )  # fmt: skip
     if parked and not incomplete:
         raise ReportRefused(
@@ -96,10 +96,8 @@ def make(
     return _defined(report, read)
 
 
-def _scope(rows: Snapshot, ledgers: Sequence[str] | None) -> str:
-    if ledgers is None:
-        return f"Made from every ledger of this installation: {', '.join(at.slug for at in rows.positions)}."
-    return f"Made from these ledgers only: {', '.join(at.slug for at in rows.positions)}."
+def _scope(rows: Snapshot) -> str:
+    return f"Made from the ledgers {', '.join(at.slug for at in rows.positions)}."
 
 
 def _defined(report: Report, read: Sequence[str]) -> Report:

@@ -1,0 +1,253 @@
+"""Handing a report over: files, every figure and the rows behind it are kept, and what it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, BinaryIO, Protocol, TypeVar
+
+from psycopg import Connection
+
+from ledger.domain.installation.events import ReportHandedOver, ReportRecipient, ReportStatus
+from ledger.errors import Forbidden, InvalidInput, NotFound
+from projections import sql as queries
+from projections.asked import moment
+from projections.doors import Door
+from projections.facts import facts_of, heads
+from projections.reports.catalogue import make, report_kind
+from projections.reports.figures import Report, ReportRefused
+from projections.reports.period import Period, last_financial_year, parse_period
+from projections.reports.render import FORMATS, render
+from projections.runner import connect
+
+COMMAND = "report.ReportHandedOver"
+ROWS_NAME = "rows.json"
+
+Result = TypeVar("Result", covariant=True)
+
+
+class Submit(Protocol[Result]):
+    """Records a command as who hands over. Given by the composition root."""
+
+    def __call__(self, slug: str, command: str, body: Mapping[str, Any]) -> Result:
+        """The outcome. Raises as the application does."""
+        ...
+
+
+class KeepFile(Protocol):
+    """Keeps a file under a case's key before an entry names it. Given by the composition root."""
+
+    def __call__(
+        self, slug: str, stream: str, source: BinaryIO, length: int | None, *, field_path: str
+    ) -> dict[str, Any]:
+        """Commitment, key and length."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the composition root gives reports: what may be read, and the ways to record and to keep files."""
+
+    door: Door
+    """``slugs``: the ledgers whose reports the caller may read."""
+    submit: Submit[Any]
+    keep_file: KeepFile
+    """Raises Forbidden where the caller may hand no report over in that ledger."""
+
+
+def made_for(
+    door: Door,
+    name: str,
+    period: str | None,
+    *,
+    as_at: str | None = None,
+    ledgers: Sequence[str] | None = None,
+    incomplete: bool = False,
+) -> Report:
+    """The report that a caller asks for, of the ledgers whose reports they may read.
+
+    ``period``: as typed; else the last financial year that is over. ``as_at``: LEDGER=N (several by commas), N
+    with one ledger, a date or a moment; else now. Raises Forbidden, and as ``make`` does.
+    """
+    for slug in ledgers or ():
+        if slug not in door.slugs:
+            raise Forbidden(f"ledger {slug}: you may not read reports of it")
+    positions = None
+    if as_at is not None:
+        one = ledgers[0] if ledgers and len(ledgers) == 1 and as_at.isdigit() else None
+        positions = {head.slug: head.size for head in moment(door, one, as_at, None).heads}
+    asked = parse_period(period) if period else last_financial_year(door.today)
+    return make(
+        door.conninfo, report_kind(name).name, asked,
+        positions=positions, ledgers=list(ledgers or door.slugs), incomplete=incomplete,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """To whom: a kind of the vocabulary, and in words."""
+
+    kind: ReportRecipient
+    words: str
+
+
+def recipient(text: str) -> Recipient:
+    """'minister: the Minister for Government Services', or words alone ('other'). Raises InvalidInput."""
+    kind, colon, words = text.partition(":")
+    kinds = {one.value: one for one in ReportRecipient}
+    if colon and kind.strip().lower() in kinds:
+        found = Recipient(kinds[kind.strip().lower()], words.strip())
+    elif text.strip().lower() in kinds:
+        found = Recipient(kinds[text.strip().lower()], text.strip())
+    else:
+        found = Recipient(ReportRecipient.OTHER, text.strip())
+    if not found.words:
+        raise InvalidInput("hand-over", f"to whom, as '{'|'.join(kinds)}: in words'", text)
+    return found
+
+
+def hand_over(
+    submit: Submit[Result],
+    keep_file: KeepFile,
+    report: Report,
+    to: Recipient,
+    *,
+    slug: str,
+    happened: date,
+    status: ReportStatus,
+    formats: Sequence[str] = tuple(FORMATS),
+    supersedes: Mapping[str, Any] | None = None,
+    embargo_until: date | None = None,
+) -> tuple[Result, dict[str, bytes]]:
+    """Keeps a report's files and records that it was handed over, in the ledger ``slug``; with the files.
+
+    ``supersedes``: the hand-over before it, as a CaseRef {ledger (origin), stream, size}. The report is checked
+    once more. A crash after a file is kept leaves a file that no entry names: a sweep finds it. Raises
+    ReportRefused, and what ``submit`` and ``keep_file`` raise.
+    """
+    report.check()
+    case = str(uuid.uuid4())
+    files: dict[str, bytes] = {}
+    for form in formats:
+        files |= render(report, form)
+    kept = []
+    for place, (name, content) in enumerate(files.items()):
+        form = name.rsplit(".", 1)[1]
+        attached = _keep(keep_file, slug, case, content, f"files.{place}.file", name, FORMATS[form])
+        kept.append({"name": name, "sha256": hashlib.sha256(content).hexdigest(), "file": attached})
+    rows = _keep(keep_file, slug, case, row_ids(report), "row_ids", ROWS_NAME, "application/json")
+    fields = {
+        "report": report.name,
+        "period_from": str(report.period.first),
+        "period_to": str(report.period.last),
+        "status": status.value,
+        "recipient_kind": to.kind.value,
+        "recipient": to.words,
+        "judged_on": str(report.judged_on),
+        "positions": [
+            {"ledger": at.origin, "size": at.size, "head": None if at.head is None else at.head.hex()}
+            for at in report.positions
+        ],
+        "figures": [
+            {"id": figure.id, "value": figure.stated, "definition": figure.definition.reference}
+            for figure in report.figures.values()
+        ],
+        "files": kept,
+        "code_version": report.versions.code,
+        "rules_version": report.versions.rules,
+        "definitions_version": report.versions.definitions,
+        "calendar_version": report.versions.calendar,
+        "incomplete": bool(report.parked),
+        "row_ids": rows,
+        "supersedes": None if supersedes is None else dict(supersedes),
+        "embargo_until": None if embargo_until is None else str(embargo_until),
+    }
+    return submit(slug, COMMAND, {"case": case, "happened": str(happened), "fields": fields}), files
+
+
+def row_ids(report: Report) -> bytes:
+    """The rows behind every figure, as JSON: figure → [register, ledger, case, row]."""
+    found = {figure.id: [list(row) for row in figure.rows] for figure in report.figures.values()}
+    return json.dumps(found, ensure_ascii=False, sort_keys=True).encode()
+
+
+def _keep(
+    keep_file: KeepFile, slug: str, case: str, content: bytes, path: str, name: str, media_type: str
+) -> dict[str, Any]:
+    kept = keep_file(slug, case, io.BytesIO(content), len(content), field_path=path)
+    return {**kept, "media_type": media_type, "title": name}
+
+
+def handed_over(conninfo: str, slug: str, stream: str) -> ReportHandedOver:
+    """The hand-over that a case holds, as recorded last. Raises NotFound."""
+    with connect(conninfo, "auditledger report") as connection:
+        ledger = next((head for head in heads(connection) if head.slug == slug), None)
+        if ledger is None:
+            raise NotFound(f"no ledger has the slug {slug!r}")
+        facts = facts_of(connection, ledger.id, [stream], ledger.size)[stream]
+    found = [fact for fact in facts if isinstance(fact, ReportHandedOver)]
+    if not found:
+        raise NotFound(f"ledger {slug}: case {stream} is no report handed over")
+    return found[-1]
+
+
+def reprint(conninfo: str, handover: ReportHandedOver, readable: Sequence[str] | None = None) -> Report:
+    """The report of a hand-over, computed again from the ledgers as at its positions.
+
+    ``readable``: the ledgers whose reports the caller may read; None: all. Raises Forbidden, ReportRefused naming the first figure that is not as handed over, with the versions that differ;
+    NotFound for a ledger that is not here.
+    """
+    with connect(conninfo, "auditledger report") as connection:
+        positions = _positions(connection, handover)
+    for slug in positions:
+        if readable is not None and slug not in readable:
+            raise Forbidden(f"ledger {slug}: you may not read reports of it")
+    report = make(
+        conninfo, handover.report, Period(handover.period_from, handover.period_to),
+        positions=positions, ledgers=list(positions), incomplete=handover.incomplete,
+    )  # fmt: skip
+    then = {figure.id: figure.value for figure in handover.figures}
+    now = {figure.id: figure.stated for figure in report.figures.values()}
+    for identity in sorted(then.keys() | now.keys()):
+        if then.get(identity) != now.get(identity):
+            was, found = (each.get(identity, "not in the report") for each in (then, now))
+            raise ReportRefused(
+                f"figure {identity} was handed over as {was or 'none'}, and is {found or 'none'} now; "
+                + (
+                    _differing(handover, report)
+                    or "by the same versions: the ledger or its reading is at fault"
+                )
+            )
+    return report
+
+
+def _positions(connection: Connection[Any], handover: ReportHandedOver) -> dict[str, int]:
+    """Slug → size, where the last entry before each position is the one that was recorded."""
+    known = {head.origin: head for head in heads(connection)}
+    found: dict[str, int] = {}
+    for position in handover.positions:
+        ledger = known.get(position.ledger)
+        if ledger is None:
+            raise NotFound(f"ledger {position.ledger}, which the report was made from, is not here")
+        row = connection.execute(queries.get("leaf_hash"), (ledger.id, position.size - 1)).fetchone()
+        if (None if row is None else bytes(row[0])) != position.head:
+            raise ReportRefused(
+                f"ledger {position.ledger} is not the one of then: entry {position.size - 1} has another hash"
+            )
+        found[ledger.slug] = position.size
+    return found
+
+
+def _differing(handover: ReportHandedOver, report: Report) -> str:
+    pairs = (
+        ("code", handover.code_version, report.versions.code),
+        ("rules", handover.rules_version, report.versions.rules),
+        ("definitions", handover.definitions_version, report.versions.definitions),
+        ("calendar", handover.calendar_version, report.versions.calendar),
+    )
+    return ", ".join(f"{what} was {was}, is {now}" for what, was, now in pairs if was != now)

@@ -1,0 +1,253 @@
+"""Handing a report over through the real command path, and printing it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.application import Installation, Outcome, Principal
+from ledger.clock import melbourne_date
+from ledger.domain.installation.events import Figure, ReportHandedOver, ReportRecipient, ReportStatus
+from ledger.errors import Forbidden, InvalidInput, LawRefused, NotFound
+from ledger.store.database import Database, Role
+from ledger.store.verify import verify
+from projections.doors import Door
+from projections.reports.catalogue import make
+from projections.reports.figures import Report, ReportRefused
+from projections.reports.handover import (
+    Recipient,
+    hand_over,
+    handed_over,
+    made_for,
+    recipient,
+    reprint,
+    row_ids,
+)
+from projections.reports.period import financial_year
+from projections.reports.render import render
+from projections.runner import Runner
+
+YEAR = financial_year(2024)
+TO = Recipient(ReportRecipient.MINISTER, "the Minister for Government Services")
+
+
+@dataclass
+class Office:
+    """A department with an administrator, an officer and a reporter; bound by the Policy."""
+
+    installation: Installation
+    organisation: str
+    administrator: Principal
+    officer: Principal
+    reporter: Principal
+
+    @property
+    def conninfo(self) -> str:
+        """The reader's."""
+        return self.installation.database.conninfo(Role.READER)
+
+    def run(
+        self, command: str, fields: Mapping[str, Any], happened: str, who: Principal, **where: Any
+    ) -> Outcome:
+        """Records a command."""
+        body = {"case": where.get("case"), "happened": happened, "fields": fields}
+        return self.installation.execute(
+            where.get("ledger", "dffh"), command, body, principal=who, command_id=str(uuid.uuid4())
+        )
+
+    def submit(self, slug: str, command: str, body: Mapping[str, Any]) -> Outcome:
+        """As the reporter."""
+        return self.installation.execute(
+            slug, command, body, principal=self.reporter, command_id=str(uuid.uuid4())
+        )
+
+    def request(self, received: str) -> str:
+        """A formal request from the department to itself is none; another asks."""
+        fields = {
+            "scheme": "vps", "form": "formal", "requester": self.asker, "provider": self.organisation,
+            "information_sought": "counts", "made_on": received, "made_under_policy": True, "purpose": "planning",
+            "public_benefit": "housing", "secure_use": "enclave",
+        }  # fmt: skip
+        return self.run("request.RequestReceived", fields, received, self.officer).stream
+
+    def give(self, report: Report, **given: Any) -> tuple[Outcome, dict[str, bytes]]:
+        """Hands a report over, as final unless said."""
+        options: dict[str, Any] = {
+            "slug": "dffh",
+            "happened": self.today,
+            "status": ReportStatus.FINAL,
+        } | given
+        return hand_over(self.submit, self.installation.keep_file, report, TO, **options)
+
+    @property
+    def today(self) -> date:
+        """Now, in Melbourne."""
+        return melbourne_date(self.installation.clock.now())
+
+    asker: str = ""
+
+
+@pytest.fixture
+def office(database: Database, tmp_path: Path) -> Iterator[Office]:
+    """With one request answered in time in 2024-25."""
+    with Installation(database, tmp_path) as installation:
+        organisation = str(uuid.uuid4())
+        people = [Principal(str(uuid.uuid4()), organisation, "test") for _ in range(3)]
+        installation.create_ledger(
+            "dffh", origin="example.vic.gov.au/dffh", organisation=organisation,
+            legal_name="Families <script>alert('x')</script>", administrator=people[0],
+        )  # fmt: skip
+        made = Office(installation, organisation, *people)
+        for person, role in ((made.officer, "officer"), (made.reporter, "reporter")):
+            fields = {"person": person.person, "role": role, "organisation": organisation}
+            made.run("role.RoleGranted", fields, "2024-01-01", made.administrator)
+        made.asker = made.run(
+            "organisation.OrganisationRegistered", {"legal_name": "Premier and Cabinet", "kind": "department"},
+            "2000-01-01", made.administrator, ledger="common",
+        ).stream  # fmt: skip
+        for bound in (organisation, made.asker):
+            signed = {"instrument_version": "2021"}
+            made.run(
+                "organisation.HeadsOfAgreementSigned", signed, "2021-05-01", made.administrator,
+                ledger="common", case=bound,
+            )  # fmt: skip
+        case = made.request("2025-03-03")
+        made.run(
+            "disclosure.DisclosureMade",
+            {
+                "parts": ["whole"], "description": "counts", "recipient": made.asker,
+                "transferred_by": "secure_file_transfer", "bases": ["no_personal_information"],
+            },
+            "2025-03-10", made.officer, case=case,
+        )  # fmt: skip
+        with Runner(database.conninfo(Role.PROJECTOR)) as runner:
+            runner.catch_up()
+        yield made
+
+
+def test_a_hand_over_keeps_files_figures_rows_positions_and_versions(office: Office) -> None:
+    report = make(office.conninfo, "data-sharing-annual", YEAR)
+    outcome, files = office.give(report)
+    handed = handed_over(office.conninfo, "dffh", outcome.stream)
+    assert {f.id: f.value for f in handed.figures} == {f.id: f.stated for f in report.figures.values()}
+    assert [f.value for f in handed.figures if f.id == "sharing.timeliness.within"] == ["1"]
+    assert [(p.ledger, p.size, p.head) for p in handed.positions] == [
+        (at.origin, at.size, at.head) for at in report.positions
+    ]
+    assert handed.judged_on == date(2025, 6, 30)
+    versions = (handed.code_version, handed.rules_version, handed.definitions_version, handed.calendar_version)
+    assert versions == (
+        report.versions.code, report.versions.rules, report.versions.definitions, report.versions.calendar,
+    )  # fmt: skip
+    assert {f.name for f in handed.files} == set(files) >= {"data-sharing-annual-2024-07-01-2025-06-30.html"}
+    kept = {}
+    for place, file in enumerate(handed.files):
+        assert hashlib.sha256(files[file.name]).digest() == file.sha256
+        _, chunks = office.installation.read_attachment(
+            "dffh", outcome.receipts[0].index, f"files.{place}.file", reason="check", principal=office.officer
+        )
+        kept[file.name] = b"".join(chunks)
+    assert kept == files
+    _, chunks = office.installation.read_attachment(
+        "dffh", outcome.receipts[0].index, "row_ids", reason="check", principal=office.officer
+    )
+    rows = json.loads(b"".join(chunks))
+    assert rows == json.loads(row_ids(report))
+    assert len(rows["sharing.timeliness.within"]) == 1
+    assert verify(office.installation.database, office.installation.ledgers.get("dffh"), processes=1).size > 0
+
+
+def test_printed_again_from_the_ledger_it_has_the_same_figures_and_files(office: Office) -> None:
+    outcome, files = office.give(make(office.conninfo, "data-sharing-annual", YEAR))
+    office.request("2025-06-20")  # recorded after the hand-over: no figure of it moves
+    with Runner(office.installation.database.conninfo(Role.PROJECTOR)) as runner:
+        runner.catch_up()
+    again = reprint(office.conninfo, handed_over(office.conninfo, "dffh", outcome.stream))
+    assert again.figures["sharing.flow.received"].value == 1
+    assert {k: v for form in ("html", "csv", "json") for k, v in render(again, form).items()} == files
+    assert make(office.conninfo, "data-sharing-annual", YEAR).figures["sharing.flow.received"].value == 2
+
+
+def test_a_figure_that_is_not_as_handed_over_is_named(office: Office) -> None:
+    outcome, _ = office.give(make(office.conninfo, "annual-compliance", YEAR))
+    handed = handed_over(office.conninfo, "dffh", outcome.stream)
+    figures = tuple(
+        Figure(f.id, "7", f.definition) if f.id == "sharing.flow.received" else f for f in handed.figures
+    )
+    changed = _with(handed, figures=figures, rules_version="another")
+    with pytest.raises(
+        ReportRefused, match=r"sharing\.flow\.received was handed over as 7, and is 1 now; rules"
+    ):
+        reprint(office.conninfo, changed)
+    other = tuple(replace(p, head=bytes(32)) for p in handed.positions)
+    with pytest.raises(ReportRefused, match="another hash"):
+        reprint(office.conninfo, _with(handed, positions=other))
+    elsewhere = tuple(replace(p, ledger="elsewhere") for p in handed.positions)
+    with pytest.raises(NotFound, match="elsewhere"):
+        reprint(office.conninfo, _with(handed, positions=elsewhere))
+
+
+def _with(handed: ReportHandedOver, **changes: Any) -> ReportHandedOver:
+    copy = object.__new__(ReportHandedOver)
+    object.__setattr__(copy, "__dict__", {**vars(handed), **changes})
+    return copy
+
+
+def test_a_revised_report_supersedes_the_one_before(office: Office) -> None:
+    report = make(office.conninfo, "data-sharing-annual", YEAR)
+    first, _ = office.give(report)
+    with pytest.raises(LawRefused, match="supersedes"):
+        office.give(report, status=ReportStatus.REVISED)
+    before = {"ledger": "example.vic.gov.au/dffh", "stream": first.stream, "size": first.receipts[0].index + 1}
+    second, _ = office.give(report, status=ReportStatus.REVISED, supersedes=before)
+    handed = handed_over(office.conninfo, "dffh", second.stream)
+    assert handed.supersedes is not None
+    assert handed.supersedes.stream == first.stream
+
+
+def test_only_who_reports_hands_over(office: Office) -> None:
+    report = make(office.conninfo, "data-sharing-annual", YEAR)
+    office.reporter = office.officer
+    with pytest.raises(Forbidden):
+        office.give(report)
+
+
+def test_what_does_not_tie_is_not_handed_over(office: Office) -> None:
+    report = make(office.conninfo, "data-sharing-annual", YEAR)
+    (section,) = report.sections
+    tie = section.ties[0]
+    broken = replace(tie, whole=replace(tie.whole, value=99))
+    sections = (replace(section, ties=(broken,)),)
+    with pytest.raises(ReportRefused, match=f"figure {tie.whole.id} does not tie: it is 99"):
+        office.give(replace(report, sections=sections, _figures={}))
+
+
+def test_a_caller_gets_the_ledgers_whose_reports_they_may_read(office: Office) -> None:
+    door = Door(office.conninfo, ["dffh"], date(2025, 11, 1))
+    made = made_for(door, "data-sharing-annual", None)
+    assert made.period == YEAR
+    with pytest.raises(Forbidden):
+        made_for(door, "data-sharing-annual", None, ledgers=["ovic"])
+    at = made_for(door, "data-sharing-annual", "2024-25", as_at="dffh=0")
+    assert {p.slug: p.size for p in at.positions}["dffh"] == 0
+    with pytest.raises(InvalidInput):
+        made_for(door, "data-sharing-annual", "2024-26")
+    outcome, _ = office.give(made)
+    with pytest.raises(Forbidden):
+        reprint(office.conninfo, handed_over(office.conninfo, "dffh", outcome.stream), ["other"])
+
+
+def test_to_whom_is_a_kind_and_words() -> None:
+    assert recipient("minister: the Minister") == Recipient(ReportRecipient.MINISTER, "the Minister")
+    assert recipient("Cabinet") == Recipient(ReportRecipient.CABINET, "Cabinet")
+    assert recipient("Jo: the archive").kind is ReportRecipient.OTHER
+    with pytest.raises(InvalidInput):
+        recipient("minister: ")
