@@ -98,6 +98,9 @@ class Runner:
             with connection.transaction():
                 connection.execute(sql.get("lock_positions"))
                 self._begin(connection)
+        except psycopg.OperationalError as error:
+            connection.close()
+            raise Unavailable(f"database: {' '.join(str(error).split())}") from error
         except BaseException:
             connection.close()
             raise
