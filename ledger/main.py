@@ -6,10 +6,11 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
-from typing import Any
+from typing import Any, BinaryIO
 
 import typer
 import uvicorn
@@ -17,22 +18,29 @@ from fastapi import FastAPI
 
 import projections.api
 import projections.cli
+import projections.reports.api
 from ledger.api import tokens
 from ledger.api.app import create_app
 from ledger.api.logs import configure
 from ledger.api.service import principal
-from ledger.application import Installation, Principal
+from ledger.api.writes import API
+from ledger.application import Installation, Outcome, Principal
 from ledger.application.access import Matter, readable
 from ledger.application.opened import opened
 from ledger.cli.app import make_app, run
-from ledger.cli.session import Announce, Doors, of, table
+from ledger.cli.session import Announce, Doors, Session, of, table
 from ledger.clock import melbourne_date
+from ledger.codec.entry import Source, SourceKind
+from ledger.domain.case import command_table
 from ledger.errors import Forbidden, NotFound, SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Role
 from projections import sql
 from projections.doors import Door
 from projections.facts import heads
+from projections.reports.cli import report_command
+from projections.reports.handover import COMMAND as HAND_OVER
+from projections.reports.handover import Desk
 from projections.runner import Runner, connect
 
 
@@ -67,30 +75,69 @@ def application(
         settings,
         tokens=tokens.tokens(settings),
         identify=identify(installation),
-        routers=[projections.api.router(lambda request: door(installation, [principal(request)]))],
+        routers=[
+            projections.api.router(lambda request: door(installation, [principal(request)])),
+            projections.reports.api.router(lambda request: desk(installation, principal(request))),
+        ],
         lag=state,
     )
 
 
-def door(installation: Installation, asking: Sequence[Principal]) -> Door:
+def door(installation: Installation, asking: Sequence[Principal], matter: Matter = Matter.CASES) -> Door:
     """What someone may read of the registers, known under these principals. Raises Forbidden."""
-    slugs = {each.slug for who in asking for each in readable(installation, who, Matter.CASES)}
+    slugs = {each.slug for who in asking for each in readable(installation, who, matter)}
     if not slugs:
-        raise Forbidden(f"{asking[0].person} has no role in force that reads registers")
+        raise Forbidden(f"{asking[0].person} has no role in force that reads {matter.value}")
     today = melbourne_date(installation.clock.now())
     return Door(installation.database.conninfo(Role.PROJECTOR), sorted(slugs), today)
 
 
+def desk(installation: Installation, *asking: Principal, through: Source = API) -> Desk:
+    """What someone may read of reports, and how what they hand over is recorded. Raises Forbidden."""
+    (hands_over,) = command_table()[HAND_OVER]
+
+    def who(slug: str) -> Principal:
+        organisation = installation.ledgers.get(slug).organisation
+        return next((each for each in asking if each.organisation == organisation), asking[0])
+
+    def submit(slug: str, command: str, body: Mapping[str, Any]) -> Outcome:
+        return installation.execute(
+            slug, command, body, principal=who(slug), command_id=str(uuid.uuid4()), source=through
+        )
+
+    def keep_file(
+        slug: str, stream: str, source: BinaryIO, length: int | None, *, field_path: str
+    ) -> dict[str, Any]:
+        if not installation.roles(slug, who(slug)) & hands_over.roles:
+            raise Forbidden(f"ledger {slug}: {HAND_OVER} takes one of {', '.join(sorted(hands_over.roles))}")
+        return installation.keep_file(slug, stream, source, length, field_path=field_path)
+
+    return Desk(door(installation, asking, Matter.REPORTS), submit, keep_file)
+
+
+@contextmanager
+def local_desk(context: typer.Context, person: str | None, organisation: str | None) -> Iterator[Desk]:
+    """The same for who acts on the command line."""
+    with of(context).installation() as installation:
+        asking = local_principals(of(context), installation, person, organisation)
+        yield desk(installation, *asking, through=Source(SourceKind.TYPED))
+
+
 @contextmanager
 def local_door(context: typer.Context, person: str | None, organisation: str | None) -> Iterator[Door]:
-    """The same for who acts on the command line: in every organisation, unless one is named."""
-    session = of(context)
-    with session.installation() as installation:
-        ledgers = installation.ledgers.all()
-        asking = {session.principal(each, person, organisation) for each in ledgers}
-        if not asking:
-            raise NotFound("no ledger exists; see 'auditledger ledger create'")
-        yield door(installation, sorted(asking, key=lambda each: each.organisation))
+    """What who acts on the command line may read: in every organisation, unless one is named."""
+    with of(context).installation() as installation:
+        yield door(installation, local_principals(of(context), installation, person, organisation))
+
+
+def local_principals(
+    session: Session, installation: Installation, person: str | None, organisation: str | None
+) -> list[Principal]:
+    """Who acts on the command line, for each organisation that has a ledger. Raises NotFound, InvalidInput."""
+    asking = {session.principal(each, person, organisation) for each in installation.ledgers.all()}
+    if not asking:
+        raise NotFound("no ledger exists; see 'auditledger ledger create'")
+    return sorted(asking, key=lambda each: each.organisation)
 
 
 def show_table(
@@ -191,6 +238,7 @@ def app() -> typer.Typer:
     """The whole command line."""
     program = make_app()
     projections.cli.add_commands(program, local_door, show_table, show_progress)
+    program.command("report")(report_command(local_desk))
     return program
 
 
