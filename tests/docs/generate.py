@@ -67,7 +67,16 @@ def clocks() -> str:
         period = "stated in the instrument" if row.period_stated else str(row.period or "no number")
         since = "as the instrument says" if row.in_force_from == dates.INSTRUMENTS_OWN else row.in_force_from
         rows.append(
-            (f"`{row.id}`", row.section, row.starts, period, row.rule.value, row.ended_by, row.nature.value, since)
+            (
+                f"`{row.id}`",
+                row.section,
+                row.starts,
+                period,
+                row.rule.value,
+                row.ended_by,
+                row.nature.value,
+                since,
+            )
         )
     header = ("clock", "section", "starts with", "period", "rule", "ended by", "nature", "in force from")
     chosen = [(f"`{row.id}`", "; ".join(row.choices)) for row in ROWS if row.choices]
@@ -138,7 +147,9 @@ def cli_help() -> str:
     """What ``--help`` prints, for every command."""
     parts = []
     for path, command in cli_commands().items():
-        with click.Context(command, info_name=f"auditledger {path}".strip(), terminal_width=HELP_WIDTH) as context:
+        with click.Context(
+            command, info_name=f"auditledger {path}".strip(), terminal_width=HELP_WIDTH
+        ) as context:
             text = command.get_help(context)
         parts.append(f"### `{f'auditledger {path}'.strip()}`\n\n```text\n{text.rstrip()}\n```\n\n")
     return "".join(parts)

@@ -34,7 +34,7 @@ class LawFunction:
     refuses: bool
     """Whether it can refuse an act."""
     given_citation: bool
-    """Whether its caller hands it the section (``must_state`` and the like)."""
+    """Whether it is handed the section: by its caller (``must_state``), or by a row of the clock table."""
 
     @property
     def says(self) -> str:
@@ -85,7 +85,8 @@ def _functions(module: str, tree: ast.Module) -> Iterator[LawFunction]:
             " ".join((ast.get_docstring(node) or "").split()),
             tuple(sorted(text for text in texts if CITATION.match(text))),
             bool(called & REFUSALS),
-            any(a.arg in ("citation", "section") for a in (*node.args.args, *node.args.kwonlyargs)),
+            any(a.arg in ("citation", "section") for a in (*node.args.args, *node.args.kwonlyargs))
+            or any(isinstance(each, ast.Attribute) and each.attr == "section" for each in ast.walk(node)),
         )
 
 

@@ -287,3 +287,10 @@ def test_property_only_a_duty_is_overdue_and_never_before_its_due_date(calendar,
             assert due is not None
             assert on > due.due
         assert on.isoformat() in clocks.explain(row.id, RECEIVED, due, on)
+
+
+def test_vps_informal_has_an_age_in_days_and_no_due_date(calendar):
+    assert clocks.due("vps.informal", RECEIVED, calendar) is None
+    assert clocks.age(RECEIVED, None, DUE) == 14
+    assert clocks.age(RECEIVED, date(2025, 6, 13), DUE) == 2
+    assert clocks.age(RECEIVED, date(2025, 7, 1), DUE) == 14

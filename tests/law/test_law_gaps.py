@@ -151,3 +151,8 @@ def test_nsw_s3_recipients_notice_to_the_provider():
     assert fields(gaps.recipient_notice("dtf", "dpc", None)) == ["provider notified"]
     assert gaps.recipient_notice("dtf", "dpc", ON) == ()
     assert gaps.recipient_notice("dtf", None, None) == gaps.recipient_notice("dtf", "dtf", None) == ()
+
+
+def test_a_gap_is_each_fact_unstated_in_the_order_given_and_false_is_stated():
+    found = gaps.unstated({"b": None, "stated": False, "a": " ", "c": ()}, "PDPA 78(2)")
+    assert found == (Gap("b", "PDPA 78(2)"), Gap("a", "PDPA 78(2)"), Gap("c", "PDPA 78(2)"))

@@ -197,3 +197,29 @@ def test_pdpa_s84_2_a_part_4_leaves_councils_out():
         organisations.part_4_leaves_councils_out(True, True)
     organisations.part_4_leaves_councils_out(True, False)
     organisations.part_4_leaves_councils_out(False, True)
+
+
+def test_a_body_exists_from_its_establishment_to_the_day_before_its_abolition():
+    assert not organisations.exists_on(date(2022, 12, 31), CHANGE, None)
+    assert organisations.exists_on(CHANGE, CHANGE, None)
+    assert organisations.exists_on(date(2023, 6, 29), CHANGE, date(2023, 6, 30))
+    assert not organisations.exists_on(date(2023, 6, 30), CHANGE, date(2023, 6, 30))
+    assert organisations.exists_on(date(1900, 1, 1), None, None)
+
+
+def test_pdpa_s13_s84_s91_a_status_binds_part_by_part():
+    found = organisations.by_privacy_status(CHANGE, None, None, None, "d", True, False)
+    assert found == (
+        Binding("pdpa_part_3", CHANGE, None, "PDPA 13(1)(d)"),
+        Binding("pdpa_part_4", CHANGE, None, "PDPA 84"),
+    )
+    assert organisations.by_privacy_status(CHANGE, None, None, False, "d", None, None) == ()
+
+
+def test_pdpa_s13_a_status_ends_where_it_says_or_where_the_next_begins():
+    def until(last, following):
+        return organisations.by_privacy_status(CHANGE, last, following, True, None, None, None)[0].until
+
+    assert until(None, date(2024, 7, 1)) == date(2024, 6, 30)
+    assert until(date(2023, 12, 31), date(2024, 7, 1)) == date(2023, 12, 31)
+    assert organisations.by_privacy_status(CHANGE, None, CHANGE, True, None, None, None) == ()

@@ -319,3 +319,11 @@ def test_ipp_2_1_h_disclosure_carries_its_authorisation_and_certificate():
     requests.ipp_2_1_h_needs_authority(["ipp_2_1_h"], ON, None, imported=True)
     requests.ipp_2_1_h_needs_authority(["ipp_2_1_g"], ON, None, imported=False)
     requests.ipp_2_1_h_needs_authority(["ipp_2_1_h"], date(2014, 9, 16), None, imported=False)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "form", "expected"),
+    [("vps", "formal", True), ("vps", "informal", False), ("vps", None, False), ("nsw", None, False)],
+)
+def test_vps_responsibility_to_share_14_days_are_of_formal_requests(scheme, form, expected):
+    assert requests.is_formal_vps(scheme, form) is expected
