@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -44,11 +43,7 @@ class Desk:
 
     def write(self, rows: Sequence[Sequence[str]], name: str = "register.csv") -> Path:
         """A CSV file of these rows."""
-        out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows(rows)
-        path = self.folder / name
-        path.write_text(out.getvalue(), "utf-8")
-        return path
+        return write_table(self.folder / name, rows)
 
     def entries(self, slug: str = "dffh") -> list[StoredRow]:
         """All entries of a ledger."""
@@ -108,3 +103,10 @@ def table(path: Path) -> list[list[str]]:
     """The rows of a CSV file, headings first."""
     with path.open(encoding="utf-8", newline="") as source:
         return list(csv.reader(source))
+
+
+def write_table(path: Path, rows: Sequence[Sequence[str]]) -> Path:
+    """Writes a CSV file of these rows."""
+    with path.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows(rows)
+    return path
