@@ -74,6 +74,22 @@ $$;
 
 ALTER FUNCTION ledger.refuse_change() OWNER TO auditledger_owner;
 
+CREATE FUNCTION ledger.swap_head(wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamp with time zone, moment timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    UPDATE ledger.heads SET size = new_size, hash = new_hash, recorded_at = moment
+    WHERE ledger = wanted AND size = old_size AND hash = old_hash
+        AND (now IS NULL OR now <= clock_timestamp() + interval '2 seconds');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the head has moved' USING ERRCODE = 'AL002';
+    END IF;
+END
+$$;
+
+ALTER FUNCTION ledger.swap_head(wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamp with time zone, moment timestamp with time zone) OWNER TO auditledger_owner;
+
 CREATE TABLE vault.attachments (
     ledger integer NOT NULL,
     key text NOT NULL COLLATE pg_catalog."C",
@@ -522,6 +538,9 @@ GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp
 GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) TO auditledger_projector;
 GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) TO auditledger_reader;
 GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) TO auditledger_vault;
+
+REVOKE ALL ON FUNCTION ledger.swap_head(wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamp with time zone, moment timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger.swap_head(wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamp with time zone, moment timestamp with time zone) TO auditledger_writer;
 
 REVOKE ALL ON FUNCTION vault.attachment_names() FROM PUBLIC;
 GRANT ALL ON FUNCTION vault.attachment_names() TO auditledger_writer;

@@ -70,6 +70,16 @@ sealed AS (SELECT ledger, vault.put(ledger, $2, $21, $22, $23, $24, $25, $26, $2
 INSERT INTO ledger.entries (index, ledger, :columns)
 SELECT $2 + n.ordinality - 1, sealed.ledger, :columns FROM sealed, :values_of_many WHERE sealed.rows >= 0;
 
+-- name: commit_copy
+-- Moves the head by compare-and-swap and opens a COPY in the same transaction; ends with the COPY, or with neither.
+SELECT ledger.swap_head({ledger}, {size}, {hash}, {new_size}, {new_hash}, {now}::timestamptz, {moment}::timestamptz);
+:copy_entries;
+
+-- name: begin_locked
+-- Where processes compete: the end of the ledger, held (microseconds since 1970).
+BEGIN; SELECT size, hash, (extract(epoch FROM recorded_at) * 1000000)::bigint FROM ledger.heads
+WHERE ledger = {ledger} FOR UPDATE;
+
 -- name: read_head
 -- The end of a ledger, as last committed.
 SELECT size, hash, recorded_at FROM ledger.heads WHERE ledger = $1;
@@ -94,6 +104,13 @@ SELECT asked.stream, (
 -- Inserts many entries, in the binary format of COPY.
 COPY ledger.entries (index, recorded_at, ledger, version, part, happened_on, command, leaf_hash,
                      stream, event, organisation, content_mac, entry) FROM STDIN (FORMAT binary);
+
+-- name: end_stuck_writers
+-- Ends our sessions that hold something open and wait for a client that sends nothing: a frozen process in COPY.
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()
+    AND wait_event = 'ClientRead' AND backend_xid IS NOT NULL
+    AND xact_start < clock_timestamp() - interval '8 seconds';
 
 -- name: move_head
 -- Moves a head that is held by lock_head.

@@ -13,13 +13,14 @@ from datetime import UTC
 from uuid import UUID
 
 import psycopg
+from psycopg import pq
 from psycopg.rows import TupleRow
 
 from ledger.clock import Clock
 from ledger.codec.declare import micros
 from ledger.codec.declare import moment as moment_of
 from ledger.errors import AuditLedgerError, CommandReused, Conflict, Unavailable
-from ledger.store import binary, queries
+from ledger.store import queries
 from ledger.store.ledgers import Ledger
 from ledger.store.placing import Head, Placed, VaultRows, place_all
 from ledger.store.submission import Draft, Receipt, Submission
@@ -27,13 +28,11 @@ from ledger.vault.store import KEY_GONE, KeyGone
 
 Connection = psycopg.Connection[TupleRow]
 Outcome = list[Receipt] | AuditLedgerError
+IDLE = pq.TransactionStatus.IDLE
 
 AHEAD_MICROS = 2_000_000
 """How far a writer's clock may be ahead of the database's before it refuses to write."""
 """The vault's SQLSTATE for a key that was destroyed while the command was made."""
-COPY_BLOCK = 256 * 1024
-ROW = b"\x00\x0d"
-"""Begins a row of COPY: thirteen columns."""
 
 
 class Lost(Exception):
@@ -68,7 +67,7 @@ def settle(
         try:
             head, outcomes = _attempt(connection, ledger, prefix, open_ones, clock, step)
         except psycopg.Error as error:
-            outcomes = _refused(error, open_ones)
+            outcomes = _refused(connection, error, open_ones)
             if not outcomes and len(open_ones) > 1:
                 # One of them cannot be stored: alone, it harms no neighbour.
                 for place, submission in open_ones.items():
@@ -87,9 +86,13 @@ def settle(
     return settled
 
 
-def _refused(error: psycopg.Error, open_ones: dict[int, Submission]) -> dict[int, Outcome]:
+def _refused(
+    connection: Connection, error: psycopg.Error, open_ones: dict[int, Submission]
+) -> dict[int, Outcome]:
     """The submissions that an error answers for; none where it does not tell whose it is."""
     if isinstance(error, psycopg.errors.LockNotAvailable):
+        # idle_in_transaction_session_timeout does not see who stands still within a COPY.
+        connection.execute(queries.get("end_stuck_writers"))
         held = Unavailable("nothing was written: another writer holds the head of the ledger; try again")
         return dict.fromkeys(open_ones, held)
     if error.sqlstate == KEY_GONE:
@@ -114,6 +117,8 @@ def _attempt(
     """One transaction. On an error of the database nothing of it stands; its connection is usable again."""
     committing = False
     try:
+        if connection.info.transaction_status != IDLE:
+            connection.execute("ROLLBACK")
         # A crash up to COMMIT leaves nothing; the lock goes with the session.
         connection.execute("BEGIN")
         step("slow.begun")
@@ -245,17 +250,9 @@ def _insert(connection: Connection, ledger: Ledger, placed: Placed, submissions:
                 vault.key_wrapped, vault.key_kek, vault.ordinals, vault.keys, vault.ciphertexts,
             ),
         )  # fmt: skip
-    ledger_field = binary.int4_field("ledger", ledger.id)
-    block = [binary.COPY_HEADER]
-    size = 0
     with connection.cursor().copy(queries.get("copy_entries")) as copy:
-        for index, (moment, *columns) in enumerate(zip(*placed.columns, strict=True), placed.before.size):
-            block += (ROW, binary.int8_field(index), moment, ledger_field, *columns)
-            size += len(columns[-1])
-            if size > COPY_BLOCK:
-                copy.write(b"".join(block))
-                block, size = [], 0
-        copy.write(b"".join((*block, binary.COPY_END)))
+        for block in placed.copy_blocks(ledger):
+            copy.write(block)
     after = placed.after
     connection.execute(
         queries.get("move_head"), (after.size, after.hash, moment_of(after.recorded_at), ledger.id)

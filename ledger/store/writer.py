@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 from threading import Lock, Thread
 from time import monotonic, sleep
 from types import TracebackType
@@ -29,48 +30,37 @@ from ledger.codec.entry import prefix
 from ledger.errors import AuditLedgerError, InvalidInput, OutcomeUnknown, Unavailable
 from ledger.store import binary, queries
 from ledger.store.binary import array, int4, int8
-from ledger.store.database import Database, Role
+from ledger.store.database import Database
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.placing import Head, Placed, VaultRows, needed_versions, place_all
+from ledger.store.session import COLUMN_TYPES, copy_statement, head_of, locked_head_of, open_session
 from ledger.store.settle import Connection, Lost, Outcome, Settled, settle
 from ledger.store.submission import Draft, Receipt, Submission
 from ledger.vault.sealing import VaultRow, WrappedKey
 
-IDLE = pq.TransactionStatus.IDLE
+ACTIVE = pq.TransactionStatus.ACTIVE
 ANSWERED = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 CONNECTIONS = 4
 GROUP_ENTRIES = 1_000
 """Entries of a group that is sent as one statement; a submission of more goes by COPY."""
+COPY_FROM = 50
+"""Entries from which a second round trip, for COPY, costs less than the slower insertion."""
+CONTENDED = 20
+"""Groups that take the head's lock first, after another process was met."""
+HEAD_MOVED = b"AL002"
+"""SQLSTATE of ledger.swap_head."""
 PATIENCE = 10.0
 """Seconds to try to learn the outcome of a group whose connection was lost."""
 
-LINK = {
-    "tcp_user_timeout": 10_000,
-    "keepalives_idle": 10,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-}
 
-_HEAD_TYPES = [
-    binary.INT4, binary.INT8, binary.BYTEA, binary.INT8, binary.BYTEA, binary.TIMESTAMPTZ, binary.TIMESTAMPTZ,
-]  # fmt: skip
-_COLUMN_TYPES = [
-    binary.TIMESTAMPTZ, binary.INT4, binary.INT4, binary.DATE, binary.UUID, binary.BYTEA, binary.TEXT,
-    binary.TEXT, binary.TEXT, binary.BYTEA, binary.BYTEA,
-]  # fmt: skip
-_NEEDED_TYPES = [binary.TEXT, binary.INT4]
-_VAULT_TYPES = [
-    binary.TEXT, binary.TEXT, binary.TEXT, binary.BYTEA, binary.TEXT, binary.INT4, binary.TEXT, binary.BYTEA,
-]  # fmt: skip
-_MANY_TYPES = _HEAD_TYPES + [binary.ARRAYS[oid] for oid in _COLUMN_TYPES + _NEEDED_TYPES]
-_VAULT_ARRAYS = [binary.ARRAYS[oid] for oid in _VAULT_TYPES]
-_PREPARED = {
-    "commit_one": _HEAD_TYPES + _COLUMN_TYPES,
-    "commit_many": _MANY_TYPES,
-    "commit_one_sealed": _HEAD_TYPES + _COLUMN_TYPES + _VAULT_ARRAYS,
-    "commit_many_sealed": _MANY_TYPES + _VAULT_ARRAYS,
-    "read_head": [binary.INT4],
-}
+class Stage(Enum):
+    """What a group's connection has been asked."""
+
+    COMMIT = auto()
+    COPY = auto()
+    HEAD = auto()
+    LOCK = auto()
+    COMMIT_LOCKED = auto()
 
 
 @dataclass(slots=True)
@@ -82,15 +72,19 @@ class _Lane:
     waiting: deque[Submission] = field(default_factory=deque)
     head: Head | None = None
     busy: bool = False
+    contended: int = 0
+    """How many more groups take the head's lock first: another process writes this ledger too."""
 
 
 @dataclass(slots=True)
 class _Group:
     lane: _Lane
     submissions: list[Submission]
+    entries: int
+    stage: Stage
+    locked: bool = False
     placed: Placed | None = None
     swaps_lost: int = 0
-    asking_head: bool = False
 
 
 @dataclass(slots=True)
@@ -100,6 +94,8 @@ class _Link:
     connection: Connection | None = None
     descriptor: int = -1
     group: _Group | None = None
+    writing: bool = False
+    answers: list[pq.abc.PGresult] = field(default_factory=list)
 
 
 def _no_step(_: str) -> None:
@@ -233,20 +229,25 @@ class Writer:
             link = next((link for link in self._links if link.group is None), None)
             if link is None:
                 return
-            link.group = group = _Group(lane, self._form(lane))
+            submissions = self._form(lane)
+            entries = sum(len(submission.drafts) for submission in submissions)
+            link.group = group = _Group(lane, submissions, entries, Stage.COMMIT)
             lane.busy = True
-            entries = sum(len(submission.drafts) for submission in group.submissions)
             if lane.head is None or link.connection is None or entries > GROUP_ENTRIES:
                 self._slow(link, group, sent=False)
+            elif lane.contended:
+                group.stage, group.locked = Stage.LOCK, True
+                self._ask(link, queries.text("begin_locked").format(ledger=lane.ledger.id).encode())
             else:
                 self._send(link, group, lane.head)
 
     @staticmethod
-    def _form(lane: _Lane) -> list[Submission]:
-        """The next group: at least one submission, more while they are few and small."""
-        group = [lane.waiting.popleft()]
-        entries = len(group[0].drafts)
-        while lane.waiting and entries + len(lane.waiting[0].drafts) <= GROUP_ENTRIES:
+    def _form(lane: _Lane, entries: int = 0) -> list[Submission]:
+        """What is waiting, up to the size of a group beside ``entries``; a large one goes alone."""
+        group: list[Submission] = []
+        while lane.waiting and (
+            entries + len(lane.waiting[0].drafts) <= GROUP_ENTRIES or not (group or entries)
+        ):
             group.append(lane.waiting.popleft())
             entries += len(group[-1].drafts)
         return group
@@ -268,48 +269,63 @@ class Writer:
     # --- the fast path: one statement ----------------------------------------------------------------------
 
     def _send(self, link: _Link, group: _Group, head: Head) -> None:
+        """Places the group after ``head`` and sends what commits it: one statement, or swap and COPY."""
+        lane = group.lane
         now = micros(self._clock.now())
-        group.placed = placed = place_all(group.lane.ledger, group.lane.prefix, head, group.submissions, now)
+        group.placed = placed = place_all(lane.ledger, lane.prefix, head, group.submissions, now)
         real_time = any(submission.moment is None for submission in group.submissions)
-        parameters: list[bytes | None] = [
-            int4(group.lane.ledger.id),
-            int8(head.size),
-            head.hash,
-            int8(placed.after.size - head.size),
-            placed.after.hash,
-            int8(now - binary.EPOCH_MICROS) if real_time else None,
-            int8(placed.after.recorded_at - binary.EPOCH_MICROS),
-        ]
-        name = "commit_one"
-        if placed.after.size == head.size + 1:
-            parameters += [None if column[0] == binary.NULL else column[0][4:] for column in placed.columns]
-        else:
-            name = "commit_many"
-            parameters += [
-                array(oid, column) for oid, column in zip(_COLUMN_TYPES, placed.columns, strict=True)
-            ]
-            parameters += needed_versions(group.submissions)
         vault = VaultRows.of(group.submissions)
-        if vault:
-            name += "_sealed"
-            parameters += vault.parameters()
+        streams, versions = needed_versions(group.submissions)
         # A crash before this leaves nothing; after it, all or nothing, found by command id.
         self._step("formed")
-        self._query(link, name, parameters)
+        if not (vault or streams or group.locked) and placed.after.size - head.size >= COPY_FROM:
+            group.stage = Stage.COPY
+            self._ask(link, copy_statement(lane.ledger, placed, now if real_time else None))
+        else:
+            group.stage = Stage.COMMIT
+            parameters: list[bytes | None] = [
+                int4(lane.ledger.id),
+                int8(head.size),
+                head.hash,
+                int8(placed.after.size - head.size),
+                placed.after.hash,
+                int8(now - binary.EPOCH_MICROS) if real_time else None,
+                int8(placed.after.recorded_at - binary.EPOCH_MICROS),
+            ]
+            name = "commit_one"
+            if placed.after.size == head.size + 1:
+                parameters += [None if field[0] == binary.NULL else field[0][4:] for field in placed.columns]
+            else:
+                name = "commit_many"
+                parameters += [
+                    array(oid, fields) for oid, fields in zip(COLUMN_TYPES, placed.columns, strict=True)
+                ]
+                parameters += [array(binary.TEXT, streams), array(binary.INT4, versions)]
+            if vault:
+                name += "_sealed"
+                parameters += vault.parameters()
+            self._ask(link, name, parameters)
         self._step("sent")
 
-    def _query(self, link: _Link, name: str, parameters: list[bytes | None]) -> None:
+    def _ask(self, link: _Link, query: str | bytes, parameters: list[bytes | None] | None = None) -> None:
+        """Sends a prepared statement by its name, or plain SQL."""
         assert link.connection is not None
         pgconn = link.connection.pgconn
         try:
-            pgconn.send_query_prepared(name.encode(), parameters, [1] * len(parameters), 1)
+            if isinstance(query, bytes):
+                pgconn.send_query(query)
+            else:
+                parameters = parameters or []
+                pgconn.send_query_prepared(query.encode(), parameters, [1] * len(parameters), 1)
             self._flush(link, pgconn)
         except psycopg.Error:
             self._to_slow(link)
 
     def _flush(self, link: _Link, pgconn: pq.abc.PGconn) -> None:
-        wanted = select.POLLIN | select.POLLOUT if pgconn.flush() else select.POLLIN
-        self._poll.modify(link.descriptor, wanted)
+        writing = bool(pgconn.flush())
+        if writing != link.writing:
+            link.writing = writing
+            self._poll.modify(link.descriptor, select.POLLIN | select.POLLOUT if writing else select.POLLIN)
 
     def _on_ready(self, link: _Link, event: int) -> None:
         assert link.connection is not None
@@ -322,54 +338,88 @@ class Writer:
                 if pgconn.status == pq.ConnStatus.BAD:
                     self._drop(link)
                 return
-            answer = None
             while not pgconn.is_busy():
                 result = pgconn.get_result()
                 if result is None:
-                    self._on_answer(link, link.group, answer)
+                    answers, link.answers = link.answers, []
+                    self._on_answer(link, link.group, answers)
                     return
-                answer = answer or result
+                if result.status == pq.ExecStatus.COPY_IN:
+                    self._copy(link, link.group, pgconn)
+                    return
+                link.answers.append(result)
         except psycopg.Error:
             if link.group is None:
                 self._drop(link)
             else:
                 self._to_slow(link)
 
-    def _on_answer(self, link: _Link, group: _Group, answer: pq.abc.PGresult | None) -> None:
-        if answer is None or answer.status not in ANSWERED:
+    def _copy(self, link: _Link, group: _Group, pgconn: pq.abc.PGconn) -> None:
+        """The head is moved, the rows follow; a frozen process here holds it until others end its session."""
+        assert group.placed is not None
+        for block in group.placed.copy_blocks(group.lane.ledger):
+            # libpq keeps what the socket does not take at once.
+            pgconn.put_copy_data(block)
+        pgconn.put_copy_end()
+        self._flush(link, pgconn)
+
+    def _on_answer(self, link: _Link, group: _Group, answers: list[pq.abc.PGresult]) -> None:
+        failed = next((each for each in answers if each.status not in ANSWERED), None)
+        if not answers or (failed and failed.error_field(pq.DiagnosticField.SQLSTATE) != HEAD_MOVED):
             # A violated key, a key of the vault that is gone, a lost connection: judged one by one.
             self._to_slow(link)
-            return
-        if group.asking_head:
-            group.asking_head = False
-            head = Head(
-                int.from_bytes(answer.get_value(0, 0) or b"", "big"),
-                answer.get_value(0, 1) or b"",
-                int.from_bytes(answer.get_value(0, 2) or b"", "big", signed=True) + binary.EPOCH_MICROS,
-            )
-            self._send(link, group, head)
-            return
-        assert group.placed is not None
-        if answer.command_tuples:
-            # A crash here leaves the entries, unanswered: the repeat finds them by command id.
-            self._step("answered")
+        elif group.stage is Stage.HEAD:
+            self._send(link, group, head_of(answers[0]))
+        elif group.stage is Stage.LOCK:
             lane = group.lane
-            lane.head, lane.busy, link.group = group.placed.after, False, None
-            for submission, receipts in zip(group.submissions, group.placed.receipts, strict=True):
-                submission.future.set_result(receipts)
-            return
+            head = locked_head_of(answers[-1])
+            # Nobody else has written since: the next group goes without a lock.
+            lane.contended = max(lane.contended - 1, 0) if head == lane.head else CONTENDED
+            # What came while the lock was awaited enters with it.
+            group.submissions += self._form(lane, group.entries) if lane.waiting else []
+            self._send(link, group, head)
+        elif group.stage is Stage.COMMIT_LOCKED:
+            if answers[-1].command_status == b"COMMIT":
+                self._committed(link, group)
+            else:
+                self._to_slow(link)
+        elif not failed and answers[-1].command_tuples:
+            if group.locked:
+                group.stage = Stage.COMMIT_LOCKED
+                self._ask(link, b"COMMIT")
+            else:
+                self._committed(link, group)
+        elif group.locked:
+            # Under the lock only a gap or the clock stands in the way: which, the slow path says.
+            self._to_slow(link)
+        else:
+            self._on_lost_swap(link, group)
+
+    def _on_lost_swap(self, link: _Link, group: _Group) -> None:
+        """Another process moved the head: once more on the new one; from then on under its lock for a while."""
         group.swaps_lost += 1
+        group.lane.contended = CONTENDED
         if group.swaps_lost > 1:
             self._to_slow(link)
         else:
-            group.asking_head = True
-            self._query(link, "read_head", [int4(group.lane.ledger.id)])
+            group.stage = Stage.HEAD
+            self._ask(link, "read_head", [int4(group.lane.ledger.id)])
+
+    def _committed(self, link: _Link, group: _Group) -> None:
+        # A crash here leaves the entries, unanswered: the repeat finds them by command id.
+        self._step("answered")
+        assert group.placed is not None
+        lane = group.lane
+        lane.head, lane.busy, link.group = group.placed.after, False, None
+        for submission, receipts in zip(group.submissions, group.placed.receipts, strict=True):
+            submission.future.set_result(receipts)
 
     # --- the slow path, in a helper thread -----------------------------------------------------------------
 
     def _to_slow(self, link: _Link) -> None:
         assert link.group is not None
-        if link.connection is not None and link.connection.info.transaction_status != IDLE:
+        link.answers = []
+        if link.connection is not None and link.connection.info.transaction_status == ACTIVE:
             # Its answer was not read to the end: nothing more can be asked on it.
             link.connection.close()
         self._slow(link, link.group, sent=True)
@@ -408,7 +458,7 @@ class Writer:
         while True:
             try:
                 if link.connection is None or link.connection.closed:
-                    link.connection = self._connect()
+                    link.connection = open_session(self._database)
                 lane = group.lane
                 return settle(
                     link.connection, lane.ledger, lane.prefix, group.submissions, self._clock, self._step
@@ -425,22 +475,13 @@ class Writer:
             sleep(pause)
             pause = min(pause * 2, 0.5)
 
-    def _connect(self) -> Connection:
-        made = self._database.connect(Role.WRITER, **LINK)
-        made.execute(queries.get("writer_session"))
-        for name, types in _PREPARED.items():
-            result = made.pgconn.prepare(name.encode(), queries.get(name), types)
-            if result.status != pq.ExecStatus.COMMAND_OK:
-                made.close()
-                raise Unavailable(f"database: cannot prepare {name}: {result.get_error_message()}")
-        return made
-
     def _finish_slow(self, link: _Link, group: _Group, settled: Settled) -> None:
         lane = group.lane
         lane.head, lane.busy, link.group = settled.head, False, None
         if link.connection is not None and not link.connection.closed:
             link.descriptor = link.connection.pgconn.socket
             link.connection.pgconn.nonblocking = 1
+            link.writing = False
             self._poll.register(link.descriptor, select.POLLIN)
         else:
             link.connection = None

@@ -94,6 +94,26 @@ CREATE SCHEMA registers AUTHORIZATION auditledger_projector;
 GRANT USAGE ON SCHEMA registers TO auditledger_reader;
 ALTER DEFAULT PRIVILEGES FOR ROLE auditledger_projector IN SCHEMA registers GRANT SELECT ON TABLES TO auditledger_reader;
 
+-- Before a COPY in the same implicit transaction: moves the head by compare-and-swap, or ends them both.
+CREATE FUNCTION ledger.swap_head(
+    wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamptz,
+    moment timestamptz
+) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog
+    AS $body$
+BEGIN
+    UPDATE ledger.heads SET size = new_size, hash = new_hash, recorded_at = moment
+    WHERE ledger = wanted AND size = old_size AND hash = old_hash
+        AND (now IS NULL OR now <= clock_timestamp() + interval '2 seconds');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the head has moved' USING ERRCODE = 'AL002';
+    END IF;
+END
+$body$;
+REVOKE ALL ON FUNCTION ledger.swap_head FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger.swap_head TO auditledger_writer;
+
 -- A moment becomes a position while the head is held, so that no commit that is under way is passed over.
 -- Times never fall along a ledger: a binary search by index, and no index on time.
 CREATE FUNCTION ledger.position_at(wanted_ledger integer, moment timestamptz) RETURNS bigint
