@@ -290,6 +290,7 @@ def test_property_only_a_duty_is_overdue_and_never_before_its_due_date(calendar,
 
 
 def test_vps_informal_has_an_age_in_days_and_no_due_date(calendar):
+    assert clocks.clock("vps.informal").period is None
     assert clocks.due("vps.informal", RECEIVED, calendar) is None
     assert clocks.age(RECEIVED, None, DUE) == 14
     assert clocks.age(RECEIVED, date(2025, 6, 13), DUE) == 2
