@@ -37,6 +37,8 @@ class SourceRow:
     line: int
     cells: Mapping[str, Value]
     """By heading. A heading that the row does not reach has no cell."""
+    place: str
+    """The sheet as an entry may name it: ``csv``, ``json``, ``sheet 2``. Its own name may hold a person's."""
 
     def value(self, column: str) -> Value:
         """The cell under a heading; None where it is empty."""
@@ -131,19 +133,21 @@ def letters_of(headings: Sequence[str]) -> dict[str, str]:
     return {heading: column_letter(place) for place, heading in enumerate(headings)}
 
 
-def row_of(sheet: str, number: int, line: int, headings: Sequence[str], cells: Sequence[Value]) -> SourceRow:
+def row_of(
+    sheet: str, number: int, line: int, headings: Sequence[str], cells: Sequence[Value], place: str
+) -> SourceRow:
     """A row under its headings; a cell beyond them, or too long, is kept as broken: the row is refused."""
     named: dict[str, Value] = {}
-    for place, cell in enumerate(cells):
+    for column, cell in enumerate(cells):
         if cell is None or cell == "":
             continue
         if isinstance(cell, str) and len(cell) > MAX_CELL:
             cell = Broken(f"more than {MAX_CELL} characters")
-        if place < len(headings):
-            named[headings[place]] = cell
+        if column < len(headings):
+            named[headings[column]] = cell
         elif text_of(cell):
-            named[f"column {column_letter(place)}"] = Broken("a cell beyond the last heading")
-    return SourceRow(sheet, number, line, named)
+            named[f"column {column_letter(column)}"] = Broken("a cell beyond the last heading")
+    return SourceRow(sheet, number, line, named, place)
 
 
 def is_blank(row: SourceRow) -> bool:

@@ -112,7 +112,7 @@ def _read_json(data: bytes) -> Document:
             found, at = decoder.raw_decode(text, at)
         except (json.JSONDecodeError, RecursionError) as error:
             raise InvalidInput("file", "JSON", f"line {line}: {error}") from error
-        row = SourceRow("json", len(rows) + 1, line, _cells(found, line))
+        row = SourceRow("json", len(rows) + 1, line, _cells(found, line), "json")
         rows.append(row)
         if len(rows) > MAX_ROWS:
             raise InvalidInput("file", f"at most {MAX_ROWS} rows", "more")

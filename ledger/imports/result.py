@@ -29,7 +29,7 @@ class Vanished:
     import_id: str
     sheet: str
     row: int
-    """Where it stood in the file of that import, which is kept as an attachment."""
+    """Where it stood in the file of that import, which is kept as an attachment; ``sheet`` by its number."""
 
 
 @dataclass(frozen=True, slots=True)

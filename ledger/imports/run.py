@@ -191,7 +191,7 @@ class _Import:
         return _Planned(row, plan, "corrected" if standing.changed_by == import_id else "unchanged")
 
     def _source(self, row: RowCase, import_id: str) -> Source:
-        return Source(SourceKind.IMPORT, f"{import_id}/{row.row.sheet}/{row.row.number}")
+        return Source(SourceKind.IMPORT, f"{import_id}/{row.row.place}/{row.row.number}")
 
     def _settle(self, result: Result, rows: Sequence[RowCase], planned: Sequence[_Planned]) -> None:
         """Counts the rows and lists the faults, in the order of the file."""

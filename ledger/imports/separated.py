@@ -38,7 +38,7 @@ def read_separated(
         raise InvalidInput("header", f"a row {header} of headings", f"{len(rows)} rows")
     headings = headings_of(rows[header - 1][1], f"row {header}")
     read = [
-        row_of(SHEET, number, line, headings, cells)
+        row_of(SHEET, number, line, headings, cells, SHEET)
         for number, (line, cells) in enumerate(rows[header:], header + 1)
     ]
     sheet = Sheet(SHEET, letters_of(headings), [row for row in read if not is_blank(row)])

@@ -101,7 +101,8 @@ def _read(data: bytes, header: int, names: Sequence[str] | None) -> Document:
         sheets = []
         for name in names or values.sheetnames:
             if hasattr(values[name], "iter_rows"):  # a chart sheet has no rows
-                sheet = _sheet(values[name], formulas[name], header, epoch, required=bool(names))
+                place = f"sheet {values.sheetnames.index(name) + 1}"
+                sheet = _sheet(values[name], formulas[name], header, epoch, place, required=bool(names))
                 if sheet is not None:
                     sheets.append(sheet)
         return Document("xlsx", MEDIA_TYPE, sheets)
@@ -110,7 +111,7 @@ def _read(data: bytes, header: int, names: Sequence[str] | None) -> Document:
         formulas.close()
 
 
-def _sheet(values: Any, formulas: Any, header: int, epoch: date, *, required: bool) -> Sheet | None:
+def _sheet(values: Any, formulas: Any, header: int, epoch: date, place: str, *, required: bool) -> Sheet | None:
     headings: list[str] | None = None
     rows: list[SourceRow] = []
     for number, cells in _rows(values, formulas):
@@ -123,7 +124,7 @@ def _sheet(values: Any, formulas: Any, header: int, epoch: date, *, required: bo
                 return None
             headings = headings_of(cells, f"sheet {values.title}, row {header}")
             continue
-        row = row_of(values.title, number, number, headings, cells)
+        row = row_of(values.title, number, number, headings, cells, place)
         if not is_blank(row):
             rows.append(row)
     if headings is None:

@@ -8,12 +8,14 @@ import os
 import signal
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openpyxl import Workbook
 
 from ledger.application import Installation
 from ledger.domain.event import decode_event, effective
@@ -398,6 +400,44 @@ def test_the_ids_of_rows_cannot_be_guessed_and_differ_between_registers(
     result = bring(desk, other, row(1))
     assert result.new == 1
     assert len(state(desk)) == 2
+
+
+def test_the_same_rows_in_a_file_of_another_kind_change_nothing(desk: Desk, log: RegisterMapping) -> None:
+    rows = [row(1, "given", "2025-02-01"), row(2, "", ""), row(3, "partly", "2025-03-01")]
+    bring(desk, log, *rows)
+    objects = [dict(zip(HEADINGS, cells, strict=True)) for cells in rows]
+    as_json = desk.folder / "register.json"
+    as_json.write_text(json.dumps(objects), "utf-8")
+    assert desk.bring_in(as_json, log).unchanged == 3
+    workbook = Workbook()
+    workbook.remove(workbook.worksheets[0])
+    for title, part in (("Ada Planted", rows[:1]), ("2025", rows[1:])):
+        sheet = workbook.create_sheet(title)
+        sheet.append(HEADINGS)
+        for cells in part:
+            dates = [date.fromisoformat(cell) if cell[:4] == "2025" else cell or None for cell in cells]
+            sheet.append([int(cells[0]), *dates[1:]])
+    workbook.save(desk.folder / "register.xlsx")
+    result = desk.bring_in(desk.folder / "register.xlsx", log)
+    assert (result.unchanged, result.corrected, result.entries, result.bad) == (3, 0, 0, 0)
+    desk.check()
+
+
+def test_an_entry_names_a_sheet_by_its_number_for_its_name_may_be_a_persons(
+    desk: Desk, log: RegisterMapping
+) -> None:
+    workbook = Workbook()
+    workbook.remove(workbook.worksheets[0])
+    for number, title in enumerate(("Notes", "Ada Planted"), 1):
+        sheet = workbook.create_sheet(title)
+        sheet.append(HEADINGS)
+        sheet.append([number, date(2025, 1, 2), "Ada Planted", "x"])
+    workbook.save(desk.folder / "Ada Planted.xlsx")
+    result = desk.bring_in(desk.folder / "Ada Planted.xlsx", log)
+    assert (result.new, result.bad) == (2, 0)
+    references = [entry.decoded.source.reference for entry in desk.imported()]
+    assert references == [f"{result.import_id}/sheet {number}/2" for number in (1, 2)]
+    assert not [entry for entry in desk.entries() if b"Planted" in entry.entry]
 
 
 # --- crashes and company ---------------------------------------------------------------------------------
