@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-import click
 import typer
 
 from ledger.cli import demonstration, entries, imports, ledgers, record, schemas, service
 from ledger.cli.session import Doors, Session
 from ledger.errors import AuditLedgerError
 
+WRONG_COMMAND_LINE = 2
+"""Exit code of an unknown command, option or argument; the same as of any other wrong input."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -23,7 +24,6 @@ def make_app() -> typer.Typer:
     app = typer.Typer(
         name="auditledger",
         help="Audit ledger for information sharing and privacy: what happened, hash-chained, judged by law.",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -69,10 +69,11 @@ def run(app: typer.Typer, doors: Doors, arguments: Sequence[str] | None = None) 
     except AuditLedgerError as error:
         sys.stderr.write(f"auditledger: {' '.join(str(error).split())}\n")
         return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (click.Abort, KeyboardInterrupt):
+    except typer.TyperException as error:
+        show = getattr(error, "show", None)
+        sys.stderr.write(f"auditledger: {error}\n") if show is None else show()
+        return WRONG_COMMAND_LINE
+    except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough (``entries | head``); nothing more can be written.

@@ -23,6 +23,7 @@ from ledger.cli.session import (
 )
 from ledger.clock import melbourne_date
 from ledger.codec.entry import Source, SourceKind
+from ledger.domain.installation.standing import calendar_of
 from ledger.domain.organisation.events import OrganisationKind, OrganisationRegistered
 from ledger.store.ledgers import COMMON
 
@@ -230,7 +231,7 @@ def show_calendar(
     """Show the public holidays that a ledger counts with."""
     session = of(context)
     with session.installation() as installation:
-        of_ledger = installation.streams.calendar(the_ledger(installation, slug))
+        of_ledger = calendar_of(installation.streams.facts(the_ledger(installation, slug), "calendar"))
     days = [
         {"day": day.isoformat(), "name": name}
         for day, name in sorted(of_ledger.holidays.items())
