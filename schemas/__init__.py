@@ -1,1 +1,1 @@
-"""One Avro schema an event, and LOCK.json; generated from the declarations, never edited by hand once released."""
+"""One Avro schema an event, and LOCK.json; made from the declarations, never edited once released."""

@@ -408,7 +408,7 @@ def _value_from_avro(kind: Any) -> FromAvro | None:
 def sealed_fields(obj: Any, path: str = "") -> list[tuple[str, str, Sealed]]:
     """(dotted path, Avro type, Sealed) of every sealed field of a recorded event, in the order of the entry."""
     out: list[tuple[str, str, Sealed]] = []
-    for f in fields_of(type(obj)):
+    for f in fields_of(obj.__class__):
         value = getattr(obj, f.name)
         if f.personal is not None:
             if isinstance(value, Sealed):
