@@ -34,6 +34,7 @@ class Known:
         self._installation = installation
         self._ledger = ledger
         self._mapping = mapping
+        # The one thing that a dry run may leave: a key that no entry names yet.
         _, key = installation.vault_keys.ensure(ledger.id, LEDGER_STREAM, IMPORT_KEY)
         self.ids = Ids(key, ledger.origin, mapping.format)
         self._organisations: dict[str, str] | None = None

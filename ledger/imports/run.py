@@ -23,7 +23,14 @@ from ledger.application.together import Together
 from ledger.clock import melbourne_date
 from ledger.codec.entry import CorrectionKind, Source, SourceKind
 from ledger.domain.installation.events import FileImported
-from ledger.errors import AuditLedgerError, CommandReused, InvalidInput, OutcomeUnknown, Unavailable
+from ledger.errors import (
+    AuditLedgerError,
+    CommandReused,
+    Forbidden,
+    InvalidInput,
+    OutcomeUnknown,
+    Unavailable,
+)
 from ledger.imports.cells import Document
 from ledger.imports.differences import SEALED, Difference
 from ledger.imports.interpret import RowCase, fault_of, interpret
@@ -36,6 +43,8 @@ from ledger.imports.standing import Standing
 from ledger.store.submission import Receipt
 from ledger.vault.opening import Opened
 
+STOP = (Unavailable, OutcomeUnknown, Forbidden)
+"""What is no row's own fault: it stops the import."""
 IN_FLIGHT = 64
 """Rows submitted and not yet answered: enough to make groups of, few enough to stop soon."""
 RECOUNTED = "The rows were counted again when all of them had been written."
@@ -169,7 +178,7 @@ class _Import:
                 self._progress("checking", number, len(good))
                 try:
                     planned.append(self._plan(row, standings.get(stream), import_id))
-                except (Unavailable, OutcomeUnknown):
+                except STOP:
                     raise
                 except AuditLedgerError as error:
                     row.faults.append(fault_of(row.row, error))
@@ -335,7 +344,7 @@ class _Listing:
         """Nothing to prepare."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, AuditLedgerError) or isinstance(error, Unavailable | OutcomeUnknown):
+        if not isinstance(error, AuditLedgerError) or isinstance(error, STOP):
             return False
         self._row.faults.append(fault_of(self._row.row, error))
         return True
