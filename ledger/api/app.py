@@ -65,6 +65,7 @@ def create_app(
     described: list[dict[str, Any]] = []
 
     def describe(request: Request) -> JSONResponse:
+        """This service described: OpenAPI 3.1, a path for each command."""
         service.require_any_role(request)
         if not described:
             described.append(openapi.document(app, version("auditledger")))

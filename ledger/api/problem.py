@@ -51,15 +51,15 @@ class HttpRefused(AuditLedgerError):
         super().__init__(detail)
 
 
-def kind(error: AuditLedgerError) -> str:
-    """The ``type`` of an error: ``urn:auditledger:problem:law-refused`` for ``LawRefused``."""
-    return TYPE + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
+def kind_of(error: type[AuditLedgerError]) -> str:
+    """The ``type`` of a kind of error: ``urn:auditledger:problem:law-refused`` for ``LawRefused``."""
+    return TYPE + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", error.__name__).lower()
 
 
 def members(error: AuditLedgerError) -> dict[str, Any]:
     """The members of the problem document."""
     out: dict[str, Any] = {
-        "type": kind(error),
+        "type": kind_of(type(error)),
         "title": error.title,
         "status": error.status,
         "detail": str(error),

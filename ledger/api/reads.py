@@ -46,6 +46,7 @@ def router(service: Service) -> APIRouter:
         head = feed.head(found.id)
         content = shown_ledger(found, head.size)
         content["head"] = head.hash.hex()
+        content["roles"] = sorted(role.value for role in roles(installation, found, principal(request)))
         return JSONResponse(content)
 
     @api.get("/ledgers/{slug}/cases/{stream}", tags=["cases"])

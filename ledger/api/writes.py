@@ -44,6 +44,7 @@ def routes(service: Service) -> list[Route]:
     installation = service.installation
 
     async def command(request: Request) -> Response:
+        """Record a command of law; a repeat under the same key gets the first receipts."""
         identity = command_id(request)
         version = expected_version(request)
         body = await json_body(request)
@@ -61,6 +62,7 @@ def routes(service: Service) -> list[Route]:
         return answer(outcome, request.path_params["slug"])
 
     async def openings(request: Request) -> Response:
+        """Open sealed fields of entries; recorded before anything is shown."""
         await service.run(service.allow, request, Matter.CASES)
         wanted, reason = _wanted(await json_body(request))
         found = await service.run(
@@ -75,6 +77,7 @@ def routes(service: Service) -> list[Route]:
         return _json({"openings": content}, 200)
 
     async def file(request: Request) -> Response:
+        """Open an attachment that an entry names; recorded before it is sent."""
         await service.run(service.allow, request, Matter.CASES)
         body = await json_body(request)
         unknown = set(body) - {"index", "path", "reason"}
@@ -101,6 +104,7 @@ def routes(service: Service) -> list[Route]:
         return StreamingResponse(chunks, 200, headers, attachment.media_type)
 
     async def attach(request: Request) -> Response:
+        """Keep a file with a case: the body is the file, ``Attachment-Title`` its sealed title."""
         identity = command_id(request)
         media_type = _media_type(request.headers.get("content-type", OCTETS))
         title = _title(request.headers.get("attachment-title", ""))

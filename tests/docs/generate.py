@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import click
 import typer
 
 from ledger import errors
+from ledger.api import problem
 from ledger.cli.app import INTERRUPTED
 from ledger.cli.schemas import declared, described
 from ledger.domain.case import command_table
 from ledger.law import dates
 from ledger.law.clock_table import ROWS
 from ledger.law.dates import Provision
-from ledger.main import app
+from ledger.main import app, application
 from ledger.settings import PREFIX, Settings
 from projections.base import COMMON, registers
 from tests.docs.lawbook import modules
@@ -168,6 +172,33 @@ def cli_commands() -> dict[str, click.Command]:
     return found
 
 
+def http_routes() -> str:
+    """Every route of the service with what it does."""
+    with tempfile.TemporaryDirectory() as folder:
+        nothing_open: Any = SimpleNamespace(feed=None)
+        routes = application(nothing_open, Settings(data_dir=Path(folder))).routes
+    rows = []
+    for route in sorted(routes, key=lambda each: each.path):  # type: ignore[attr-defined]
+        doc = (route.endpoint.__doc__ or "").strip().split("\n\n")[0].replace("``", "`")  # type: ignore[attr-defined]
+        for method in sorted(route.methods - {"HEAD"}):  # type: ignore[attr-defined]
+            rows.append((f"`{method} {route.path}`", doc))  # type: ignore[attr-defined]
+    return table(("route", "does"), rows)
+
+
+def problems() -> str:
+    """Every kind of refusal over HTTP with its status."""
+    rows = []
+    for each in [*vars(errors).values(), *vars(problem).values()]:
+        if (
+            isinstance(each, type)
+            and issubclass(each, errors.AuditLedgerError)
+            and each is not problem.HttpRefused
+        ):
+            doc = (each.__doc__ or "").strip().split("\n")[0].replace("``", "`")
+            rows.append((each.status, f"`{problem.kind_of(each)}`", doc))
+    return table(("status", "type", "means"), sorted(set(rows)))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "law-rules": law_rules,
     "law-dates": law_dates,
@@ -176,6 +207,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "registers": register_pages,
     "settings": settings,
     "exit-codes": exit_codes,
+    "http-routes": http_routes,
+    "problems": problems,
     "help": cli_help,
 }
 PAGES: dict[str, Callable[[], str]] = {"docs/events.md": lambda: described(declared())}
