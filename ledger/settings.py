@@ -79,6 +79,12 @@ class Settings(BaseModel):
     http_threads: int = Field(
         48, ge=4, le=512, description="Threads that work on other requests: reads, files, openings"
     )
+    upload_threads: int = Field(
+        16, ge=1, le=256, description="Files received at once; more are refused for the moment"
+    )
+    max_silence: float = Field(
+        60, gt=0, le=3600, description="Seconds that a client may be silent in the middle of a body"
+    )
     max_body: int = Field(
         1 << 20, ge=1024, le=1 << 28, description="Most bytes of a request's body, attachments apart"
     )

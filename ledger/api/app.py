@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -44,15 +45,17 @@ def create_app(
     """
     executor = ThreadPoolExecutor(settings.http_threads, thread_name_prefix="http")
     commands = ThreadPoolExecutor(settings.command_threads, thread_name_prefix="command")
-    service = Service(installation, commands, executor, lag=lag)
+    uploads = ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload")
+    service = Service(installation, commands, executor, uploads, settings.upload_threads, lag=lag)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # The framework's own threads, for plain functions: its default of 40 would cap the clients.
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.http_threads
         yield
-        commands.shutdown()
-        executor.shutdown()
+        # Beside the event loop, which what still runs on them may be waiting for.
+        for each in (commands, executor, uploads):
+            await asyncio.to_thread(each.shutdown)
 
     app = FastAPI(
         title="auditledger", version=version("auditledger"), lifespan=lifespan,
@@ -88,6 +91,7 @@ def create_app(
         executor=executor,
         metrics=service.metrics,
         body_limit=body_limit,
+        max_silence=settings.max_silence,
     )
     return app
 

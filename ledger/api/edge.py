@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.api.logs import log_failure
-from ledger.api.problem import TooLarge, problem, unexpected
+from ledger.api.problem import TooLarge, TooSlow, problem, unexpected
 from ledger.api.tokens import Claims, Tokens
 from ledger.application import Principal
 from ledger.errors import AuditLedgerError, Unauthenticated
@@ -54,6 +54,7 @@ class Edge:
         executor: Executor,
         metrics: Metrics,
         body_limit: Callable[[Scope], int],
+        max_silence: float,
     ) -> None:
         self.app = app
         self._tokens = tokens
@@ -62,6 +63,7 @@ class Edge:
         self._executor = executor
         self._metrics = metrics
         self._body_limit = body_limit
+        self._max_silence = max_silence
         self._known: dict[Claims, Principal] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +83,8 @@ class Edge:
         try:
             if scope["path"] not in self._public:
                 scope.setdefault("state", {})["principal"] = await self._principal(scope)
-            await self.app(scope, _bounded(scope, receive, self._body_limit(scope)), sending)
+            bounded = _bounded(scope, receive, self._body_limit(scope), self._max_silence)
+            await self.app(scope, bounded, sending)
         except ClientDisconnect:
             status = status or 499
         except AuditLedgerError as error:
@@ -146,17 +149,28 @@ def _bearer(scope: Scope) -> str:
     raise Unauthenticated("expected a header 'Authorization: Bearer TOKEN'; see 'auditledger token --help'")
 
 
-def _bounded(scope: Scope, receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
-    """``receive`` that refuses a body of more than ``limit`` bytes, by its header or as it comes."""
+def _bounded(
+    scope: Scope, receive: Receive, limit: int, max_silence: float
+) -> Callable[[], Awaitable[Message]]:
+    """``receive`` that refuses a body of more than ``limit`` bytes, by its header or as it comes.
+
+    It refuses one that stops for ``max_silence`` seconds too; after its end a client may be silent.
+    """
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value[:20]) > limit:
             raise TooLarge(f"body: expected at most {limit} bytes, got {int(value[:20])}")
     seen = 0
+    ended = False
 
     async def bounded() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, ended
+        try:
+            async with asyncio.timeout(None if ended else max_silence):
+                message = await receive()
+        except TimeoutError:
+            raise TooSlow(f"body: nothing came for {max_silence:g} seconds") from None
         if message["type"] == "http.request":
+            ended = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > limit:
                 raise TooLarge(f"body: expected at most {limit} bytes, got more")

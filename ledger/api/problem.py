@@ -28,6 +28,13 @@ class TooLarge(AuditLedgerError):
     status = 413
 
 
+class TooSlow(AuditLedgerError):
+    """The client was silent for too long in the middle of the body."""
+
+    title = "Too slow"
+    status = 408
+
+
 class UnsupportedMedia(AuditLedgerError):
     """The body is of another media type than this route takes."""
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from ledger.api.edge import Metrics
 from ledger.application import Installation, Principal
 from ledger.application.access import Matter, allow, require_any_role
+from ledger.errors import Unavailable
 from ledger.store.ledgers import Ledger
 
 T = TypeVar("T")
@@ -27,12 +28,26 @@ class Service:
     commands: ThreadPoolExecutor
     """For commands alone: a slow reader or a large file never holds a writer up."""
     executor: ThreadPoolExecutor
+    uploads: ThreadPoolExecutor
+    """For files that clients send: slow ones hold up each other, nobody else."""
+    most_uploads: int
     metrics: Metrics = field(default_factory=Metrics)
     lag: Lag | None = None
+    _uploading: int = 0
 
     async def command(self, work: Callable[[], T]) -> T:
         """Does the work of a command on one of its threads."""
         return await asyncio.get_running_loop().run_in_executor(self.commands, work)
+
+    async def upload(self, work: Callable[[], T]) -> T:
+        """Receives a file on a thread of its own. Raises Unavailable where they are all taken."""
+        if self._uploading >= self.most_uploads:
+            raise Unavailable(f"nothing was kept: {self._uploading} files are being received; try again")
+        self._uploading += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.uploads, work)
+        finally:
+            self._uploading -= 1
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Does blocking work on one of the service's threads."""

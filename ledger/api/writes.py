@@ -110,7 +110,7 @@ def routes(service: Service) -> list[Route]:
         title = _title(request.headers.get("attachment-title", ""))
         stated = request.headers.get("content-length")
         reader = cast(BinaryIO, BodyReader(request.stream(), asyncio.get_running_loop()))
-        outcome = await service.run(
+        outcome = await service.upload(
             lambda: installation.attach(
                 request.path_params["slug"],
                 request.path_params["stream"],

@@ -1,4 +1,4 @@
-"""``auditledger`` on a machine whose clock is wrong: by as many seconds as a file says, read again each time."""
+"""``auditledger`` on a machine whose clock is wrong: by the seconds that a file says, read each time."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ class Service:
         largest_file: int | None = None,
         clock: Path | None = None,
     ) -> None:
-        """``largest_file``: bytes beyond which a write fails. ``clock``: a file that says by how many seconds the
-        machine's clock is wrong."""
+        """``largest_file``: bytes beyond which a write fails. ``clock``: a file that says by how many seconds
+        the machine's clock is wrong."""
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("AUDITLEDGER_")}
         self._environment["AUDITLEDGER_DATA_DIR"] = str(data_dir)
         if database_url is not None:

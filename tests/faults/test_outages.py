@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ledger.store.database import Database
+from ledger.errors import Unavailable
+from ledger.store.database import Database, Role
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.migrate import migrate
+from projections.runner import connect
 from tests.faults.service import Service
 from tests.faults.site import Load, Site, found
 from tests.store.proxy import Proxy
@@ -133,3 +135,15 @@ def test_connections_to_the_database_cut_at_random_under_load(site: Site, proxy:
         sizes = site.check(load.acknowledged)
         assert sum(sizes.values()) - sum(before.values()) == len(load.acknowledged)
         assert not service.failures()
+
+
+def test_a_reader_of_registers_whose_connection_is_cut_is_told_so(proxy: Proxy) -> None:
+    def read() -> None:
+        with connect(proxy.database.conninfo(Role.PROJECTOR)) as connection:
+            connection.execute("SELECT 1")
+            proxy.refusing = True
+            time.sleep(0.1)
+            connection.execute("SELECT 1")
+
+    with pytest.raises(Unavailable, match="database: "):
+        read()
