@@ -33,12 +33,26 @@ def _no_step(_: str) -> None:
     """Nothing: only tests of crashes look at the steps."""
 
 
+class _Connection(Connection[Any]):
+    """One whose ``with`` ends by Unavailable where the database went away inside it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if isinstance(error, psycopg.OperationalError):
+            raise Unavailable(f"database: {' '.join(str(error).split())}") from error
+
+
 def connect(conninfo: str, name: str = "auditledger projections") -> Connection[Any]:
-    """A connection in autocommit that reads and writes moments in UTC. Raises Unavailable."""
+    """A connection in autocommit that reads and writes moments in UTC. Raises Unavailable.
+
+    Used in ``with``, it raises Unavailable too where it is lost on the way.
+    """
     # What is there stays: without a password of its own the projector's role is one of the options.
     options = f"{conninfo_to_dict(conninfo).get('options') or ''} -c timezone=UTC -c datestyle=ISO".strip()
     try:
-        return psycopg.connect(
+        return _Connection.connect(
             make_conninfo(conninfo, application_name=name, connect_timeout=10, options=options),
             autocommit=True,
         )
@@ -152,7 +166,8 @@ class Runner:
             try:
                 if self._connection is None:
                     self.open()
-                if self.step() == 0:
+                # Less than a batch was all there was: some patience makes the next one worth its transaction.
+                if self.step() < self._batch:
                     stop.wait(poll)
             except Unavailable as error:
                 log.error("projections: standing still", reason=str(error))
