@@ -49,6 +49,9 @@ CONTENDED = 20
 """Groups that take the head's lock first, after another process was met."""
 HEAD_MOVED = b"AL002"
 """SQLSTATE of ledger.swap_head."""
+ANSWER_SECONDS = 60.0
+"""Seconds after which a statement without an answer is taken for lost."""
+POLL_MILLISECONDS = 1000
 PATIENCE = 10.0
 """Seconds to try to learn the outcome of a group whose connection was lost."""
 
@@ -72,6 +75,7 @@ class _Lane:
     waiting: deque[Submission] = field(default_factory=deque)
     head: Head | None = None
     busy: bool = False
+    lined_up: bool = False
     contended: int = 0
     """How many more groups take the head's lock first: another process writes this ledger too."""
 
@@ -95,6 +99,7 @@ class _Link:
     descriptor: int = -1
     group: _Group | None = None
     writing: bool = False
+    asked_at: float = 0.0
     answers: list[pq.abc.PGresult] = field(default_factory=list)
 
 
@@ -114,6 +119,7 @@ class Writer:
         *,
         clock: Clock | None = None,
         patience: float = PATIENCE,
+        answer_within: float = ANSWER_SECONDS,
         step: Callable[[str], None] = _no_step,
     ) -> None:
         self._database = database
@@ -121,11 +127,15 @@ class Writer:
         self._clock = clock or SystemClock()
         self._patience = patience
         self._step = step
-        self._lock = Lock()
+        self._answer_within = answer_within
+        self._turn = Lock()
         self._queue: deque[Submission] = deque()
         self._settled: deque[tuple[_Link, _Group, Settled]] = deque()
-        self._asleep = False
+        self._line: deque[_Lane] = deque()
         self._closing = False
+        self._finished = False
+        self._failure: BaseException | None = None
+        self._poll_changed = False
         self._prefixes: dict[int, tuple[Ledger, bytes]] = {}
         self._lanes: dict[int, _Lane] = {}
         self._links = [_Link() for _ in range(CONNECTIONS)]
@@ -159,22 +169,17 @@ class Writer:
             raise InvalidInput("moment", "none: the ledger was not created as a demonstration", moment)
         submission = Submission(ledger_id, drafts, keys, rows, moment)
         submission.check(ledger_prefix)
-        with self._lock:
-            if self._closing:
-                raise Unavailable("nothing was written: the writer is closed")
-            self._queue.append(submission)
-            wake, self._asleep = self._asleep, False
-        if wake:
-            self._wake_write.send(b"\0")
+        if self._closing:
+            raise Unavailable("nothing was written: the writer is closed")
+        self._queue.append(submission)
+        if self._advance():
+            self._wake()
         return submission.future
 
     def close(self) -> None:
         """Finishes what was submitted, then lets go of the connections."""
-        with self._lock:
-            self._closing = True
-            self._asleep = False
-        with contextlib.suppress(OSError):
-            self._wake_write.send(b"\0")
+        self._closing = True
+        self._wake()
         self._thread.join()
 
     def __enter__(self) -> Writer:
@@ -192,47 +197,113 @@ class Writer:
             known = self._prefixes[ledger_id] = (ledger, prefix(ledger.origin))
         return known
 
-    # --- the writer's thread ------------------------------------------------------------------------------
+    # --- the one writer ----------------------------------------------------------------------------------
+    #
+    # Everything below touches lanes and links only with the turn. The thread takes the turn whenever a
+    # connection answers; who submits to a writer at rest takes it too and sends the group itself, which saves
+    # handing it to the thread. There is one order of groups either way.
+
+    def _advance(self) -> bool:
+        """Forms and sends groups of what is queued, unless somebody else has the turn, who then does.
+
+        True where what the thread polls has changed.
+        """
+        changed = False
+        while (self._queue or self._settled) and self._turn.acquire(blocking=False):
+            try:
+                if self._finished:
+                    self._abandon()
+                    return False
+                self._take()
+                self._start_groups()
+                changed, self._poll_changed = changed or self._poll_changed, False
+            except BaseException as error:
+                # Half a step may be done, by an interrupt too: the thread ends, and tells all who wait.
+                self._failure = error
+                self._wake()
+                raise
+            finally:
+                self._turn.release()
+        return changed
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):
+            self._wake_write.send(b"\0")
 
     def _run(self) -> None:
         try:
-            while self._take():
-                self._start_groups()
-                self._wait()
-        finally:
-            self._helpers.shutdown()
-            for link in self._links:
-                if link.connection is not None:
-                    link.connection.close()
-            self._wake_read.close()
-            self._wake_write.close()
+            while not (self._failure or (self._closing and self._at_rest())):
+                ready = self._poll.poll(POLL_MILLISECONDS)
+                with self._turn:
+                    self._answer_ready(ready)
+                    self._poll_changed = False
+                self._advance()
+        except BaseException as error:  # noqa: BLE001  (whoever waits must be told, whatever it was)
+            self._failure = error
+        self._closing = True
+        self._helpers.shutdown()
+        with self._turn:
+            self._finished = True
+            self._abandon()
+        for link in self._links:
+            if link.connection is not None:
+                link.connection.close()
+        self._wake_read.close()
+        self._wake_write.close()
 
-    def _take(self) -> bool:
-        """Takes what was submitted and settled; False once closed and nothing is left."""
-        with self._lock:
-            queue, self._queue = self._queue, deque()
-            settled, self._settled = self._settled, deque()
-            closing = self._closing
-        for link, group, result in settled:
-            self._finish_slow(link, group, result)
-        for submission in queue:
+    def _at_rest(self) -> bool:
+        """Whether nothing is queued, waiting or under way."""
+        with self._turn:
+            lanes = self._lanes.values()
+            return not (self._queue or self._settled or any(lane.busy or lane.waiting for lane in lanes))
+
+    def _abandon(self) -> None:
+        """Tells whoever still waits at the end: after a fault of the writer's own, or because it is closed."""
+        unknown = OutcomeUnknown(f"repeat with the same command id: the writer stopped: {self._failure!r}")
+        closed = Unavailable("nothing was written: the writer is closed")
+        left: list[tuple[Submission, AuditLedgerError]] = []
+        for link in self._links:
+            if link.group is not None:
+                left += ((submission, unknown) for submission in link.group.submissions)
+        for lane in self._lanes.values():
+            left += ((submission, closed) for submission in lane.waiting)
+        while self._queue:
+            left.append((self._queue.popleft(), closed))
+        for submission, error in left:
+            if not submission.future.done():
+                submission.future.set_exception(error)
+
+    def _take(self) -> None:
+        """Takes what was settled and what was submitted into the lanes."""
+        while self._settled:
+            self._finish_slow(*self._settled.popleft())
+        while self._queue:
+            submission = self._queue.popleft()
+            # From here on it can no longer be cancelled.
+            if not submission.future.set_running_or_notify_cancel():
+                continue
             lane = self._lanes.get(submission.ledger_id)
             if lane is None:
                 lane = self._lanes[submission.ledger_id] = _Lane(*self._prefix(submission.ledger_id))
             lane.waiting.append(submission)
-        return not closing or any(lane.busy or lane.waiting for lane in self._lanes.values())
+            self._line_up(lane)
+
+    def _line_up(self, lane: _Lane) -> None:
+        """Lanes take turns: a busy ledger does not keep the others from the connections."""
+        if lane.waiting and not lane.busy and not lane.lined_up:
+            lane.lined_up = True
+            self._line.append(lane)
 
     def _start_groups(self) -> None:
-        for lane in self._lanes.values():
-            if lane.busy or not lane.waiting:
-                continue
+        while self._line:
             link = next((link for link in self._links if link.group is None), None)
             if link is None:
                 return
+            lane = self._line.popleft()
+            lane.lined_up, lane.busy = False, True
             submissions = self._form(lane)
             entries = sum(len(submission.drafts) for submission in submissions)
             link.group = group = _Group(lane, submissions, entries, Stage.COMMIT)
-            lane.busy = True
             if lane.head is None or link.connection is None or entries > GROUP_ENTRIES:
                 self._slow(link, group, sent=False)
             elif lane.contended:
@@ -252,19 +323,28 @@ class Writer:
             entries += len(group[-1].drafts)
         return group
 
-    def _wait(self) -> None:
-        with self._lock:
-            self._asleep = not (self._queue or self._settled)
-            timeout = None if self._asleep else 0
-        ready = self._poll.poll(timeout)
-        self._asleep = False
+    def _done(self, link: _Link, lane: _Lane, head: Head | None) -> None:
+        """The group under way is settled: its ledger and its connection are free again."""
+        lane.head, lane.busy, link.group = head, False, None
+        self._line_up(lane)
+
+    def _answer_ready(self, ready: list[tuple[int, int]]) -> None:
         for descriptor, event in ready:
             if descriptor == self._wake_read.fileno():
                 with contextlib.suppress(BlockingIOError):
                     self._wake_read.recv(4096)
                 continue
-            link = next(link for link in self._links if link.descriptor == descriptor)
-            self._on_ready(link, event)
+            link = next((link for link in self._links if link.descriptor == descriptor), None)
+            # None: it went to a helper while it was polled.
+            if link is not None:
+                self._on_ready(link, event)
+        now = monotonic()
+        for link in self._links:
+            if link.group is not None and link.descriptor >= 0 and now > link.asked_at + self._answer_within:
+                # Neither an answer nor a broken connection: a network that swallows everything.
+                self._to_slow(link)
+        self._take()
+        self._start_groups()
 
     # --- the fast path: one statement ----------------------------------------------------------------------
 
@@ -311,6 +391,7 @@ class Writer:
         """Sends a prepared statement by its name, or plain SQL."""
         assert link.connection is not None
         pgconn = link.connection.pgconn
+        link.asked_at = monotonic()
         try:
             if isinstance(query, bytes):
                 pgconn.send_query(query)
@@ -325,6 +406,7 @@ class Writer:
         writing = bool(pgconn.flush())
         if writing != link.writing:
             link.writing = writing
+            self._poll_changed = True
             self._poll.modify(link.descriptor, select.POLLIN | select.POLLOUT if writing else select.POLLIN)
 
     def _on_ready(self, link: _Link, event: int) -> None:
@@ -409,8 +491,7 @@ class Writer:
         # A crash here leaves the entries, unanswered: the repeat finds them by command id.
         self._step("answered")
         assert group.placed is not None
-        lane = group.lane
-        lane.head, lane.busy, link.group = group.placed.after, False, None
+        self._done(link, group.lane, group.placed.after)
         for submission, receipts in zip(group.submissions, group.placed.receipts, strict=True):
             submission.future.set_result(receipts)
 
@@ -445,11 +526,8 @@ class Writer:
         except BaseException as error:  # noqa: BLE001  (whoever waits must be told, whatever it was)
             unknown = OutcomeUnknown(f"repeat with the same command id: {type(error).__name__}: {error}")
             settled = Settled(None, dict.fromkeys(range(len(group.submissions)), unknown))
-        with self._lock:
-            self._settled.append((link, group, settled))
-            wake, self._asleep = self._asleep, False
-        if wake:
-            self._wake_write.send(b"\0")
+        self._settled.append((link, group, settled))
+        self._wake()
 
     def _settle_patiently(self, link: _Link, group: _Group, sent: bool) -> Settled:
         """Settles, over new connections where one is lost. ``sent``: it may be committed already."""
@@ -476,15 +554,15 @@ class Writer:
             pause = min(pause * 2, 0.5)
 
     def _finish_slow(self, link: _Link, group: _Group, settled: Settled) -> None:
-        lane = group.lane
-        lane.head, lane.busy, link.group = settled.head, False, None
         if link.connection is not None and not link.connection.closed:
             link.descriptor = link.connection.pgconn.socket
             link.connection.pgconn.nonblocking = 1
             link.writing = False
             self._poll.register(link.descriptor, select.POLLIN)
+            self._poll_changed = True
         else:
             link.connection = None
+        self._done(link, group.lane, settled.head)
         for place, submission in enumerate(group.submissions):
             _answer(submission, settled.outcomes[place])
 

@@ -17,7 +17,8 @@ class Proxy:
     """Forwards until told otherwise.
 
     ``fault``: ``request`` (drop the next request and cut), ``answer`` (forward the next request, drop its
-    answer and cut), ``late`` (keep the next request back, cut the client; ``deliver`` sends it on later).
+    answer and cut), ``late`` (keep the next request back, cut the client; ``deliver`` sends it on later),
+    ``silence`` (swallow the next request and everything after it, cut nothing).
     """
 
     def __init__(self, database: Database) -> None:
@@ -80,7 +81,9 @@ class Proxy:
                     if self.fault and self._is_commit(data, source is client):
                         fault, self.fault = self.fault, ""
                         self.cuts += 1
-                        if fault == "late":
+                        if fault == "silence":
+                            self._stopped.wait()
+                        elif fault == "late":
                             self._held.append((server, data))
                             keep = True
                         elif fault == "answer":

@@ -124,6 +124,17 @@ def test_two_processes_write_one_ledger(database: Database, ledger: Ledger) -> N
     assert check_ledger(database, ledger) == len(theirs) + 1 + mine
 
 
+def thaw(process: subprocess.Popen[str]) -> None:
+    """Wakes a process once it really stands still."""
+    while True:
+        asked = subprocess.run(
+            ["/bin/ps", "-o", "stat=", "-p", str(process.pid)], capture_output=True, text=True, check=True
+        )
+        if asked.stdout.startswith("T"):
+            process.send_signal(signal.SIGCONT)
+            return
+
+
 def test_a_frozen_writer_does_not_hold_the_head(database: Database, ledger: Ledger) -> None:
     command = str(uuid4())
     frozen = start(database, ledger, [command], step="slow.locked", signal_name="SIGSTOP")
@@ -132,10 +143,10 @@ def test_a_frozen_writer_does_not_hold_the_head(database: Database, ledger: Ledg
     with Writer(database) as writer:
         (receipt,) = writer.submit(ledger.id, [sample("other")]).result(30)
     assert receipt.index == 0
-    frozen.send_signal(signal.SIGCONT)
+    thaw(frozen)
     # Awake again, it finds its session ended, takes a new one, and stops at the same step once more.
     assert frozen.stdout.readline() == "at slow.locked\n"
-    frozen.send_signal(signal.SIGCONT)
+    thaw(frozen)
     said, _ = frozen.communicate(timeout=60)
     assert said.split() == [command]
     assert check_ledger(database, ledger) == 2

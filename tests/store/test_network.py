@@ -18,7 +18,7 @@ from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.migrate import migrate
 from ledger.store.writer import Writer
 from tests.store.proxy import Proxy
-from tests.support import check_ledger, sample
+from tests.support import check_ledger, sample, samples
 
 
 @pytest.fixture
@@ -53,6 +53,30 @@ def test_a_statement_that_arrives_late_adds_nothing(database: Database, ledger: 
         assert b"ERROR" not in answer
         assert writer.submit(ledger.id, [sample("b")]).result(30)[0].index == receipt.index + 1
     assert check_ledger(database, ledger) == 3
+
+
+def test_a_network_that_swallows_everything_is_taken_for_a_lost_connection(
+    database: Database, ledger: Ledger, proxy: Proxy
+) -> None:
+    with Writer(proxy.database, answer_within=0.5) as writer:
+        writer.submit(ledger.id, [sample("warm")]).result(30)
+        proxy.fault = "silence"
+        assert writer.submit(ledger.id, [sample("a")]).result(30)[0].index == 1
+        assert proxy.cuts == 1
+    assert check_ledger(database, ledger) == 2
+
+
+@pytest.mark.parametrize("count", [1, 3, 60, 1500])
+@pytest.mark.parametrize("fault", ["request", "answer"])
+def test_each_way_to_commit_survives_a_cut(
+    database: Database, ledger: Ledger, proxy: Proxy, count: int, fault: str
+) -> None:
+    with Writer(proxy.database) as writer:
+        writer.submit(ledger.id, [sample("warm")]).result(30)
+        proxy.fault = fault
+        assert len(writer.submit(ledger.id, samples("a", count)).result(30)) == count
+        assert proxy.cuts == 1
+    assert check_ledger(database, ledger) == count + 1
 
 
 @pytest.mark.parametrize("fault", ["request", "answer"])

@@ -12,7 +12,7 @@ import pytest
 
 from ledger.clock import SystemClock
 from ledger.codec.entry import decode_entry
-from ledger.errors import CommandReused, Conflict, InvalidInput, NotFound, Unavailable
+from ledger.errors import CommandReused, Conflict, InvalidInput, NotFound, OutcomeUnknown, Unavailable
 from ledger.store import writer as writer_module
 from ledger.store.database import Database
 from ledger.store.feed import Feed
@@ -264,3 +264,55 @@ def test_a_closed_writer_finishes_what_it_took_and_takes_no_more(database: Datab
     with pytest.raises(Unavailable, match="the writer is closed"):
         writer.submit(ledger.id, [sample("late")])
     assert check_ledger(database, ledger) == 200
+
+
+def test_a_cancelled_submission_is_left_out_and_harms_nobody(
+    database: Database, ledger: Ledger, writer: Writer
+) -> None:
+    futures = [writer.submit(ledger.id, [sample(f"s{n}")]) for n in range(300)]
+    cancelled = sum(future.cancel() for future in futures[100:])
+    for future in futures:
+        if not future.cancelled():
+            future.result(30)
+    assert check_ledger(database, ledger) == 300 - cancelled
+
+
+def test_a_callback_may_submit(database: Database, ledger: Ledger, writer: Writer) -> None:
+    chained: Future[list[Receipt]] = Future()
+
+    def again(_: Future[list[Receipt]]) -> None:
+        following = writer.submit(ledger.id, [sample("b")])
+        following.add_done_callback(lambda future: chained.set_result(future.result()))
+
+    writer.submit(ledger.id, [sample("a")]).add_done_callback(again)
+    assert chained.result(30)[0].index == 1
+    assert check_ledger(database, ledger) == 2
+
+
+def test_an_interrupt_within_submit_ends_the_writer_and_tells_all(database: Database, ledger: Ledger) -> None:
+    armed = False
+
+    def step(name: str) -> None:
+        if armed and name == "formed":
+            raise KeyboardInterrupt
+
+    with Writer(database, step=step) as writer:
+        writer.submit(ledger.id, [sample("warm")]).result(30)
+        armed = True
+        command = str(uuid4())
+        with pytest.raises((KeyboardInterrupt, OutcomeUnknown)):
+            writer.submit(ledger.id, [sample("a", command=command)]).result(30)
+        with pytest.raises((Unavailable, OutcomeUnknown)):
+            writer.submit(ledger.id, [sample("b")]).result(30)
+    with Writer(database) as writer:
+        assert put(writer, ledger, sample("a", command=command))[0].index == 1
+    assert check_ledger(database, ledger) == 2
+
+
+def test_seven_busy_ledgers_take_turns(database: Database, ledger: Ledger, writer: Writer) -> None:
+    ledgers = [ledger, *(Ledgers(database).create(f"l{n}", f"example.org/{n}", "o") for n in range(6))]
+    futures = [(each, writer.submit(each.id, samples(f"s{n}", 2))) for n in range(150) for each in ledgers]
+    for _, future in futures:
+        future.result(60)
+    for each in ledgers:
+        assert check_ledger(database, each) == 300
