@@ -147,7 +147,14 @@ class Register:
 
     def looks_at(self, opened_by: type[CaseEvent]) -> bool:
         """Whether it has rows of streams that this event opens."""
-        return self.opened_by is None or issubclass(opened_by, self.opened_by)
+        looked = self._looked.get(opened_by)
+        if looked is None:
+            looked = self._looked[opened_by] = self.opened_by is None or issubclass(opened_by, self.opened_by)
+        return looked
+
+    @cached_property
+    def _looked(self) -> dict[type[CaseEvent], bool]:
+        return {}
 
 
 def pointer(fact: CaseEvent, path: str) -> str | None:

@@ -191,8 +191,8 @@ def _row(clock: Clock) -> Row:
             "calendar_from": min(span),
             "calendar_to": max(span),
         }
-    facts = dict.fromkeys(f for f in (clock.trigger, *clock.facts, clock.ended) if f is not None)
-    return Row(clock.trigger, values, clock.row_key, tuple(facts))
+    facts = {id(f): f for f in (clock.trigger, *clock.facts, clock.ended) if f is not None}
+    return Row(clock.trigger, values, clock.row_key, tuple(facts.values()))
 
 
 # --- the clocks of each area --------------------------------------------------------------------------

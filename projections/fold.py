@@ -56,7 +56,7 @@ def _readable(facts: Sequence[Fact]) -> tuple[Sequence[CaseEvent], Poison | None
 
 
 def _all_events(facts: Sequence[Fact]) -> TypeGuard[Sequence[CaseEvent]]:
-    return all(isinstance(fact, CaseEvent) for fact in facts)
+    return Poison not in set(map(type, facts))
 
 
 def _longest(
@@ -84,7 +84,8 @@ def _fold(
     happened_by: date | None,
 ) -> Folded:
     folded = Folded()
-    history: Sequence[CaseEvent] = effective(facts)
+    # Most streams have no correction: their history is their facts.
+    history = facts if not any(fact.header.corrects for fact in facts) else effective(facts)
     if happened_by is not None:
         dated = [(fact, fact.happened_date) for fact in history]
         folded.left_out = sum(day is None for _, day in dated)
@@ -105,9 +106,10 @@ def _fold(
 
 
 def _status(history: Sequence[CaseEvent]) -> Status:
-    for fact in reversed(history):
-        if isinstance(fact, EnteredInError):
-            return Status.ENTERED_IN_ERROR
-        if isinstance(fact, MergedInto):
-            return Status.MERGED
-    return Status.CURRENT
+    if _ENDS.isdisjoint(map(type, history)):
+        return Status.CURRENT
+    last = [fact for fact in history if type(fact) in _ENDS][-1]
+    return Status.ENTERED_IN_ERROR if isinstance(last, EnteredInError) else Status.MERGED
+
+
+_ENDS: frozenset[type[CaseEvent]] = frozenset({EnteredInError, MergedInto})

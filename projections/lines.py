@@ -18,24 +18,35 @@ _QUOTES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 def line(register: Register, about: StreamInfo, status: Status, row: Row, history: Sequence[CaseEvent]) -> str:
     """One COPY line, with its newline. Raises TypeError for a value that its column does not take."""
-    fact = row.fact
-    recorded = fact.timestamp
-    happened = fact.happened_date
-    entries = sorted(f.index for f in (history if row.facts is None else row.facts))
-    days = days_between(happened, melbourne_date(recorded))
-    common = (
-        f"{about.ledger}\t{_text(about.stream)}\t{_text(row.key)}\t{status.value}\t"
-        f"{fact.index}\t{happened or NULL}\t{fact.header.precision.value}\t{recorded.isoformat()}\t"
-        f"{NULL if days is None else days}\t{{{','.join(map(str, entries))}}}"
-    )
     values = row.values
     if not values.keys() <= register.own_names:
         raise TypeError(f"{register.name} has no column {', '.join(values.keys() - register.own_names)}")
-    cells = [common]
+    facts = row.facts
+    entries = about.view(_entries, history) if facts is None else _entries(facts, about)
+    cells = [
+        f"{about.ledger}\t{_text(about.stream)}\t{_text(row.key)}\t{status.value}\t{_dated(row.fact)}\t{entries}"
+    ]
     for name, shown in _shapes(register):
         value = values.get(name)
         cells.append(NULL if value is None else shown(value))
     return "\t".join(cells) + "\n"
+
+
+def _entries(facts: Sequence[CaseEvent], _about: StreamInfo) -> str:
+    if len(facts) == 1:
+        return f"{{{facts[0].index}}}"
+    return "{" + ",".join(map(str, sorted([fact.index for fact in facts]))) + "}"
+
+
+def _dated(fact: CaseEvent) -> str:
+    """index, happened_on, happened_precision, recorded_at, days_between"""
+    happened, recorded = fact.happened_date, fact.timestamp
+    if happened is None:
+        return f"{fact.index}\t{NULL}\t{fact.header.precision.value}\t{recorded.isoformat()}\t{NULL}"
+    days = days_between(happened, melbourne_date(recorded))
+    return (
+        f"{fact.index}\t{happened.isoformat()}\t{fact.header.precision.value}\t{recorded.isoformat()}\t{days}"
+    )
 
 
 @cache

@@ -85,9 +85,8 @@ SELECT leaf_hash FROM ledger.entries WHERE ledger = %s AND index = %s;
 
 -- name: scan_streams
 -- The entries of a range of a ledger's streams below an index, each stream complete and in order.
-COPY (SELECT index, stream, event, entry FROM ledger.entries
-    WHERE ledger = {ledger} AND index < {below} AND stream >= {low} AND stream < {high}
-    ORDER BY stream, version) TO STDOUT (FORMAT binary);
+SELECT index, stream, event, entry FROM ledger.entries
+WHERE ledger = %s AND index < %s AND stream >= %s AND stream < %s ORDER BY stream, version;
 
 -- name: positions_locked
 -- How far the live registers are, while none of them can move.

@@ -85,6 +85,7 @@ class Runner:
         self._projector: Projector | None = None
         self._positions: dict[int, int] = {}
         self._paused: dict[int, str | None] = {}
+        self._unsure = True
 
     def __enter__(self) -> Runner:
         self.open()
@@ -128,9 +129,7 @@ class Runner:
         self._connection = self._projector = None
 
     def _begin(self, connection: Connection[Any]) -> None:
-        rows = connection.execute(sql.get("positions")).fetchall()
-        self._positions = {ledger: position for ledger, position, _ in rows}
-        self._paused = {ledger: paused for ledger, _, paused in rows}
+        self._read_positions(connection)
         made = self._definitions(connection)
         wrong = [r.name for r in self._registers if made.get(r.name, r.definition) != r.definition]
         missing = [r for r in self._registers if r.name not in made]
@@ -142,6 +141,12 @@ class Runner:
             tables.index(connection, tables.table(register))
             connection.execute(sql.get("define"), (register.name, register.definition))
 
+    def _read_positions(self, connection: Connection[Any]) -> None:
+        rows = connection.execute(sql.get("positions")).fetchall()
+        self._positions = {ledger: position for ledger, position, _ in rows}
+        self._paused = {ledger: paused for ledger, _, paused in rows}
+        self._unsure = False
+
     def _definitions(self, connection: Connection[Any]) -> dict[str, str]:
         return dict(connection.execute(sql.get("definitions")).fetchall())
 
@@ -151,13 +156,17 @@ class Runner:
         """Projects one batch; returns how many entries it had. Raises Unavailable where the lease is lost."""
         connection, projector = self._opened()
         try:
+            if self._unsure:
+                self._read_positions(connection)
             batches = self._collect(connection, projector)
             return self._write(connection, projector, batches) if batches else 0
         except psycopg.OperationalError as error:
             self.close()
             raise Unavailable(f"database: {' '.join(str(error).split())}") from error
         except BaseException:
+            # Whether the transaction committed is not known here: the next step looks where it stands.
             projector.forget()
+            self._unsure = True
             raise
 
     def run(self, stop: Event, poll: float = POLL_SECONDS) -> None:
@@ -171,6 +180,10 @@ class Runner:
                     stop.wait(poll)
             except Unavailable as error:
                 log.error("projections: standing still", reason=str(error))
+                stop.wait(RETRY_SECONDS)
+            except Exception:
+                # One bad batch must not end the projections of a whole service.
+                log.exception("projections: a batch failed; it is tried again")
                 stop.wait(RETRY_SECONDS)
 
     def catch_up(self) -> int:

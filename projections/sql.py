@@ -6,8 +6,6 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from psycopg import sql
-
 HEADING = re.compile(r"^-- name: (\w+)\n-- \S.*\n", re.MULTILINE)
 
 
@@ -20,8 +18,3 @@ def _all() -> dict[str, str]:
 def get(name: str) -> bytes:
     """The text of one query, as psycopg takes it."""
     return _all()[name].encode()
-
-
-def template(name: str) -> sql.SQL:
-    """One query with places in braces, to be formatted."""
-    return sql.SQL(_all()[name])

@@ -380,10 +380,10 @@ def _read_actor(data: bytes, at: int) -> tuple[Actor, int]:
 
 
 def _branch(data: bytes, at: int, branches: int) -> tuple[int, int]:
-    value, end = decode_long(data, at)
-    if not 0 <= value < branches:
-        raise CodecError(f"entry: union branch {value} at byte {at}")
-    return value, end
+    value = data[at] if at < len(data) else 1
+    if value & 1 or value >= 2 * branches:
+        raise CodecError(f"entry: union branch at byte {at}")
+    return value >> 1, at + 1
 
 
 _PRECISION_LIST = tuple(Precision)
@@ -392,7 +392,7 @@ _CORRECTION_LIST = tuple(CorrectionKind)
 
 
 def _symbol(data: bytes, at: int, symbols: tuple[E, ...]) -> tuple[E, int]:
-    value, end = decode_long(data, at)
-    if not 0 <= value < len(symbols):
-        raise CodecError(f"entry: enum symbol {value} at byte {at}")
-    return symbols[value], end
+    value = data[at] if at < len(data) else 1
+    if value & 1 or value >= 2 * len(symbols):
+        raise CodecError(f"entry: enum symbol at byte {at}")
+    return symbols[value >> 1], at + 1

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from eventsourcing.domain import CanMutateAggregate, MetaDomainEvent
@@ -71,7 +71,7 @@ class CaseEvent(CanMutateAggregate[str], metaclass=MetaDomainEvent):
         {"originator_id", "originator_version", "timestamp", "header"}
     )
 
-    @property
+    @cached_property
     def happened_date(self) -> date | None:
         """The Melbourne date on which it happened: what law judges by. None ⇔ unknown (a gap)."""
         return happened_date(self.header.happened_on)

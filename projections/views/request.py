@@ -140,7 +140,8 @@ def request_view(facts: Sequence[CaseEvent], _about: StreamInfo) -> RequestView 
     if law.is_formal_vps(opening.scheme, opening.form):
         view.formal = opening
     for fact in ordered:
-        _take(view, fact)
+        if type(fact) in _TAKEN:
+            _take(view, fact)
     return view
 
 
@@ -151,6 +152,15 @@ def formal_due(facts: Sequence[CaseEvent], about: StreamInfo) -> Due | None:
     if view is None or view.formal is None or day is None:
         return None
     return clocks.due("vps.response", day, about.calendar, known_on=recorded_on(view.formal))
+
+
+_TAKEN: frozenset[type[CaseEvent]] = frozenset(
+    {
+        *_BECOMES, RequestDivided, RequestEscalated, RequestAcknowledged, RefusalCopySent, RequestWithdrawn,
+        RequestReferred,
+    }
+)  # fmt: skip
+"""What moves a request on; the rest (advice sought, disputes) does not."""
 
 
 def _take(view: RequestView, fact: CaseEvent) -> None:
