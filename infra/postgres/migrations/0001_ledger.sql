@@ -40,11 +40,12 @@ CREATE TABLE ledger.entries (
     event text COLLATE "C" NOT NULL,
     organisation text COLLATE "C" NOT NULL,
     content_mac bytea,
-    entry bytea STORAGE EXTERNAL NOT NULL,
+    entry bytea NOT NULL,
     CONSTRAINT entries_pkey PRIMARY KEY (ledger, index),
     CONSTRAINT entries_stream_key UNIQUE (ledger, stream, version),
     CONSTRAINT entries_command_key UNIQUE (ledger, command, part)
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.2, autovacuum_vacuum_insert_threshold = 100000);
+ALTER TABLE ledger.entries ALTER COLUMN entry SET STORAGE EXTERNAL;
 COMMENT ON TABLE ledger.entries IS 'Every entry: its bytes as they were made, and columns that repeat what they say';
 COMMENT ON COLUMN ledger.entries.content_mac IS 'Tells a repeat of a command from another content under its id; part 0 only; not in the bytes';
 
