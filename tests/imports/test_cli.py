@@ -13,7 +13,7 @@ from ledger.cli.imports import BAD_ROWS
 from ledger.imports.reading import parse_document
 from ledger.store.database import Database
 from tests.cli.conftest import Program
-from tests.imports.conftest import DOJ, MAPPINGS, table, write_table
+from tests.imports.desk import DOJ, MAPPINGS, table, write_table
 
 MAPPING = str(MAPPINGS / "requests-doj-2017.toml")
 

@@ -11,7 +11,7 @@ from openpyxl import Workbook
 from ledger.cli.imports import BAD_ROWS
 from ledger.imports.mapping import load_mapping
 from ledger.imports.template import registers
-from tests.imports.conftest import MAPPINGS, ROOT, Desk
+from tests.imports.desk import MAPPINGS, ROOT, Desk
 
 PAGE = (ROOT / "docs" / "import.md").read_text("utf-8")
 SHOWN = re.compile(r"<!-- mapping: (\S+) -->\n```toml\n(.*?)```\n<!-- end of mapping -->", re.DOTALL)

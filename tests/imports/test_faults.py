@@ -11,16 +11,11 @@ import pytest
 from ledger.application import Installation
 from ledger.application.together import Together
 from ledger.errors import AuditLedgerError, Conflict, OutcomeUnknown, Unavailable
-from ledger.imports.mapping import RegisterMapping, mapping_of
-from tests.imports.conftest import Desk
-from tests.imports.test_run import SETTINGS, bring, imports, row
+from ledger.imports.mapping import RegisterMapping
+from tests.imports.desk import Desk
+from tests.imports.log import bring, imports, row
 
 ROWS = [row(number, "given", "2025-02-01") for number in range(1, 6)]
-
-
-@pytest.fixture
-def log() -> RegisterMapping:
-    return mapping_of(SETTINGS)
 
 
 def failing(

@@ -21,7 +21,7 @@ from ledger.imports.template import (
     template_csv,
     template_workbook,
 )
-from tests.imports.conftest import DATA, DOJ, MAPPINGS
+from tests.imports.desk import DATA, DOJ, MAPPINGS
 
 BASE: dict[str, Any] = {
     "format": "log",

@@ -8,7 +8,7 @@ from ledger.codec.entry import CorrectionKind
 from ledger.domain.event import decode_event, effective
 from ledger.domain.installation.events import FileImported
 from ledger.imports.mapping import RegisterMapping, load_mapping
-from tests.imports.conftest import DATA, DOJ, MAPPINGS, Desk, table
+from tests.imports.desk import DATA, DOJ, MAPPINGS, Desk, table
 
 SUBMITTED, CLOSED, DETAIL, DISPOSITION = 2, 3, 4, 5
 OTHER_OUTCOME = {
