@@ -150,7 +150,7 @@ class Builder:
         blank: tuple[Figure | str, ...] = ("",) if recorded else ()
         cells.append(Line("Total", (*blank, *whole, grand), total=True, id="total"))
         columns = (head, *(("Record",) if recorded else ()), *(k.words for k in kinds), "Total")
-        self.tables.append(Table(name, title, columns, tuple(cells), tuple(notes)))
+        self.tables.append(Table(name, title, columns, tuple(cells), tuple(notes), by_body=True))
         return grand
 
     def list(

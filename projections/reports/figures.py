@@ -116,6 +116,8 @@ class Table:
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
     chart: Chart | None = None
+    by_body: bool = False
+    """Whether each line but the total is of one body: there are as many as there are bodies."""
 
     def figures(self) -> Iterator[Figure]:
         """Its figures, line by line."""
@@ -237,6 +239,20 @@ class Report:
                     if self._figures.setdefault(figure.id, figure) is not figure:
                         raise ReportRefused(f"figure {figure.id} stands twice in the report")
         return self._figures
+
+    @property
+    def headline(self) -> list[Figure]:
+        """The figures of the whole: those of one body each are left out."""
+        of_bodies = {
+            cell.id
+            for table in self.tables
+            if table.by_body
+            for line in table.lines
+            if not line.total
+            for cell in line.cells
+            if isinstance(cell, Figure)
+        }
+        return [figure for key, figure in self.figures.items() if key not in of_bodies]
 
     @property
     def definitions(self) -> list[Definition]:

@@ -26,7 +26,10 @@ from projections.reports.render import FORMATS, render
 from projections.runner import connect
 
 COMMAND = "report.ReportHandedOver"
-ROWS_NAME = "rows.json"
+FIGURES_NAME = "figures.json"
+EVERY_FIGURE = "every_figure.sha256"
+"""Stands among the figures of the entry for all of them, those of single bodies too: the digest of their
+values. An entry has a size that it cannot pass; how many bodies there are, has none."""
 
 Result = TypeVar("Result", covariant=True)
 
@@ -140,7 +143,7 @@ def hand_over(
         form = name.rsplit(".", 1)[1]
         attached = _keep(keep_file, slug, case, content, f"files.{place}.file", name, FORMATS[form])
         kept.append({"name": name, "sha256": hashlib.sha256(content).hexdigest(), "file": attached})
-    rows = _keep(keep_file, slug, case, row_ids(report), "row_ids", ROWS_NAME, "application/json")
+    rows = _keep(keep_file, slug, case, every_figure(report), "row_ids", FIGURES_NAME, "application/json")
     fields = {
         "report": report.name,
         "period_from": str(report.period.first),
@@ -155,8 +158,9 @@ def hand_over(
         ],
         "figures": [
             {"id": figure.id, "value": figure.stated, "definition": figure.definition.reference}
-            for figure in report.figures.values()
-        ],
+            for figure in report.headline
+        ]
+        + [{"id": EVERY_FIGURE, "value": figures_digest(report), "definition": f"{EVERY_FIGURE}@1"}],
         "files": kept,
         "code_version": report.versions.code,
         "rules_version": report.versions.rules,
@@ -170,10 +174,23 @@ def hand_over(
     return submit(slug, COMMAND, {"case": case, "happened": str(happened), "fields": fields}), files
 
 
-def row_ids(report: Report) -> bytes:
-    """The rows behind every figure, as JSON: figure → [register, ledger, case, row]."""
-    found = {figure.id: [list(row) for row in figure.rows] for figure in report.figures.values()}
+def every_figure(report: Report) -> bytes:
+    """Every figure as JSON: id → value, definition, and the rows behind it as [register, ledger, case, row]."""
+    found = {
+        figure.id: {
+            "value": figure.stated,
+            "definition": figure.definition.reference,
+            "rows": [list(row) for row in figure.rows],
+        }
+        for figure in report.figures.values()
+    }
     return json.dumps(found, ensure_ascii=False, sort_keys=True).encode()
+
+
+def figures_digest(report: Report) -> str:
+    """SHA-256 of the ids and values of every figure."""
+    values = {figure.id: figure.stated for figure in report.figures.values()}
+    return hashlib.sha256(json.dumps(values, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
 
 
 def _keep(
@@ -196,11 +213,18 @@ def handed_over(conninfo: str, slug: str, stream: str) -> ReportHandedOver:
     return found[-1]
 
 
-def reprint(conninfo: str, handover: ReportHandedOver, readable: Sequence[str] | None = None) -> Report:
+def reprint(
+    conninfo: str,
+    handover: ReportHandedOver,
+    readable: Sequence[str] | None = None,
+    kept: bytes | None = None,
+) -> Report:
     """The report of a hand-over, computed again from the ledgers as at its positions.
 
-    ``readable``: the ledgers whose reports the caller may read; None: all. Raises Forbidden, ReportRefused naming the first figure that is not as handed over, with the versions that differ;
-    NotFound for a ledger that is not here.
+    ``readable``: the ledgers whose reports the caller may read; None: all. ``kept``: the hand-over's attachment
+    ``row_ids``, by which a figure of a single body is named that differs. Raises Forbidden; NotFound for a
+    ledger that is not here; ReportRefused naming the first figure that is not as handed over, and the versions
+    that differ.
     """
     with connect(conninfo, "auditledger report") as connection:
         positions = _positions(connection, handover)
@@ -212,18 +236,28 @@ def reprint(conninfo: str, handover: ReportHandedOver, readable: Sequence[str] |
         positions=positions, ledgers=list(positions), incomplete=handover.incomplete,
     )  # fmt: skip
     then = {figure.id: figure.value for figure in handover.figures}
-    now = {figure.id: figure.stated for figure in report.figures.values()}
+    now = {figure.id: figure.stated for figure in report.headline}
+    every = then.pop(EVERY_FIGURE, None)
+    _same(then, now, handover, report)
+    if kept is not None:
+        then = {identity: figure["value"] for identity, figure in json.loads(kept).items()}
+        _same(then, {f.id: f.stated for f in report.figures.values()}, handover, report)
+    if every is not None and every != figures_digest(report):
+        raise ReportRefused(
+            "a figure of a single body is not as handed over: the hand-over's kept file of row ids names it; "
+            + _versions(handover, report)
+        )
+    return report
+
+
+def _same(then: Mapping[str, str], now: Mapping[str, str], handover: ReportHandedOver, report: Report) -> None:
     for identity in sorted(then.keys() | now.keys()):
         if then.get(identity) != now.get(identity):
             was, found = (each.get(identity, "not in the report") for each in (then, now))
             raise ReportRefused(
                 f"figure {identity} was handed over as {was or 'none'}, and is {found or 'none'} now; "
-                + (
-                    _differing(handover, report)
-                    or "by the same versions: the ledger or its reading is at fault"
-                )
+                + _versions(handover, report)
             )
-    return report
 
 
 def _positions(connection: Connection[Any], handover: ReportHandedOver) -> dict[str, int]:
@@ -243,11 +277,12 @@ def _positions(connection: Connection[Any], handover: ReportHandedOver) -> dict[
     return found
 
 
-def _differing(handover: ReportHandedOver, report: Report) -> str:
+def _versions(handover: ReportHandedOver, report: Report) -> str:
     pairs = (
         ("code", handover.code_version, report.versions.code),
         ("rules", handover.rules_version, report.versions.rules),
         ("definitions", handover.definitions_version, report.versions.definitions),
         ("calendar", handover.calendar_version, report.versions.calendar),
     )
-    return ", ".join(f"{what} was {was}, is {now}" for what, was, now in pairs if was != now)
+    found = ", ".join(f"{what} was {was}, is {now}" for what, was, now in pairs if was != now)
+    return found or "by the same versions: the ledger or its reading is at fault"

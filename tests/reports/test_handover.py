@@ -23,13 +23,15 @@ from projections.doors import Door
 from projections.reports.catalogue import make
 from projections.reports.figures import Report, ReportRefused
 from projections.reports.handover import (
+    EVERY_FIGURE,
     Recipient,
+    every_figure,
+    figures_digest,
     hand_over,
     handed_over,
     made_for,
     recipient,
     reprint,
-    row_ids,
 )
 from projections.reports.period import financial_year
 from projections.reports.render import render
@@ -70,11 +72,11 @@ class Office:
         )
 
     def request(self, received: str) -> str:
-        """A formal request from the department to itself is none; another asks."""
+        """A formal request to the department; returns its case."""
         fields = {
             "scheme": "vps", "form": "formal", "requester": self.asker, "provider": self.organisation,
-            "information_sought": "counts", "made_on": received, "made_under_policy": True, "purpose": "planning",
-            "public_benefit": "housing", "secure_use": "enclave",
+            "information_sought": "counts", "made_on": received, "made_under_policy": True,
+            "purpose": "planning", "public_benefit": "housing", "secure_use": "enclave",
         }  # fmt: skip
         return self.run("request.RequestReceived", fields, received, self.officer).stream
 
@@ -137,7 +139,9 @@ def test_a_hand_over_keeps_files_figures_rows_positions_and_versions(office: Off
     report = make(office.conninfo, "data-sharing-annual", YEAR)
     outcome, files = office.give(report)
     handed = handed_over(office.conninfo, "dffh", outcome.stream)
-    assert {f.id: f.value for f in handed.figures} == {f.id: f.stated for f in report.figures.values()}
+    stated = {f.id: f.value for f in handed.figures}
+    assert stated.pop(EVERY_FIGURE) == figures_digest(report)
+    assert stated == {f.id: f.stated for f in report.headline}
     assert [f.value for f in handed.figures if f.id == "sharing.timeliness.within"] == ["1"]
     assert [(p.ledger, p.size, p.head) for p in handed.positions] == [
         (at.origin, at.size, at.head) for at in report.positions
@@ -159,9 +163,12 @@ def test_a_hand_over_keeps_files_figures_rows_positions_and_versions(office: Off
     _, chunks = office.installation.read_attachment(
         "dffh", outcome.receipts[0].index, "row_ids", reason="check", principal=office.officer
     )
-    rows = json.loads(b"".join(chunks))
-    assert rows == json.loads(row_ids(report))
-    assert len(rows["sharing.timeliness.within"]) == 1
+    figures = json.loads(b"".join(chunks))
+    assert {key: figure["value"] for key, figure in figures.items()} == {
+        f.id: f.stated for f in report.figures.values()
+    }
+    assert figures[f"sharing.by_provider.{office.organisation}.provided"]["value"] == "1"
+    assert len(figures["sharing.timeliness.within"]["rows"]) == 1
     assert verify(office.installation.database, office.installation.ledgers.get("dffh"), processes=1).size > 0
 
 
@@ -193,6 +200,21 @@ def test_a_figure_that_is_not_as_handed_over_is_named(office: Office) -> None:
     elsewhere = tuple(replace(p, ledger="elsewhere") for p in handed.positions)
     with pytest.raises(NotFound, match="elsewhere"):
         reprint(office.conninfo, _with(handed, positions=elsewhere))
+
+
+def test_a_figure_of_one_body_that_differs_is_named_by_the_kept_file(office: Office) -> None:
+    report = make(office.conninfo, "data-sharing-annual", YEAR)
+    outcome, _ = office.give(report)
+    handed = handed_over(office.conninfo, "dffh", outcome.stream)
+    assert reprint(office.conninfo, handed, kept=every_figure(report)).figures.keys() == report.figures.keys()
+    name = f"sharing.by_provider.{office.organisation}.provided"
+    figures = json.loads(every_figure(report))
+    figures[name]["value"] = "0"
+    with pytest.raises(ReportRefused, match=f"{name} was handed over as 0, and is 1 now"):
+        reprint(office.conninfo, handed, kept=json.dumps(figures).encode())
+    digest = tuple(Figure(f.id, "0" * 64, f.definition) if f.id == EVERY_FIGURE else f for f in handed.figures)
+    with pytest.raises(ReportRefused, match="single body"):
+        reprint(office.conninfo, _with(handed, figures=digest))
 
 
 def _with(handed: ReportHandedOver, **changes: Any) -> ReportHandedOver:
