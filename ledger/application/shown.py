@@ -15,6 +15,9 @@ from ledger.store.mapper import REASON_PATH
 from ledger.store.submission import Receipt
 from ledger.vault.opening import Word
 
+DEMONSTRATION = "demonstration, invented events"
+"""Stands on every page of a ledger that was created as a demonstration."""
+
 
 def shown_entry(row: StoredRow, *, raw: bool = False) -> dict[str, Any]:
     """One entry, decoded; a sealed value is shown as withheld, with the path by which it can be opened.

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ledger.application import Installation
+from ledger.application.shown import DEMONSTRATION
 from ledger.cli.session import AsJson, of
 from ledger.clock import SimulatedClock, SystemClock, melbourne_date
 from ledger.codec.declare import EPOCH
@@ -15,8 +16,6 @@ from ledger.demo.run import SEED
 from ledger.demo.script import START
 from ledger.domain.installation.standing import grants_in_force
 from ledger.store.ledgers import COMMON
-
-NOTICE = "demonstration, invented events"
 
 
 def demo(
@@ -36,7 +35,7 @@ def demo(
         loaded = load_demonstration(installation, seed=seed, progress=moved)
         who = _people(installation)
     content: dict[str, Any] = {
-        "what": NOTICE,
+        "what": DEMONSTRATION,
         "ledgers": loaded.ledgers,
         "entries": loaded.entries,
         "added": loaded.added,
@@ -44,7 +43,7 @@ def demo(
     }
     first = next((each for each in who if each["role"] == "officer"), None)
     lines = [
-        f"{NOTICE}: {loaded.ledgers} ledgers, {loaded.entries} entries, {loaded.added} added now",
+        f"{DEMONSTRATION}: {loaded.ledgers} ledgers, {loaded.entries} entries, {loaded.added} added now",
     ]
     if first is not None:
         lines += [

@@ -11,7 +11,7 @@ import typer
 from ledger.application import Installation
 from ledger.application.access import Matter, allow
 from ledger.application.opened import opened_database
-from ledger.application.shown import shown_entry
+from ledger.application.shown import DEMONSTRATION, shown_entry
 from ledger.cli.session import (
     AsJson,
     MaybeLedger,
@@ -53,6 +53,8 @@ def entries(
         found = the_ledger(installation, slug)
         principal = session.principal(found, person, organisation)
         allow(installation, found.slug, principal, Matter.CASES)
+        if found.demonstration:
+            session.err.print(f"{found.slug}: {DEMONSTRATION}", markup=False)
         stop = END if until is None else until
         rows = _rows(installation, found, after, stop, case, wanted, follow)
         for row in rows if limit is None else islice(rows, limit):
