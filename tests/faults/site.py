@@ -21,7 +21,7 @@ from ledger.store.database import Database, Role
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger, Ledgers
 from projections.rebuild import rebuild
-from projections.runner import Runner, lag
+from projections.runner import lag
 from tests.faults.service import Service
 from tests.support import check_ledger
 
@@ -90,21 +90,23 @@ class Site:
         with Feed(self.database) as feed:
             return {each.slug: feed.head(each.id).size for each in Ledgers(self.database).all()}
 
-    def check(self, acknowledged: Mapping[str, Answered] | None = None) -> dict[str, int]:
+    def check(self, acknowledged: Mapping[str, Answered] | None = None, *, parked: int = 0) -> dict[str, int]:
         """What must hold after every fault: every ledger is whole, no acknowledged write is lost, none is there
         twice, and the live registers are what a rebuild makes. Gives the sizes."""
-        sizes = {}
-        for each in Ledgers(self.database).all():
-            sizes[each.slug] = check_ledger(self.database, each)
+        sizes = self.check_ledgers()
         with Feed(self.database) as feed:
             for key, answer in (acknowledged or {}).items():
                 rows = feed.by_command(self.ledger(answer.slug).id, key)
                 found = [(row.index, row.leaf_hash.hex(), row.stream, row.version) for row in rows]
                 assert found == [answer.receipt], (key, found, answer)
-        self.check_registers()
+        self.check_registers(parked)
         return sizes
 
-    def check_registers(self) -> None:
+    def check_ledgers(self) -> dict[str, int]:
+        """Every ledger is whole; gives the sizes."""
+        return {each.slug: check_ledger(self.database, each) for each in Ledgers(self.database).all()}
+
+    def check_registers(self, parked: int = 0) -> None:
         """The live registers are at the heads of all ledgers, and a rebuild gives the same rows."""
         conninfo = self.database.conninfo(Role.PROJECTOR)
         deadline = time.monotonic() + 30
@@ -112,15 +114,10 @@ class Site:
             assert not state["paused"], state
             assert time.monotonic() < deadline, state
             time.sleep(0.05)
-        assert state["parked"] == []
+        assert len(state["parked"]) == parked, state
         compared = rebuild(conninfo, processes=1)
         assert compared
         assert [str(each) for each in compared if not each.equal] == []
-
-    def project(self) -> None:
-        """Brings the registers up to date where no service does."""
-        with Runner(self.database.conninfo(Role.PROJECTOR)) as runner:
-            runner.catch_up()
 
 
 def found(database: Database, data_dir: Path, slugs: Sequence[str] = ("dffh", "djcs")) -> Site:
