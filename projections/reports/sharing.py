@@ -158,8 +158,8 @@ class Sharing:
         """The timeliness at the end of the period."""
         return timeliness_at(row, self.period.last)
 
-    def flow(self) -> None:
-        """Opening + received − answered = closing."""
+    def flow(self) -> Figure:
+        """Opening + received − answered = closing; the figure of those received."""
         eve = self.period.first - timedelta(days=1)
         opening = [r for r in self.formal if r["formal_on"] <= eve and outcome_at(r, eve) == "open"]
         ended = [row for row in (*opening, *self.received) if self.outcome(row) != "open"]
@@ -172,19 +172,21 @@ class Sharing:
         )
         words = ("Open when the period began", "Received", "Answered or ended", "Open at its end")
         self.build.flow("flow", "Formal requests: from opening to closing", figures, words)
+        return figures[1]
 
-    def outcomes(self) -> None:
-        """One outcome a request received in the period."""
-        self.build.kinds(
+    def outcomes(self) -> Figure:
+        """One outcome a request received in the period; the total."""
+        found = self.build.kinds(
             "outcome", "Formal requests received, by outcome", "Outcome", self.received, self.outcome, OUTCOMES,
             OUTCOME, unit="Requests",
             chart="Bars compare how many formal requests received in the period were provided, provided in "
             "part, refused, out of scope, closed otherwise, referred, withdrawn or are open.",
         )  # fmt: skip
+        return found["total"]
 
-    def times(self) -> None:
-        """Within 14 days, late, open; days."""
-        self.build.kinds(
+    def times(self) -> Figure:
+        """Within 14 days, late, open; days; the total."""
+        found = self.build.kinds(
             "timeliness", "Formal requests received, by time taken", "Time taken", self.received,
             self.timeliness, TIMES, TIMELINESS, unit="Requests",
         )  # fmt: skip
@@ -196,6 +198,7 @@ class Sharing:
             ("90th percentile days", percentile_90("sharing.days.percentile_90", DAYS, days)),
         ]
         self.build.list("days", "Days to respond", ("", "Number"), lines)
+        return found["total"]
 
     def refused(self) -> None:
         """Grounds, and copies to the Secretary."""
@@ -210,11 +213,12 @@ class Sharing:
         lines += [("Refusals that state a ground", stated), ("Refusals", total)]
         notes = ("A refusal that names several grounds is counted under each.",)
         self.build.list("grounds", "Refusals, by ground", ("Ground", "Refusals"), lines, notes=notes)
-        self.build.kinds(
+        copies = self.build.kinds(
             "copies", "Copies of refusals to the Secretary, Department of Premier and Cabinet", "Copy",
             self.refusals, self._copy, (Kind("sent", "Sent"), Kind("not_sent", "Not sent")), COPIES,
             unit="Refusals",
         )  # fmt: skip
+        self.build.tie(total, copies["total"], rows=True)
 
     def _copy(self, row: RegisterRow) -> str:
         sent_on = row["copy_sent_on"]
@@ -251,8 +255,8 @@ class Sharing:
         on: date | None = row["formal_on"] if formal else row["received_on"]
         return on
 
-    def by_agency(self) -> None:
-        """Both directions, with what each agency's record is; outcomes and timeliness by provider."""
+    def by_agency(self) -> Figure:
+        """Both directions, with what each agency's record is; by outcome and time taken; the total."""
         used = [provider(row) for row in self.all if self._received_on(row) in self.period]
         counted = [provider(row) for row in self.received]
         lines = self.agencies.lines(SCHEME, "requests", self.period, counted, used)
@@ -273,6 +277,7 @@ class Sharing:
         )  # fmt: skip
         self.build.tie(asked, asking, rows=True)
         self._series(set(counted))
+        return asked
 
     def _series(self, counted: set[str]) -> None:
         """Predecessor and successor apart and together, where an organisation was succeeded."""
@@ -299,14 +304,14 @@ class Sharing:
 
     def section(self, *, condensed: bool = False) -> Section:
         """The section; condensed for the report on the whole of government."""
-        self.flow()
-        self.outcomes()
-        self.times()
+        received = self.flow()
+        self.build.tie(received, self.outcomes(), rows=True)
+        self.build.tie(received, self.times(), rows=True)
         self.refused()
         if not condensed:
             self.schemes()
             self.build.words.append(NOT_HERE)
-        self.by_agency()
+        self.build.tie(received, self.by_agency(), rows=True)
         if not condensed:
             self.findings()
         return self.build.section()
