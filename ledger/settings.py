@@ -83,7 +83,7 @@ class Settings(BaseModel):
         16, ge=1, le=256, description="Files received at once; more are refused for the moment"
     )
     max_silence: float = Field(
-        60, gt=0, le=3600, description="Seconds that a client may be silent in the middle of a body"
+        30, gt=0, le=3600, description="Seconds that a client may be silent in the middle of a body"
     )
     max_body: int = Field(
         1 << 20, ge=1024, le=1 << 28, description="Most bytes of a request's body, attachments apart"

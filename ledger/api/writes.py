@@ -27,8 +27,6 @@ from ledger.vault.opening import Destroyed, Lost, Opened, Opening, Withheld
 
 API = Source(SourceKind.API)
 OCTETS = "application/octet-stream"
-PATIENCE = 30
-"""Seconds for which a thread waits for more of a file; a sender that has gone holds none for longer."""
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}")
 
 
@@ -213,17 +211,15 @@ class BodyReader:
         self._ended = False
 
     def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes (all, where it is negative); none at the end. Raises BadRequest."""
+        """At most ``size`` bytes (all, where it is negative); none at the end.
+
+        Raises what the edge refuses a body for: too much of it, or nothing for too long.
+        """
         parts: list[bytes] = []
         held = len(self._rest)
         parts.append(self._rest)
         while not self._ended and (size < 0 or held < size):
-            try:
-                coming = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
-                chunk = coming.result(PATIENCE)
-            except TimeoutError:
-                coming.cancel()
-                raise BadRequest(f"body: nothing more came for {PATIENCE} seconds") from None
+            chunk = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
             if chunk is None:
                 self._ended = True
                 break
