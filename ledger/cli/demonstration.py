@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from ledger.application import Installation
 from ledger.application.shown import DEMONSTRATION
-from ledger.cli.session import AsJson, of
+from ledger.cli.session import AsJson, Session, of, program
 from ledger.clock import SimulatedClock, SystemClock, melbourne_date
 from ledger.codec.declare import EPOCH
 from ledger.demo import load_demonstration
@@ -25,6 +26,12 @@ def demo(
 ) -> None:
     """Load the demonstration: 1.7.2024 to 31.12.2025, invented events; a second time adds nothing."""
     session = of(context)
+    content = load(session, seed)
+    session.show(as_json, content, lambda: words(content))
+
+
+def load(session: Session, seed: int = SEED) -> dict[str, Any]:
+    """Loads it with a progress bar; gives what there is now, and who works there."""
     clock = SimulatedClock(EPOCH.replace(year=START.year))
     with session.installation(clock) as installation, session.progress() as progress:
         task = progress.add_task("Demonstration", total=None)
@@ -34,25 +41,27 @@ def demo(
 
         loaded = load_demonstration(installation, seed=seed, progress=moved)
         who = _people(installation)
-    content: dict[str, Any] = {
+    return {
         "what": DEMONSTRATION,
         "ledgers": loaded.ledgers,
         "entries": loaded.entries,
         "added": loaded.added,
         "people": who,
     }
-    first = next((each for each in who if each["role"] == "officer"), None)
-    lines = [
-        f"{DEMONSTRATION}: {loaded.ledgers} ledgers, {loaded.entries} entries, {loaded.added} added now",
-    ]
+
+
+def words(loaded: Mapping[str, Any]) -> str:
+    """What ``load`` gave, and where to look, in words."""
+    lines = ["{what}: {ledgers} ledgers, {entries} entries, {added} added now".format_map(loaded)]
+    first = next((each for each in loaded["people"] if each["role"] == "officer"), None)
     if first is not None:
         lines += [
             f"Look around as an officer of {first['ledger']}:",
             f"  export AUDITLEDGER_PERSON={first['person']}",
-            f"  auditledger entries --ledger {first['ledger']}",
-            f"  auditledger token --organisation {first['organisation']}",
+            f"  {program()} entries --ledger {first['ledger']}",
+            f"  {program()} token --organisation {first['organisation']}",
         ]
-    session.show(as_json, content, lambda: "\n".join(lines))
+    return "\n".join(lines)
 
 
 def _people(installation: Installation) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ledger.cli.session import AsJson, of
+from ledger.cli.session import AsJson, of, print_json
 from ledger.codec import check as rules
 from ledger.codec.check import LOCK, Locked, read_lock
 from ledger.codec.declare import schema_of
@@ -77,10 +77,13 @@ def docs(
     check_only: Annotated[
         bool, typer.Option("--check", help="Refuse where the file is not what would be written.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Describe every event and its fields, as declared."""
+    """Describe every event and its fields, as declared; with --json the schemas themselves."""
     text = described(declared())
-    if output is None:
+    if as_json:
+        print_json({"schemas": declared()})
+    elif output is None:
         sys.stdout.write(text)
     elif not check_only:
         output.write_text(text, "utf-8")

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from ledger.application.opened import opened_database
-from ledger.cli.session import AsJson, Organisation, Session, of, print_json, table
+from ledger.cli import demonstration
+from ledger.cli.session import AsJson, Organisation, Session, of, print_json, program, table
 from ledger.errors import AuditLedgerError, InvalidInput, SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database
@@ -33,6 +34,9 @@ def up(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on; 0 takes a free one; else as set.")
     ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Load the demonstration first; a second time adds nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start the service: database, migrations, HTTP, registers. Stops cleanly on Ctrl-C or SIGTERM."""
@@ -49,11 +53,13 @@ def up(
             )
             return
         announced = settings.data_dir / RUNNING
+        loaded = demonstration.load(session) if demo else None
 
         def announce(found: Mapping[str, Any]) -> None:
             content = {"pid": os.getpid(), **found}
             announced.write_text(json.dumps(content), "utf-8")
-            session.show(as_json, {"status": "started", **content}, lambda: _welcome(settings, content))
+            shown = content if loaded is None else {**content, "demonstration": loaded}
+            session.show(as_json, {"status": "started", **shown}, lambda: _welcome(settings, content, loaded))
 
         try:
             session.doors.serve(settings, announce)
@@ -63,14 +69,14 @@ def up(
         session.out.print("Stopped.")
 
 
-def _welcome(settings: Settings, found: Mapping[str, Any]) -> str:
+def _welcome(settings: Settings, found: Mapping[str, Any], loaded: Mapping[str, Any] | None) -> str:
     url = found["url"]
-    return (
+    return ("" if loaded is None else demonstration.words(loaded) + "\n\n") + (
         f"auditledger is running at {url}\n"
         f"  health      {url}/health\n"
         f"  OpenAPI     {url}/openapi.json (with a token)\n"
-        f"  a token     auditledger token --person ID --organisation ID\n"
-        f"  ledgers     auditledger ledger list\n"
+        f"  a token     {program()} token --person ID --organisation ID\n"
+        f"  ledgers     {program()} ledger list\n"
         f"  data        {settings.data_dir}\n"
         f"Stop it with Ctrl-C."
     )

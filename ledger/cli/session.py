@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -125,6 +126,11 @@ def of(context: typer.Context) -> Session:
     session = context.obj
     assert isinstance(session, Session)
     return session
+
+
+def program() -> str:
+    """How this program is called in a shell: by its name where that finds it, else by its path."""
+    return "auditledger" if shutil.which("auditledger") else sys.argv[0]
 
 
 def print_json(content: Any) -> None:

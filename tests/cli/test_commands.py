@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import typer
 
 from ledger.domain.case import command_table
+from ledger.main import app
 from tests.cli.conftest import Program
 
 RECEIVED = {
@@ -233,6 +238,37 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(program: Program) -> None:
     assert answer.code == 2
     assert answer.err.startswith("auditledger: port (set in environment (AUDITLEDGER_PORT)):")
     assert answer.err.count("\n") == 1
+
+
+def test_every_command_has_json_and_says_what_it_does() -> None:
+    def walk(path: str, command: Any) -> None:
+        children = getattr(command, "commands", {})
+        for name, child in children.items():
+            walk(f"{path} {name}", child)
+        assert command.help, path
+        if not children:
+            options = {option for parameter in command.params for option in parameter.opts}
+            assert "--json" in options, path
+            for parameter in command.params:
+                # Arguments may speak for themselves by their name; an option always says what it does.
+                assert parameter.help or not parameter.opts[0].startswith("-"), f"{path} {parameter.opts}"
+
+    walk("auditledger", typer.main.get_command(app()))
+
+
+def test_entries_are_followed_as_they_are_recorded(dffh: Program) -> None:
+    environment = {**os.environ, **dffh.environment, "AUDITLEDGER_PERSON": dffh.people["officer"]}
+    following = subprocess.Popen(
+        [sys.executable, "-m", "ledger.main", "entries", "--ledger", "dffh", "--follow", "--limit", "5", "--json"],
+        env=environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert following.stdout is not None
+    seen = [json.loads(following.stdout.readline())["index"] for _ in range(4)]
+    made = receive(dffh)
+    seen.append(json.loads(following.stdout.readline())["index"])
+    following.communicate(timeout=60)
+    assert seen == [0, 1, 2, 3, made["receipts"][0]["index"]]
+    assert following.returncode == 0
 
 
 def test_version_and_help(program: Program) -> None:
