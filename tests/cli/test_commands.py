@@ -259,7 +259,7 @@ def test_every_command_has_json_and_says_what_it_does() -> None:
 def test_entries_are_followed_as_they_are_recorded(dffh: Program) -> None:
     environment = {**os.environ, **dffh.environment, "AUDITLEDGER_PERSON": dffh.people["officer"]}
     following = subprocess.Popen(
-        [sys.executable, "-m", "ledger.main", "entries", "--ledger", "dffh", "--follow", "--limit", "5", "--json"],
+        [sys.executable, "-m", "ledger.main", "entries", "-l", "dffh", "--follow", "--limit", "5", "--json"],
         env=environment, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert following.stdout is not None
