@@ -20,6 +20,7 @@ import typer
 from ledger import errors
 from ledger.api import problem
 from ledger.cli.app import INTERRUPTED
+from ledger.cli.imports import BAD_ROWS
 from ledger.cli.schemas import declared, described
 from ledger.domain.case import command_table
 from ledger.law import dates
@@ -143,6 +144,7 @@ def exit_codes() -> str:
         if isinstance(each, type) and issubclass(each, errors.AuditLedgerError):
             doc = (each.__doc__ or "").strip().split("\n")[0]
             by_code.setdefault(each.exit_code, []).append(f"`{each.__name__}`: {doc}")
+    by_code[BAD_ROWS] = ["`import`: some rows are bad; the report names them"]
     by_code[INTERRUPTED] = ["interrupted (Ctrl-C)"]
     return table(("exit code", "meaning"), [(code, "<br>".join(by_code[code])) for code in sorted(by_code)])
 

@@ -1,0 +1,76 @@
+"""The demonstration, loaded once, with the service running over it: what the pages' examples run against."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+WIDTH = "110"
+READER = "lakeside"
+"""The ledger whose officer the examples act as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A loaded demonstration: the environment that a reader of the pages has."""
+
+    environment: dict[str, str]
+    url: str
+
+
+@pytest.fixture(scope="session")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
+    """Data directory with the demonstration, and the service over it, its registers caught up."""
+    folder = tmp_path_factory.mktemp("demonstration")
+    folder.chmod(0o755)
+    programs = Path(sys.executable).parent
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("AUDITLEDGER_")}
+    environment |= {
+        "AUDITLEDGER_DATA_DIR": str(folder / "data"),
+        "AUDITLEDGER_PORT": "0",
+        "COLUMNS": WIDTH,
+        "PATH": f"{programs}{os.pathsep}{environment['PATH']}",
+    }
+    program = str(programs / "auditledger")
+    loaded = subprocess.run(
+        [program, "demo", "--json"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    people = json.loads(loaded.stdout)["people"]
+    environment["AUDITLEDGER_PERSON"] = next(
+        each["person"] for each in people if each["ledger"] == READER and each["role"] == "officer"
+    )
+    with subprocess.Popen(
+        [program, "up", "--json"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as service:
+        try:
+            assert service.stdout is not None
+            url = json.loads(service.stdout.readline())["url"]
+            _caught_up(url)
+            yield Demonstration(environment, url)
+        finally:
+            service.send_signal(signal.SIGTERM)
+            service.wait(60)
+
+
+def _caught_up(url: str) -> None:
+    """Waits until the registers hold every entry."""
+    until = time.monotonic() + 60
+    while True:
+        with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:
+            health = json.load(answer)
+        lag = health["projections"]
+        if lag and not lag["behind"]:
+            return
+        assert time.monotonic() < until, health
+        time.sleep(0.1)
