@@ -74,7 +74,8 @@ class Clock:
         first, last = earliest(self.ended), latest(self.ended)
         if first is None or last is None:
             return DAY_UNKNOWN
-        early, late = self._state(first, on), self._state(last, on)
+        late = self._state(last, on)
+        early = late if first == last else self._state(first, on)
         if early != late and on >= last:
             return DAY_UNKNOWN
         return late
@@ -111,10 +112,10 @@ class Clock:
         return law.state(
             self.id, self.due, ended_on, on,
             held=self._held(on), in_effect_on=self.in_effect_on, never=self.never,
-        ).value  # fmt: skip
+        )  # fmt: skip
 
     def _held(self, on: date) -> bool:
-        return any(start <= on and (end is None or on < end) for start, end in self.holds)
+        return bool(self.holds) and any(start <= on and (end is None or on < end) for start, end in self.holds)
 
 
 ClockFold = Callable[[Sequence[CaseEvent], StreamInfo], Iterable[Clock]]
@@ -169,7 +170,7 @@ def _row(clock: Clock) -> Row:
     values: dict[str, object] = {
         "clock": clock.id,
         "section": rule.section,
-        "nature": rule.nature.value,
+        "nature": rule.nature,
         "trigger_on": clock.trigger_on,
         "ended_index": None if clock.ended is None else clock.ended.index,
         "ended_on": ended_on,

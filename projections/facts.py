@@ -8,8 +8,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from ledger.codec.entry import decode_entry
-from ledger.domain.event import CaseEvent, decode_event
+from ledger.domain.event import CaseEvent, read_event
 from ledger.errors import CodecError, UnknownSchema
 from projections import sql
 
@@ -48,7 +47,7 @@ def read_fact(index: int, entry: bytes) -> Fact:
     Raises UnknownSchema for an event newer than this version: it is never parked.
     """
     try:
-        return decode_event(decode_entry(entry))
+        return read_event(entry)
     except UnknownSchema:
         raise
     except CodecError as error:

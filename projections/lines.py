@@ -24,11 +24,10 @@ def line(register: Register, about: StreamInfo, status: Status, row: Row, histor
     facts = row.facts
     entries = about.view(_entries, history) if facts is None else _entries(facts, about)
     cells = [
-        f"{about.ledger}\t{_text(about.stream)}\t{_text(row.key)}\t{status.value}\t{_dated(row.fact)}\t{entries}"
+        f"{about.ledger}\t{_text(about.stream)}\t{_text(row.key)}\t{status}\t{_dated(row.fact)}\t{entries}"
     ]
-    for name, shown in _shapes(register):
-        value = values.get(name)
-        cells.append(NULL if value is None else shown(value))
+    names, shapes = _shapes(register)
+    cells += [NULL if v is None else shown(v) for v, shown in zip(map(values.get, names), shapes, strict=True)]
     return "\t".join(cells) + "\n"
 
 
@@ -42,16 +41,15 @@ def _dated(fact: CaseEvent) -> str:
     """index, happened_on, happened_precision, recorded_at, days_between"""
     happened, recorded = fact.happened_date, fact.timestamp
     if happened is None:
-        return f"{fact.index}\t{NULL}\t{fact.header.precision.value}\t{recorded.isoformat()}\t{NULL}"
+        return f"{fact.index}\t{NULL}\t{fact.header.precision}\t{recorded.isoformat()}\t{NULL}"
     days = days_between(happened, melbourne_date(recorded))
-    return (
-        f"{fact.index}\t{happened.isoformat()}\t{fact.header.precision.value}\t{recorded.isoformat()}\t{days}"
-    )
+    return f"{fact.index}\t{happened.isoformat()}\t{fact.header.precision}\t{recorded.isoformat()}\t{days}"
 
 
 @cache
-def _shapes(register: Register) -> tuple[tuple[str, Callable[[object], str]], ...]:
-    return tuple((column.name, _SHAPES[column.kind]) for column in register.columns)
+def _shapes(register: Register) -> tuple[tuple[str, ...], tuple[Callable[[object], str], ...]]:
+    columns = register.columns
+    return tuple(column.name for column in columns), tuple(_SHAPES[column.kind] for column in columns)
 
 
 def _text(value: object) -> str:

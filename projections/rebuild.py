@@ -9,6 +9,7 @@ what it left. The tables swapped out stay, with where they stand, for ``way_back
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -169,11 +170,17 @@ def _bulk(
     # A fresh interpreter each: no connection, lock or thread of this process goes along.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        running = [pool.submit(project_share, conninfo, names, share) for share in shares]
+        running = [pool.submit(_in_own_process, conninfo, names, share) for share in shares]
         for future in as_completed(running):
             done += future.result()
             if progress:
                 progress(done, total)
+
+
+def _in_own_process(conninfo: str, names: Sequence[str], share: _Share) -> int:
+    # Facts and rows make no cycles: the collector would only look through them again and again.
+    gc.set_threshold(200_000, 50, 50)
+    return project_share(conninfo, names, share)
 
 
 def _shares(head: LedgerHead, most: int) -> Iterator[_Share]:

@@ -301,6 +301,31 @@ def place(ledger_prefix: bytes, index: int, previous: bytes, recorded_at: int, t
 
 def decode_entry(data: bytes) -> Entry:
     """The entry of its bytes, strictly. Raises CodecError for anything that is not its one encoding."""
+    return Entry(*decode_fields(data))
+
+
+Fields = tuple[
+    str,
+    int,
+    bytes,
+    str,
+    int,
+    str,
+    datetime,
+    HappenedOn,
+    Precision,
+    Actor,
+    Source,
+    str,
+    int,
+    Correction | None,
+    bytes,
+]
+"""The fields of an entry, in its order."""
+
+
+def decode_fields(data: bytes) -> Fields:
+    """As ``decode_entry``, for readers of many that need no object."""
     if data[: avro.FRAME] != ENTRY_FRAME:
         avro.fingerprint_of(data)
         raise CodecError(f"expected an entry (fingerprint {ENTRY_FRAME[2:].hex()}), got {data[2:10].hex()}")
@@ -343,12 +368,14 @@ def decode_entry(data: bytes) -> Entry:
         check_precision(happened_on, precision)
     except InvalidInput as error:
         raise CodecError(f"entry: {error}") from error
-    return Entry(
-        ledger, index, previous, stream, version, event, moment(recorded_at), happened_on, precision,
-        actor, Source(kind, reference), command, part, corrects, payload,
+    source = _BARE_SOURCES[kind] if reference is None else Source(kind, reference)
+    return (
+        ledger, index, previous, stream, version, event, moment(recorded_at), happened_on, precision, actor,
+        source, command, part, corrects, payload,
     )  # fmt: skip
 
 
+_BARE_SOURCES = {kind: Source(kind) for kind in SourceKind}
 _ACTORS: dict[bytes, Actor] = {}
 _ACTORS_KEPT = 10_000
 

@@ -23,6 +23,7 @@ from ledger.codec.entry import (
     HappenedOn,
     Precision,
     Source,
+    decode_fields,
     happened_date,
 )
 from ledger.codec.registry import registry
@@ -137,30 +138,49 @@ def decode_event(entry: Entry) -> CaseEvent:
 
     Raises CodecError; UnknownSchema for an event newer than this version.
     """
-    name, value = registry().decode(entry.payload)
-    if name != entry.event:
-        raise CodecError(f"entry {entry.index}: event says {entry.event}, payload is {name}")
+    e = entry
+    return _event(
+        e.index, e.stream, e.version, e.event, e.recorded_at, e.happened_on, e.precision, e.actor, e.source,
+        e.command, e.part, e.corrects, e.payload,
+    )  # fmt: skip
+
+
+def read_event(data: bytes) -> CaseEvent:
+    """The event of an entry's bytes: as ``decode_event`` of ``decode_entry``, for readers of many."""
+    fields = decode_fields(data)
+    return _event(fields[1], *fields[3:])
+
+
+def _event(
+    index: int,
+    stream: str,
+    version: int,
+    event_name: str,
+    recorded_at: datetime,
+    happened_on: HappenedOn,
+    precision: Precision,
+    actor: Actor,
+    source: Source,
+    command: str,
+    part: int,
+    corrects: Correction | None,
+    payload: bytes,
+) -> CaseEvent:
+    name, value = registry().decode(payload)
+    if name != event_name:
+        raise CodecError(f"entry {index}: event says {event_name}, payload is {name}")
     events = load_events()
     while name in UPCASTS:
         name, upcast = UPCASTS[name]
         value = upcast(value)
     cls = events.get(name)
     if cls is None:
-        raise UnknownSchema(f"entry {entry.index}: event {name} is unknown here: upgrade this reader first")
+        raise UnknownSchema(f"entry {index}: event {name} is unknown here: upgrade this reader first")
     state = from_avro(cls)(value)
-    state["originator_id"] = entry.stream
-    state["originator_version"] = entry.version
-    state["timestamp"] = entry.recorded_at
-    state["header"] = Header(
-        entry.happened_on,
-        entry.precision,
-        entry.actor,
-        entry.source,
-        entry.command,
-        entry.part,
-        entry.corrects,
-        entry.index,
-    )
+    state["originator_id"] = stream
+    state["originator_version"] = version
+    state["timestamp"] = recorded_at
+    state["header"] = Header(happened_on, precision, actor, source, command, part, corrects, index)
     # As eventsourcing's own mapper does: the stored state was checked when it was written.
     event = object.__new__(cls)
     object.__setattr__(event, "__dict__", state)

@@ -95,7 +95,8 @@ def due(
     if span is None:
         return None
     found = _by_rule(row, trigger, span, calendar)
-    return _restated(found, _by_rule(row, trigger, span, calendar.known_on(known_on or trigger)), calendar)
+    known = calendar.known_on(known_on or trigger)
+    return found if known is calendar else _restated(found, _by_rule(row, trigger, span, known), calendar)
 
 
 def state(

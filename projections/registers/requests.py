@@ -77,8 +77,8 @@ def _request(view: RequestView, about: StreamInfo, facts: Sequence[CaseEvent]) -
     copies_owed = view.refused if view.formal is not None else []
     return {
         "side": "provider" if received is not None else "requester",
-        "scheme": opening.scheme.value,
-        "form": None if view.form is None else view.form.value,
+        "scheme": opening.scheme,
+        "form": view.form,
         "requester": opening.requester,
         "requester_name": None if received is None else pointer(received, "requester_name"),
         "provider": opening.provider,
@@ -100,7 +100,7 @@ def _request(view: RequestView, about: StreamInfo, facts: Sequence[CaseEvent]) -
         "response_days": days_from(counted_from, response_on),
         "due_on": None if due is None else due.due,
         "late": None if due is None or response_on is None else response_on > due.due,
-        "grounds": list(dict.fromkeys(g.value for r in view.refused for g in r.grounds)) or None,
+        "grounds": list(dict.fromkeys(g for r in view.refused for g in r.grounds)) or None,
         "copy_owed": len(copies_owed),
         "copy_sent": sum(view.copy_of(refusal) is not None for refusal in copies_owed),
         "restricted": bool(view.out_of_scope),
@@ -136,20 +136,20 @@ class Disclosures(Register):
             return
         for made in view.disclosed:
             values = {
-                "scheme": view.scheme.value,
+                "scheme": view.scheme,
                 "parts": list(made.parts),
                 "requester": view.opening.requester,
                 "recipient": made.recipient,
                 "recipient_name": pointer(made, "recipient_name"),
                 "description": pointer(made, "description"),
-                "transferred_by": None if made.transferred_by is None else made.transferred_by.value,
-                "bases": [basis.value for basis in made.bases],
+                "transferred_by": made.transferred_by,
+                "bases": made.bases,
                 "written_note": pointer(made, "ipp_2_2_note"),
                 "agreement": None
                 if made.agreement is None
                 else f"{made.agreement.ledger}/{made.agreement.stream}",
                 "de_identified": made.de_identified,
-                "techniques": [technique.value for technique in made.techniques],
+                "techniques": made.techniques,
                 "conditions": pointer(made, "conditions"),
             }
             yield Row(made, values, str(made.index), (view.opening, made))
@@ -185,12 +185,12 @@ class Refusals(Register):
         for refusal in view.refused:
             copy = view.copy_of(refusal)
             values = {
-                "scheme": view.scheme.value,
-                "form": None if view.form is None else view.form.value,
+                "scheme": view.scheme,
+                "form": view.form,
                 "parts": list(refusal.parts),
                 "requester": view.opening.requester,
                 "requester_name": pointer(view.opening, "requester_name") if view.received else None,
-                "grounds": [ground.value for ground in refusal.grounds],
+                "grounds": refusal.grounds,
                 "ground_words": pointer(refusal, "ground_words"),
                 "reasons": pointer(refusal, "reasons"),
                 "in_writing": refusal.in_writing,
