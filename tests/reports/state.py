@@ -8,9 +8,14 @@ from typing import Any
 
 from ledger.domain.installation.events import PeriodAttested
 from ledger.domain.organisation.events import (
+    FunctionsTakenOver,
     HeadsOfAgreementSigned,
+    InheritedBinding,
+    OrganisationAbolished,
     OrganisationKind,
     OrganisationRegistered,
+    OrganisationSucceeded,
+    Scheme,
 )
 from ledger.domain.request.events import (
     DisclosureMade,
@@ -66,13 +71,22 @@ class State:
         if signed is not None:
             common.put(identity, make(HeadsOfAgreementSigned, signed))
 
-    def attest(self, slug: str, organisation: str, first: date, last: date, *, nil: bool) -> int:
+    def succeeded(self, old: str, new: str, on: date) -> None:
+        """All functions of a body bound by the VPS Policy pass to another on that day, and it ends."""
+        common = self.books["common"]
+        common.put(old, make(OrganisationSucceeded, on, successor=new, all_functions=True))
+        common.put(old, make(OrganisationAbolished, on))
+        inherited = (InheritedBinding(Scheme.VPS, date(2021, 5, 1)),)
+        common.put(new, make(FunctionsTakenOver, on, predecessor=old, inherited=inherited, all_functions=True))
+
+    def attest(self, slug: str, organisation: str, first: date, last: date, *, nil: bool, **fields: Any) -> int:
         """The agency head attests the register of requests for a period."""
         return self.books[slug].put(
             "attestations",
             make(
                 PeriodAttested, last, organisation=organisation, register="requests", period_from=first,
                 period_to=last, complete=True, nil_return=nil, scheme="vps", head_office="Secretary",
+                **fields,
             ),
         )  # fmt: skip
 
