@@ -204,7 +204,9 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """uvicorn raises the signal again once it has stopped; here what is open is closed after it."""
-        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        kept = [each for each in wanted if signal.getsignal(each) is not signal.SIG_IGN]
+        before = {each: signal.signal(each, self.handle_exit) for each in kept}
         try:
             yield
         finally:
@@ -251,6 +253,10 @@ DOORS = Doors(serve=serve, issue_token=tokens.issue, lag=lag)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
+    # Told to stop in whatever it does, it ends as on Ctrl-C: what is open is closed, embedded server and all.
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, signal.default_int_handler)
     sys.exit(run(app(), DOORS, arguments))
 
 
