@@ -13,7 +13,6 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
 from functools import cache, cached_property
 from typing import Any, ClassVar, TypeVar, cast
@@ -160,7 +159,7 @@ class Register:
 def pointer(fact: CaseEvent, path: str) -> str | None:
     """What a sealed column holds: where the value stands, never the value. None where it is not stated."""
     value: object = fact
-    for step in path.split("."):
+    for step in path.split(".") if "." in path else (path,):
         value = value[int(step)] if isinstance(value, tuple) else getattr(value, step)
         if value is None:
             return None
@@ -170,11 +169,6 @@ def pointer(fact: CaseEvent, path: str) -> str | None:
 def indexes(facts: Iterable[CaseEvent]) -> list[int]:
     """The places of facts in their ledger, in order."""
     return sorted(fact.index for fact in facts)
-
-
-def days_between(happened: date | None, recorded: date) -> int | None:
-    """Days from happening to recording; None where it is unknown when it happened."""
-    return None if happened is None else (recorded - happened).days
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from ledger.domain.complaint.events import ComplaintReceived, ComplaintResolved, ComplaintUnresolved
 from ledger.domain.event import CaseEvent
@@ -33,6 +34,7 @@ from ledger.law.clocks import Due
 from ledger.law.complaints import records_are_required
 from projections.base import Column, Kind, Register, Row, StreamInfo
 from projections.views.days import days_from, exact_day, recorded_on
+from projections.views.due import due_of
 from projections.views.openings import notice_view, retention_view
 from projections.views.request import formal_due, request_view
 
@@ -65,20 +67,32 @@ class Clock:
         """Its key in the register."""
         return f"{self.id}:{self.key}" if self.key else self.id
 
+    @property
+    def course(self) -> Course:
+        """All that its state turns on, and nothing else."""
+        first = last = None
+        if self.ended is not None:
+            first, last = earliest(self.ended), latest(self.ended)
+        due = self.due
+        key = None if due is None else (due.due, due.arises_on)
+        return Course(
+            self.id, self.trigger_on, key, self.ended is not None, first, last, self.holds, self.in_effect_on,
+            self.never,
+        )  # fmt: skip
+
     def state_on(self, on: date) -> str | None:
         """Its state on a day; None before the trigger."""
-        if on < self.trigger_on:
-            return None
-        if self.ended is None:
-            return self._state(None, on)
-        first, last = earliest(self.ended), latest(self.ended)
-        if first is None or last is None:
-            return DAY_UNKNOWN
-        late = self._state(last, on)
-        early = late if first == last else self._state(first, on)
-        if early != late and on >= last:
-            return DAY_UNKNOWN
-        return late
+        return _state_on(self.course, self.due, on)
+
+    def steps(self) -> tuple[list[date], list[str]]:
+        """The days on which its state changes, and the state from each on: a state by any day is read off."""
+        course = self.course
+        found = _STEPS.get(course)
+        if found is None:
+            if len(_STEPS) >= _MOST:
+                _STEPS.clear()
+            found = _STEPS[course] = _steps(course, self.due)
+        return found
 
     def explain(self, on: date, origin: str) -> str:
         """The clock in plain words, as law says it, with the entry that started it."""
@@ -86,36 +100,70 @@ class Clock:
             self.id, self.trigger_on, self.due, on,
             trigger_entry=f"{origin}={self.trigger.index}",
             ended_on=None if self.ended is None else latest(self.ended),
-            held=self._held(on), in_effect_on=self.in_effect_on, never=self.never,
+            held=_held(self.holds, on), in_effect_on=self.in_effect_on, never=self.never,
         )  # fmt: skip
 
-    def steps(self) -> tuple[list[date], list[str]]:
-        """The days on which its state changes, and the state from each on: a state by any day is read off."""
-        days = {self.trigger_on}
-        if self.due is not None:
-            days |= {self.due.due, self.due.due + _NEXT_DAY}
-            days |= {self.due.arises_on} if self.due.arises_on is not None else set()
-        if self.in_effect_on is not None:
-            days |= {self.in_effect_on, self.in_effect_on + _NEXT_DAY}
-        if self.ended is not None:
-            days |= {day for day in (earliest(self.ended), latest(self.ended)) if day is not None}
-        for start, end in self.holds:
-            days |= {start, end} if end is not None else {start}
-        found: list[tuple[date, str]] = []
-        for day in sorted(days):
-            state = self.state_on(day)
-            if state is not None and (not found or found[-1][1] != state):
-                found.append((day, state))
-        return [day for day, _ in found], [state for _, state in found]
 
-    def _state(self, ended_on: date | None, on: date) -> str:
-        return law.state(
-            self.id, self.due, ended_on, on,
-            held=self._held(on), in_effect_on=self.in_effect_on, never=self.never,
-        )  # fmt: skip
+class Course(NamedTuple):
+    """What the state of a clock turns on: clocks of one course have one state by every day."""
 
-    def _held(self, on: date) -> bool:
-        return bool(self.holds) and any(start <= on and (end is None or on < end) for start, end in self.holds)
+    id: str
+    trigger_on: date
+    due: tuple[date, date | None] | None
+    """The due date, and the day on which a power arises."""
+    ended: bool
+    first: date | None
+    """The first day on which it can have ended."""
+    last: date | None
+    """The last day on which it can have ended."""
+    holds: tuple[tuple[date, date | None], ...]
+    in_effect_on: date | None
+    never: bool
+
+
+_MOST = 50_000
+_STEPS: dict[Course, tuple[list[date], list[str]]] = {}
+
+
+def _state_on(course: Course, due: Due | None, on: date) -> str | None:
+    if on < course.trigger_on:
+        return None
+    if not course.ended:
+        return _judged(course, due, None, on)
+    if course.first is None or course.last is None:
+        return DAY_UNKNOWN
+    late = _judged(course, due, course.last, on)
+    early = late if course.first == course.last else _judged(course, due, course.first, on)
+    return DAY_UNKNOWN if early != late and on >= course.last else late
+
+
+def _judged(course: Course, due: Due | None, ended_on: date | None, on: date) -> str:
+    held = _held(course.holds, on)
+    return law.state(
+        course.id, due, ended_on, on, held=held, in_effect_on=course.in_effect_on, never=course.never
+    )
+
+
+def _held(holds: tuple[tuple[date, date | None], ...], on: date) -> bool:
+    return any(start <= on and (end is None or on < end) for start, end in holds)
+
+
+def _steps(course: Course, due: Due | None) -> tuple[list[date], list[str]]:
+    days = {course.trigger_on}
+    if due is not None:
+        days |= {due.due, due.due + _NEXT_DAY}
+        days |= {due.arises_on} if due.arises_on is not None else set()
+    if course.in_effect_on is not None:
+        days |= {course.in_effect_on, course.in_effect_on + _NEXT_DAY}
+    days |= {day for day in (course.first, course.last) if day is not None}
+    for start, end in course.holds:
+        days |= {start, end} if end is not None else {start}
+    found: list[tuple[date, str]] = []
+    for day in sorted(days):
+        state = _state_on(course, due, day)
+        if state is not None and (not found or found[-1][1] != state):
+            found.append((day, state))
+    return [day for day, _ in found], [state for _, state in found]
 
 
 ClockFold = Callable[[Sequence[CaseEvent], StreamInfo], Iterable[Clock]]
@@ -210,7 +258,7 @@ def started(
     day = exact_day(trigger)
     if trigger is None or day is None:
         return []
-    due = law.due(clock_id, day, about.calendar, known_on=recorded_on(trigger))
+    due = due_of(clock_id, day, about.calendar, recorded_on(trigger))
     return [Clock(clock_id, trigger, day, due, ended, key=key)]
 
 

@@ -234,12 +234,15 @@ def fold_streams(
     """
     calendar = calendar_of(facts_of(connection, head.id, [CALENDAR_STREAM], head.size)[CALENDAR_STREAM])
     load_events()
+    concerned: dict[type[CaseEvent], list[Register]] = {}
     for stream, opening, size, facts in _streams(connection, head, wanted, low, high):
         if not facts:
             yield size, Folded()
             continue
         about = StreamInfo(head.id, head.origin, head.organisation, stream, opening, calendar)
-        yield size, fold(facts, about, wanted, happened_by)
+        if opening not in concerned:
+            concerned[opening] = [one for one in wanted if one.looks_at(opening)]
+        yield size, fold(facts, about, concerned[opening], happened_by)
 
 
 def _streams(

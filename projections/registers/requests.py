@@ -72,7 +72,8 @@ def _request(view: RequestView, about: StreamInfo, facts: Sequence[CaseEvent]) -
     opening = view.opening
     received = opening if isinstance(opening, RequestReceived) else None
     counted_from = exact_day(view.formal or received)
-    response_on = exact_day(view.response)
+    response = view.response
+    response_on = exact_day(response)
     due = about.view(formal_due, facts)
     copies_owed = view.refused if view.formal is not None else []
     return {
@@ -96,7 +97,7 @@ def _request(view: RequestView, about: StreamInfo, facts: Sequence[CaseEvent]) -
         "parts_open": sum(state not in FINAL for state in view.states.values()),
         "outcome": view.outcome,
         "response_on": response_on,
-        "response_index": None if view.response is None else view.response.index,
+        "response_index": None if response is None else response.index,
         "response_days": days_from(counted_from, response_on),
         "due_on": None if due is None else due.due,
         "late": None if due is None or response_on is None else response_on > due.due,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 from ledger.clock import melbourne_date
 from ledger.codec.entry import Precision
@@ -21,9 +21,20 @@ def exact_day(fact: CaseEvent | None) -> date | None:
     return fact.happened_date
 
 
+_DATES: dict[int, date] = {}
+"""Hour (UTC) → Melbourne date: clocks there change on the hour."""
+
+
 def recorded_on(fact: CaseEvent) -> date:
     """The Melbourne date on which the ledger learned of it: holidays changed later restate its clock."""
-    return melbourne_date(fact.timestamp)
+    recorded = fact.timestamp
+    hour = recorded.toordinal() * 24 + recorded.hour
+    found = _DATES.get(hour)
+    if found is None:
+        found = melbourne_date(recorded)
+        if recorded.utcoffset() == timedelta(0):
+            _DATES[hour] = found
+    return found
 
 
 def days_from(start: date | None, end: date | None) -> int | None:

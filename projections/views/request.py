@@ -25,12 +25,12 @@ from ledger.domain.request.events import (
     RequestWithdrawn,
 )
 from ledger.domain.timeline import in_order
-from ledger.law import clocks
 from ledger.law import requests as law
 from ledger.law.clocks import Due
 from ledger.law.requests import FINAL, PartState
 from projections.base import StreamInfo
 from projections.views.days import exact_day, recorded_on
+from projections.views.due import due_of
 
 Opening = RequestReceived | RequestMade
 Answer = RequestApproved | DisclosureMade | RequestRefused | RequestClosed
@@ -151,7 +151,7 @@ def formal_due(facts: Sequence[CaseEvent], about: StreamInfo) -> Due | None:
     day = None if view is None or not view.received else exact_day(view.formal)
     if view is None or view.formal is None or day is None:
         return None
-    return clocks.due("vps.response", day, about.calendar, known_on=recorded_on(view.formal))
+    return due_of("vps.response", day, about.calendar, recorded_on(view.formal))
 
 
 _TAKEN: frozenset[type[CaseEvent]] = frozenset(
