@@ -98,14 +98,14 @@ RESTS_ON = (
 def undated(build: Builder, rows: int, what: str, date_of: str) -> None:
     """Says how many rows are in no period; nothing where there are none."""
     if rows:
-        build.words.append(f"{rows} {what} have no day of {date_of} and are counted in no period.")
+        build.words.append(f"{what} without a day of {date_of}, counted in no period: {rows}.")
 
 
 def complaints(snapshot: Snapshot, agencies: Agencies, period: Period) -> Section:
     """Opening + received − closed = closing, outcomes, days, by entity."""
     build = Builder("complaints", "Complaints to information sharing entities")
     rows = [row for row in snapshot.rows("complaints") if row["received_on"] is not None]
-    undated(build, len(snapshot.rows("complaints")) - len(rows), "complaints", "receipt")
+    undated(build, len(snapshot.rows("complaints")) - len(rows), "Complaints", "receipt")
 
     def at(row: RegisterRow, end: date) -> str:
         outcome, on = row["outcome"], row["closed_on"]
@@ -150,7 +150,7 @@ def notices(snapshot: Snapshot, agencies: Agencies, period: Period) -> Section:
     """Compliance notices issued: where they stood, extensions, reviews, by organisation."""
     build = Builder("notices", "Compliance notices")
     every = snapshot.rows("notices")
-    undated(build, sum(row["decided_on"] is None for row in every), "compliance notices", "decision")
+    undated(build, sum(row["decided_on"] is None for row in every), "Compliance notices", "decision")
     issued = [row for row in every if row["decided_on"] in period]
 
     def standing(row: RegisterRow) -> str:

@@ -147,7 +147,7 @@ class Sharing:
         ]
         self.build = Builder("sharing", "Data sharing between agencies")
         if self.undated:
-            said = f"{len(self.undated)} formal requests have no day of receipt and are counted in no period."
+            said = f"Formal requests without a day of receipt, counted in no period: {len(self.undated)}."
             self.build.words.append(said)
 
     def outcome(self, row: RegisterRow) -> str:
