@@ -57,6 +57,7 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstr
             assert service.stdout is not None
             url = json.loads(service.stdout.readline())["url"]
             _caught_up(url)
+            environment["URL"] = url
             yield Demonstration(environment, url)
         finally:
             service.send_signal(signal.SIGTERM)
