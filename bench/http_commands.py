@@ -162,6 +162,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--output", type=Path, default=RESULTS)
     given = parser.parse_args()
+    # What others do on the machine meanwhile takes its share: said, so that a figure can be judged.
+    load = os.getloadavg()[0]
     found = run(given.clients, given.rounds, given.seconds)
     columns = list(found["median"])
     print(f"{'round':>8}" + "".join(f"{name:>22}" for name in columns))
@@ -170,7 +172,7 @@ def main() -> None:
     print(f"{'median':>8}" + "".join(f"{found['median'][name]:>22}" for name in columns))
     enough = found["median"]["commands_per_second"] >= FLOOR_RATE and found["median"]["p99_ms"] <= FLOOR_P99
     print(f"floor: {FLOOR_RATE} commands/s, p99 {FLOOR_P99} ms: {'held' if enough else 'MISSED'}")
-    machine = {"processors": os.cpu_count(), "python": platform.python_version()}
+    machine = {"processors": os.cpu_count(), "python": platform.python_version(), "load_before": load}
     kept = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, **found}
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(json.dumps(kept, indent=2) + "\n", "utf-8")

@@ -15,13 +15,14 @@ from typing import Any, BinaryIO
 
 import typer
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 import projections.api
 import projections.cli
 import projections.reports.api
 from ledger.api import tokens
 from ledger.api.app import create_app
+from ledger.api.body import command_id
 from ledger.api.logs import configure
 from ledger.api.service import principal
 from ledger.api.writes import API
@@ -78,7 +79,7 @@ def application(
         identify=identify(installation),
         routers=[
             projections.api.router(lambda request: door(installation, [principal(request)])),
-            projections.reports.api.router(lambda request: desk(installation, principal(request))),
+            projections.reports.api.router(lambda request: request_desk(installation, request)),
         ],
         lag=state,
     )
@@ -93,7 +94,16 @@ def door(installation: Installation, asking: Sequence[Principal], matter: Matter
     return Door(installation.database.conninfo(Role.PROJECTOR), sorted(slugs), today)
 
 
-def desk(installation: Installation, *asking: Principal, through: Source = API) -> Desk:
+def request_desk(installation: Installation, request: Request) -> Desk:
+    """The desk of who asks over HTTP; what is handed over is recorded under the request's Idempotency-Key.
+
+    A repeat makes the report anew, so that it is refused as another content under a key that was used.
+    """
+    key = command_id(request) if request.method == "POST" else None
+    return desk(installation, principal(request), key=key)
+
+
+def desk(installation: Installation, *asking: Principal, through: Source = API, key: str | None = None) -> Desk:
     """What someone may read of reports, and how what they hand over is recorded. Raises Forbidden."""
     (hands_over,) = command_table()[HAND_OVER]
 
@@ -103,7 +113,7 @@ def desk(installation: Installation, *asking: Principal, through: Source = API) 
 
     def submit(slug: str, command: str, body: Mapping[str, Any]) -> Outcome:
         return installation.execute(
-            slug, command, body, principal=who(slug), command_id=str(uuid.uuid4()), source=through
+            slug, command, body, principal=who(slug), command_id=key or str(uuid.uuid4()), source=through
         )
 
     def keep_file(

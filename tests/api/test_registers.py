@@ -1,0 +1,73 @@
+"""Registers and reports over HTTP, as each may read them, on live tables."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from ledger.store.database import Role
+from projections.runner import Runner
+from tests.api.conftest import House
+
+
+@pytest.fixture
+def live(house: House) -> Iterator[House]:
+    """The house with cases in two ledgers, and its registers brought up to them."""
+    assert house.receive().status_code == 201
+    assert house.receive("other_officer", "djcs").status_code == 201
+    with Runner(house.installation.database.conninfo(Role.PROJECTOR)) as runner:
+        runner.catch_up()
+        yield house
+
+
+def test_each_reads_the_rows_of_their_ledgers_and_no_sealed_value(live: House) -> None:
+    expected = {
+        "officer": {"dffh"},
+        "other_officer": {"djcs"},
+        "regulator": {"dffh", "djcs"},
+        "auditor": {"dffh"},
+    }
+    for who, slugs in expected.items():
+        answer = live.get(who, "/registers/requests")
+        assert answer.status_code == 200, answer.text
+        rows = answer.json()["rows"]
+        providers = {live.organisations[slug] for slug in slugs}
+        assert {row["provider"] for row in rows} == providers, who
+        assert {row["requester_name"] for row in rows} == {"withheld"}
+        assert "Planted" not in answer.text
+
+
+def test_a_ledger_that_one_may_not_read_is_refused_by_name(live: House) -> None:
+    assert live.get("officer", "/registers/requests", params={"ledger": "djcs"}).status_code == 403
+    assert live.get("officer", "/registers/nothing").status_code == 404
+    assert live.get("officer", "/registers/requests", params={"none": "x"}).status_code == 422
+
+
+def test_a_register_is_given_as_csv(live: House) -> None:
+    answer = live.get("officer", "/registers/requests", headers={"Accept": "text/csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert len(answer.text.splitlines()) == 2
+
+
+def test_health_says_how_far_the_registers_are(live: House) -> None:
+    assert live.client.get("/health").json()["projections"] == {"behind": 0, "parked": 0, "paused": 0}
+    live.receive()
+    assert live.client.get("/health").json()["projections"]["behind"] == 1
+
+
+def test_a_hand_over_wants_a_key_and_is_never_recorded_twice(live: House) -> None:
+    body = {"report": "data-sharing-annual", "period": "2024-25", "to": "minister: a test", "status": "final"}
+    path = "/ledgers/dffh/reports"
+    without = live.client.post(path, json=body, headers=live.headers("reporter"))
+    assert without.status_code == 428
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    made = live.post("reporter", path, body, headers=key)
+    assert made.status_code == 201, made.text
+    again = live.post("reporter", path, body, headers=key)
+    assert again.status_code == 409
+    found = live.get("officer", f"/ledgers/dffh/receipts/{key['Idempotency-Key']}").json()
+    assert found["case"] == made.json()["case"]
+    for who in ("officer", "administrator", "auditor", "other_officer"):
+        assert live.post(who, path, body).status_code == 403, who
