@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from psycopg import Connection
 
 from ledger.domain.event import UPCASTS, CaseEvent, load_events
@@ -24,6 +25,8 @@ from projections.calendar import (
 )
 from projections.facts import Fact, LedgerHead, facts_of, read_fact
 from projections.fold import Folded, fold
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -235,6 +238,13 @@ class Projector:
             self._connection.execute(sql.get("unpark"), (ledger, whole))
         for stream, (folded, joined) in parked.items():
             assert folded.parked is not None
+            log.error(
+                "case parked",
+                ledger=ledger,
+                case=stream,
+                index=folded.parked.index,
+                reason=folded.parked.reason,
+            )
             self._connection.execute(
                 sql.get("park"), (ledger, stream, folded.parked.index, joined, folded.parked.reason)
             )

@@ -1,0 +1,162 @@
+"""The read side's routes and commands, joined to a door that a test holds."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import pytest
+import typer
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from typer.testing import CliRunner
+
+from ledger.domain.request.events import DisclosureMade, LegalBasis
+from ledger.errors import AuditLedgerError
+from ledger.store.ledgers import Ledger
+from projections import api, cli
+from projections.doors import Door
+from projections.runner import Runner
+from tests.projections.book import Book, make
+from tests.projections.test_live import formal
+
+with warnings.catch_warnings():
+    # Starlette would rather have another distribution of the same client; the lock has this one.
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+DAY = date(2025, 6, 11)
+TODAY = date(2025, 6, 30)
+
+
+@pytest.fixture
+def case(book: Book, conninfo: str) -> str:
+    """A request, late; the position before its disclosure is 2."""
+    stream = book.case(formal(DAY))
+    bases = (LegalBasis.NO_PERSONAL_INFORMATION,)
+    book.put(stream, make(DisclosureMade, date(2025, 6, 27), parts=("whole",), bases=bases))
+    with Runner(conninfo) as runner:
+        runner.catch_up()
+    return stream
+
+
+@pytest.fixture
+def http(conninfo: str, ledger: Ledger) -> Iterator[TestClient]:
+    app = FastAPI()
+    doors = {"reader": (ledger.slug,), "stranger": ()}
+
+    def door(request: Any) -> Door:
+        return Door(conninfo, doors[request.headers["who"]], TODAY)
+
+    app.include_router(api.router(door))
+
+    @app.exception_handler(AuditLedgerError)
+    def refused(_: Any, error: AuditLedgerError) -> JSONResponse:
+        return JSONResponse({"title": error.title, "detail": str(error)}, error.status)
+
+    with TestClient(app, headers={"who": "reader"}) as client:
+        yield client
+
+
+def test_a_register_states_its_positions_and_pages(http: TestClient, case: str, ledger: Ledger) -> None:
+    found = http.get("/registers/requests", params={"outcome": "provided"}).json()
+    assert found["positions"] == {ledger.slug: 3}
+    assert found["judged_on"] == "2025-06-30"
+    (row,) = found["rows"]
+    assert (row["stream"], row["late"], row["information_sought"]) == (case, True, "withheld")
+    assert found["next"] is None
+    assert http.get("/registers/requests", params={"outcome": "refused"}).json()["rows"] == []
+    assert http.get("/registers/requests", params={"nothing": "x"}).status_code == 422
+    assert http.get("/registers/nothing").status_code == 404
+    assert "requests" in {one["name"] for one in http.get("/registers").json()["registers"]}
+
+
+def test_csv_by_accept(http: TestClient, case: str) -> None:
+    found = http.get("/registers/requests", headers={"accept": "text/csv"})
+    heading, row = csv.reader(found.text.splitlines())
+    assert dict(zip(heading, row, strict=True))["stream"] == case
+
+
+def test_as_at_answers_202_first_and_then_what_was(http: TestClient, case: str, ledger: Ledger) -> None:
+    first = http.get("/registers/requests", params={"as_at": f"{ledger.slug}=2"})
+    assert first.status_code == 202
+    for _ in range(200):
+        found = http.get(first.headers["location"])
+        if found.status_code == 200:
+            break
+        time.sleep(0.02)
+    assert found.json()["positions"] == {ledger.slug: 2}
+    assert found.json()["rows"][0]["outcome"] is None
+
+
+def test_a_case_and_its_clocks_explained(http: TestClient, case: str, ledger: Ledger) -> None:
+    found = http.get(f"/registers/clocks/cases/{ledger.slug}/{case}").json()
+    assert found["rows"][0]["state"] == "met late"
+    assert "after 16 days" in found["explained"]["vps.response"]
+    assert f"{ledger.slug}=1" in found["explained"]["vps.response"]
+    assert http.get(f"/registers/clocks/cases/{ledger.slug}/none").status_code == 404
+
+
+def test_a_difference_over_http(http: TestClient, case: str, ledger: Ledger) -> None:
+    found = http.get("/registers/requests/diff", params={"as_at": f"{ledger.slug}=2"}).json()
+    (change,) = found["changes"]
+    assert (change["kind"], change["case"]) == ("changed", case)
+    assert change["fields"]["outcome"] == [None, "provided"]
+
+
+def test_a_ledger_that_one_may_not_read_is_not_read(http: TestClient, case: str, ledger: Ledger) -> None:
+    stranger = {"who": "stranger"}
+    assert http.get("/registers/requests", headers=stranger).json()["rows"] == []
+    for asked in ({"ledger": ledger.slug}, {"as_at": f"{ledger.slug}=2"}):
+        assert http.get("/registers/requests", params=asked, headers=stranger).status_code == 403
+    found = http.get("/registers/requests/diff", params={"as_at": f"{ledger.slug}=2"}, headers=stranger)
+    assert found.status_code == 403
+
+
+def run(conninfo: str, slug: str, *arguments: str) -> Any:
+    """A command's JSON, or its text."""
+    app = typer.Typer()
+    app.callback()(lambda: None)
+
+    @contextmanager
+    def door(*_: Any) -> Iterator[Door]:
+        yield Door(conninfo, (slug,), TODAY)
+
+    @contextmanager
+    def progress(*_: Any) -> Iterator[Any]:
+        yield lambda done, total: None
+
+    def show(_: Any, title: str, columns: Sequence[str], rows: Any) -> None:
+        typer.echo("\n".join([title, ",".join(columns), *(",".join(map(str, row)) for row in rows)]))
+
+    cli.add_commands(app, door, show, progress)
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.output) if "--json" in arguments else result.output
+
+
+def test_the_commands(case: str, conninfo: str, ledger: Ledger) -> None:
+    slug = ledger.slug
+    assert run(conninfo, slug, "replay", "requests", "--json")["rows"][0]["outcome"] == "provided"
+    before = run(conninfo, slug, "replay", "requests", "--as-at", f"{slug}=2", "--json")
+    assert (before["positions"], before["rows"][0]["outcome"]) == ({slug: 2}, None)
+    by = run(conninfo, slug, "replay", "requests", "--happened-by", "2025-06-20", "--json")
+    assert (by["left_out_of_unknown_date"], by["rows"][0]["outcome"]) == (0, None)
+    assert case in run(conninfo, slug, "replay", "requests", "--csv")
+    assert case in run(conninfo, slug, "replay", "requests", "--where", "scheme=vps")
+    assert "retention" in run(conninfo, slug, "replay", "--list")
+    found = run(conninfo, slug, "diff", "requests", "--from", f"{slug}=2", "--json")
+    assert found["changes"][0]["fields"]["late"] == [None, True]
+    assert "outcome,None,provided" in run(conninfo, slug, "diff", "requests", "--from", f"{slug}=2")
+    late = run(conninfo, slug, "clocks", "--state", "met late", "--explain", "--json")["rows"]
+    assert "14 days counted" in late[0]["explanation"]
+    soon = ("clocks", "--on", "2025-06-20", "--as-at", f"{slug}=2", "--due-within", "5", "--json")
+    assert len(run(conninfo, slug, *soon)["rows"]) == 1
+    assert run(conninfo, slug, "rebuild", "--json")["requests"] == {"rows": 1, "same": True}
+    assert "the same" in run(conninfo, slug, "rebuild", "requests", "--back")
