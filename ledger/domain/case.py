@@ -182,8 +182,8 @@ class Case(BaseAggregate[str]):
     def judge(self, proposed: CaseEvent, context: Context) -> None:
         """Whether law lets this fact be recorded; raises LawRefused or InvalidInput, changes nothing.
 
-        A correction is judged in its place, and so is everything that was recorded after it: the history as
-        corrected must be one that law allows. The message names the later entry that would not be.
+        A correction is judged in its place, and so is everything from the first place on at which the history
+        as corrected differs: it must be one that law allows. The message names the entry that would not be.
         """
         general.not_in_future(proposed.header.happened_on, context.today, context.now)
         self.check_any(proposed, context)
@@ -196,22 +196,31 @@ class Case(BaseAggregate[str]):
         corrected = own[corrects.index]
         if not any(fact is corrected for fact in self.history):
             raise InvalidInput("corrects.index", "an entry that no other one corrects yet", corrects.index)
+        before, after = self._judged_in(self.history), self._judged_in(effective([*self.facts, proposed]))
+        pairs = zip(before, after, strict=False)
+        first = next((at for at, (one, other) in enumerate(pairs) if one is not other), len(before))
         scratch = type(self).blank(self.id)
-        scratch.facts, scratch._history = [*self.facts, proposed], []
-        place = next(i for i, fact in enumerate(self.history) if fact is corrected)
-        for position, fact in enumerate(effective([*self.facts, proposed])):
-            if position >= place:
-                try:
-                    scratch._check(fact, context)
-                except LawRefused as refused:
-                    if fact is proposed:
-                        raise
-                    raise LawRefused(
-                        refused.citation,
-                        f"as corrected, entry {fact.index} ({command_name(type(fact))}) would not be lawful: "
-                        f"{refused.reason}; correct that entry first",
-                    ) from refused
-            scratch._history = [*scratch.history, fact]
+        scratch.facts = [*self.facts, proposed]
+        for position, fact in enumerate(after[first:], first):
+            scratch._history = after[:position]
+            try:
+                scratch._check_next(fact, context)
+            except LawRefused as refused:
+                if fact is proposed:
+                    raise
+                raise LawRefused(
+                    refused.citation,
+                    f"as corrected, entry {fact.index} ({command_name(type(fact))}) would not be lawful: "
+                    f"{refused.reason}; correct that entry first",
+                ) from refused
+
+    def _judged_in(self, history: list[CaseEvent]) -> list[CaseEvent]:
+        """The order in which the facts of this kind of case are judged: as they were recorded."""
+        return history
+
+    def _check_next(self, fact: CaseEvent, context: Context) -> None:
+        """Judges one fact by ``history``, all that stands before it. Raises LawRefused."""
+        self._check(fact, context)
 
     def check_any(self, proposed: CaseEvent, context: Context) -> None:
         """What holds for every fact of this kind of case; areas extend it."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.codec.declare import CaseRef
+from ledger.codec.entry import CorrectionKind
 from ledger.domain.event import CaseEvent
 from ledger.domain.retention.aggregate import RetentionItem
 from ledger.domain.retention.events import (
@@ -248,3 +249,14 @@ def test_4_wire_trigger_of_a_month_starts_no_clock(book: Items) -> None:
     assert book.item.standing.due(CALENDAR) is None
     assert book.item.standing.triggered_on == date(2024, 3, 1)
     book.act(RecordsDestroyed, "2024-05-01", **DESTROYED)
+
+
+def test_1_law_g_correction_rejudges_what_was_recorded_before_it_and_happened_after(book: Items) -> None:
+    """A destruction corrected to rest on a trigger recorded after it is judged again when that trigger goes."""
+    early = book.act(RecordsDestroyed, "2025-06-20", **DESTROYED, early_authority="GA 30")
+    trigger = book.act(RetentionTriggered, "2020-01-01")
+    book.act(RecordsDestroyed, "2025-06-20", **DESTROYED, corrects=early.index)
+    for change in ({"why": CorrectionKind.ENTERED_IN_ERROR}, {}):
+        day = "2020-01-01" if change else "2021-01-01"
+        with pytest.raises(LawRefused, match="as corrected, entry 3 .*early destruction"):
+            book.act(RetentionTriggered, day, corrects=trigger.index, **change)

@@ -33,25 +33,28 @@ class DatedCase(CommonCase):
         opening = self.history[0]
         presupposes(fact, opening, command_name(type(opening)))
 
+    def _judged_in(self, history: list[CaseEvent]) -> list[CaseEvent]:
+        return [*history[:1], *in_order(history[1:])]
+
+    def _check_next(self, fact: CaseEvent, context: Context) -> None:
+        if self.history:
+            self.follows_opening(fact)
+        super()._check(fact, context)
+
     def _check(self, proposed: CaseEvent, context: Context) -> None:
-        opening = self.history[:1]
-        if opening:
-            self.follows_opening(proposed)
-        ordered = [*opening, *in_order([*self.history[1:], proposed])]
+        ordered = self._judged_in([*self.history, proposed])
         place = next(i for i, fact in enumerate(ordered) if fact is proposed)
         scratch = type(self).blank(self.id)
         scratch.facts = [*self.facts, proposed]
         for position, fact in enumerate(ordered[place:], place):
             scratch._history = ordered[:position]
             try:
-                super(DatedCase, scratch)._check(fact, context)
+                scratch._check_next(fact, context)
             except LawRefused as refused:
                 if fact is proposed:
                     raise
-                # A correction that is being judged has no index yet.
-                entry = "the correction" if fact.header.index is None else f"entry {fact.index}"
                 raise LawRefused(
                     refused.citation,
-                    f"with it, {entry} ({command_name(type(fact))}) of {fact.happened_date} would "
+                    f"with it, entry {fact.index} ({command_name(type(fact))}) of {fact.happened_date} would "
                     f"not be lawful: {refused.reason}",
                 ) from refused
