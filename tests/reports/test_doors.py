@@ -1,0 +1,159 @@
+"""Reports on the command line and over HTTP, as joined by the composition root."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+import pytest
+import typer
+from fastapi import FastAPI, Request
+from typer.testing import CliRunner
+
+from ledger.application import Outcome
+from ledger.errors import Forbidden, InvalidInput, NotFound
+from projections.doors import Door
+from projections.reports.api import router
+from projections.reports.cli import report_command
+from projections.reports.handover import Desk
+from tests.api.conftest import TestClient
+from tests.reports.office import Office
+
+PERIOD = ("--period", "2024-25")
+
+
+def desk(office: Office) -> Desk:
+    """The reporter's."""
+
+    def keep_file(
+        slug: str, stream: str, source: BinaryIO, length: int | None, *, field_path: str
+    ) -> dict[str, Any]:
+        return office.installation.keep_file(slug, stream, source, length, field_path=field_path)
+
+    def submit(slug: str, command: str, body: Mapping[str, Any]) -> Outcome:
+        return office.submit(slug, command, body)
+
+    return Desk(Door(office.conninfo, ["common", "dffh"], office.today), submit, keep_file)
+
+
+class Program:
+    """``report`` alone, run in this process; an error of ours is raised."""
+
+    def __init__(self, office: Office) -> None:
+        @contextmanager
+        def open_desk(_: typer.Context, person: str | None, organisation: str | None) -> Iterator[Desk]:
+            yield desk(office)
+
+        self.app = typer.Typer()
+        self.app.callback()(lambda: None)
+        self.app.command("report")(report_command(open_desk))
+
+    def __call__(self, *arguments: str) -> bytes:
+        """What it writes to standard output."""
+        answer = CliRunner().invoke(self.app, ["report", *arguments])
+        if answer.exception is not None and not isinstance(answer.exception, SystemExit):
+            raise answer.exception
+        if answer.exit_code:
+            raise click.ClickException(answer.output)
+        return answer.stdout_bytes
+
+
+@pytest.fixture
+def program(office: Office) -> Program:
+    """The command line of the office's reporter."""
+    return Program(office)
+
+
+def test_a_report_goes_to_standard_output_or_to_files(program: Program, tmp_path: Path) -> None:
+    assert b"data-sharing-annual" in program("--list")
+    assert json.loads(program("--list", "--json"))[1]["report"] == "annual-compliance"
+    assert program("data-sharing-annual", *PERIOD).startswith(b"<!DOCTYPE html>")
+    said = json.loads(program("data-sharing-annual", *PERIOD, "--format", "json"))
+    assert said["figures"]["sharing.flow.received"]["value"] == 1
+    with pytest.raises(InvalidInput, match="--out"):
+        program("data-sharing-annual", *PERIOD, "--format", "csv")
+    out = tmp_path / "reports" / "2024-25"
+    written = json.loads(
+        program("data-sharing-annual", *PERIOD, "--format", "csv", "--out", str(out), "--json")
+    )
+    assert {str(path) for path in out.iterdir()} == set(written["files"])
+    assert written["demonstration"] is False
+
+
+def test_as_at_a_position_and_of_one_ledger(program: Program) -> None:
+    early = json.loads(
+        program("data-sharing-annual", *PERIOD, "--format", "json", "--as-at", "3", "--ledger", "dffh")
+    )
+    assert early["figures"]["sharing.flow.received"]["value"] == 0
+    assert {at["slug"]: at["size"] for at in early["positions"]}["dffh"] == 3
+    same = program("data-sharing-annual", *PERIOD, "--format", "json", "--as-at", "dffh=3", "--ledger", "dffh")
+    assert json.loads(same)["figures"] == early["figures"]
+    for wrong, refused in (
+        (("no-such-report", *PERIOD), NotFound),
+        (("data-sharing-annual", *PERIOD, "--format", "pdf"), InvalidInput),
+        (("data-sharing-annual", "--period", "twenty"), InvalidInput),
+        (("data-sharing-annual", *PERIOD, "--ledger", "ovic"), Forbidden),
+        ((), InvalidInput),
+    ):
+        with pytest.raises(refused):
+            program(*wrong)
+
+
+def test_handed_over_and_printed_again(program: Program, tmp_path: Path) -> None:
+    to = ("--hand-over", "minister: the Minister")
+    with pytest.raises(InvalidInput, match="--record-in"):
+        program("data-sharing-annual", *PERIOD, *to)
+    done = json.loads(
+        program(
+            "data-sharing-annual", *PERIOD, *to, "--record-in", "dffh", "--out", str(tmp_path / "out"), "--json"
+        )
+    )  # fmt: skip
+    name = "data-sharing-annual-2024-07-01-2025-06-30.html"
+    assert name in done["files"]
+    again = program("--reprint", f"dffh/{done['case']}")
+    assert again == (tmp_path / "out" / name).read_bytes()
+    revised = ("--status", "revised", "--supersedes", f"dffh/{done['case']}", "--record-in", "dffh")
+    assert program("data-sharing-annual", *PERIOD, *to, *revised).startswith(b"handed over: case ")
+    with pytest.raises(NotFound):
+        program("--reprint", "dffh/roles")
+    with pytest.raises(InvalidInput):
+        program("--reprint", done["case"])
+
+
+def test_reports_over_http(office: Office) -> None:
+    app = FastAPI()
+
+    def open_desk(_: Request) -> Desk:
+        return desk(office)
+
+    app.include_router(router(open_desk))
+    with TestClient(app) as client:
+        assert [r["report"] for r in client.get("/reports").json()["reports"]] == [
+            "data-sharing-annual", "annual-compliance",
+        ]  # fmt: skip
+        asked = {"period": "2024-25"}
+        page = client.get("/reports/data-sharing-annual", params=asked)
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        said = client.get("/reports/data-sharing-annual", params={**asked, "format": "json"}).json()
+        assert said["figures"]["sharing.flow.received"]["value"] == 1
+        packed = client.get("/reports/data-sharing-annual", params={**asked, "format": "csv"})
+        with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
+            assert "data-sharing-annual-2024-07-01-2025-06-30-sharing-flow.csv" in archive.namelist()
+        for params, refused in (
+            ({**asked, "format": "pdf"}, InvalidInput),
+            ({**asked, "ledger": "ovic"}, Forbidden),
+        ):
+            with pytest.raises(refused):
+                client.get("/reports/data-sharing-annual", params=params)
+        body = {"report": "data-sharing-annual", "to": "cabinet: Cabinet", "period": "2024-25"}
+        done = client.post("/ledgers/dffh/reports", json=body)
+        assert done.status_code == 201
+        assert done.json()["receipts"][0]["ledger"] == "example.vic.gov.au/dffh"
+        assert client.post("/ledgers/dffh/reports", json={**body, "who": "x"}).status_code == 422
