@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from typing import Any
@@ -230,6 +231,14 @@ def test_the_chart_says_what_it_shows_and_stands_beside_its_table(report: Report
 def test_no_banner_without_a_demonstration(report: Report) -> None:
     assert DEMONSTRATION not in html(report).decode()
     assert "events" not in dict(csv.reader(io.StringIO(as_csv(report)["about"].decode("utf-8-sig"))))
+
+
+def test_a_demonstration_says_so_in_each_format(report: Report) -> None:
+    at = report.positions[-1]
+    shown = replace(report, positions=(*report.positions[:-1], replace(at, demonstration=True)))
+    assert f"<strong>{DEMONSTRATION}.</strong>" in html(shown).decode()
+    assert DEMONSTRATION in as_csv(shown)["about"].decode("utf-8-sig")
+    assert content(shown)["demonstration"] is True
 
 
 def test_a_format_that_is_none_is_refused(report: Report) -> None:
