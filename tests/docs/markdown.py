@@ -81,7 +81,7 @@ def command_lines(page: Path) -> list[tuple[str, list[str]]]:
     for block in blocks(page):
         if block.language == "console":
             lines += [(block.where, command) for command, _ in block.commands]
-        elif block.language in ("sh", "bash"):
+        elif block.language in ("", "sh", "bash"):
             lines += [(block.where, line) for line in block.body.replace("\\\n", " ").splitlines()]
     lines += [(page.name, match["code"]) for match in INLINE.finditer(prose(page))]
     found = []
