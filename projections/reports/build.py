@@ -81,8 +81,9 @@ class Builder:
         """
         name = f"{self.id}.{table}"
         total = count(f"{name}.total", definition, (row.id for row in rows))
+        sorts = _sorted(rows, sort)
         found = {
-            kind.key: count(f"{name}.{kind.key}", definition, (row.id for row in rows if sort(row) == kind.key))
+            kind.key: count(f"{name}.{kind.key}", definition, (row.id for row in sorts.get(kind.key, ())))
             for kind in kinds
         }
         self.tie(total, *found.values(), rows=True)
@@ -123,14 +124,16 @@ class Builder:
         cells: list[Line] = []
         sums: dict[str, list[Figure]] = {kind.key: [] for kind in kinds}
         totals: list[Figure] = []
+        by_line, by_kind = _sorted(rows, of), _sorted(rows, sort)
         for line in lines:
-            own = [row for row in rows if of(row) == line.key]
+            own = by_line.get(line.key, [])
+            sorts = _sorted(own, sort)
             said: tuple[Figure | str, ...] = (line.record,) if recorded else ()
             if not line.counts and not own:
                 cells.append(Line(line.words, (*said, *("–" for _ in kinds), "–"), id=line.key))
                 continue
             parts = [
-                count(f"{name}.{line.key}.{k.key}", definition, (r.id for r in own if sort(r) == k.key))
+                count(f"{name}.{line.key}.{k.key}", definition, (r.id for r in sorts.get(k.key, ())))
                 for k in kinds
             ]
             total = count(f"{name}.{line.key}.total", definition, (row.id for row in own))
@@ -140,7 +143,7 @@ class Builder:
             totals.append(total)
             cells.append(Line(line.words, (*said, *parts, total), id=line.key))
         whole = [
-            count(f"{name}.total.{k.key}", definition, (row.id for row in rows if sort(row) == k.key))
+            count(f"{name}.total.{k.key}", definition, (row.id for row in by_kind.get(k.key, ())))
             for k in kinds
         ]
         for kind, figure in zip(kinds, whole, strict=True):
@@ -184,3 +187,10 @@ class Builder:
         there = count(f"{self.id}.{table}.there", opening.definition, (*opening.rows, *new.rows))
         self.tie(there, ended, closing, rows=True)
         self.list(table, title, ("", "Number"), list(zip(words, figures, strict=True)), notes=notes)
+
+
+def _sorted(rows: Rows, sort: Sort) -> dict[str, Rows]:
+    found: dict[str, list[RegisterRow]] = {}
+    for row in rows:
+        found.setdefault(sort(row), []).append(row)
+    return dict(found)
