@@ -285,23 +285,41 @@ def day(value: int) -> date:
 @cache
 def to_avro(cls: type) -> ToAvro:
     """The function that turns a declared object into what fastavro writes, sealing personal fields."""
-    parts = [(f, None if f.personal else _value_to_avro(f.python)) for f in fields_of(cls)]
+    parts = [
+        (f, None if f.personal else _value_to_avro(f.python), _branch(f) if f.optional else None)
+        for f in fields_of(cls)
+    ]
 
     def convert(obj: Any, path: str, seal: Seal | None) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        for f, conv in parts:
+        for f, conv, branch in parts:
             value = getattr(obj, f.name)
             if value is None:
                 if not f.optional:
                     raise InvalidInput(path + f.name, _expected(f), None)
                 out[f.name] = None
-            elif conv is None:
-                out[f.name] = _sealed(f, value, obj, path, seal)
+                continue
+            if conv is None:
+                avro: Any = _sealed(f, value, obj, path, seal)
             else:
-                out[f.name] = conv(value, f"{path}{f.name}", seal)
+                avro = conv(value, f"{path}{f.name}", seal)
+            # Named, a branch is written at once; else fastavro tries the value against every branch.
+            out[f.name] = avro if branch is None else (branch, avro)
         return out
 
     return convert
+
+
+_BRANCHES = {str: "string", int: "long", bool: "boolean", bytes: "bytes", date: "int", datetime: "long"}
+
+
+def _branch(f: Field) -> str | None:
+    """How fastavro names the branch of an optional field; None for those that it knows by their value alone."""
+    if f.schema != f.python:
+        return None
+    if isinstance(f.python, type) and issubclass(f.python, StrEnum):
+        return None
+    return _BRANCHES.get(f.python) or getattr(f.python, "__avro_name__", None)
 
 
 def _sealed(f: Field, value: Any, obj: Any, path: str, seal: Seal | None) -> dict[str, Any]:
