@@ -25,8 +25,18 @@ TIME_TAKEN_FROM = "received"
 
 
 def records_are_required(court_or_tribunal: bool, received_on: date | None) -> bool:
-    """Whether ch. 5 asks this entity for the record: courts and tribunals are exempt (footnote 1)."""
-    return not court_or_tribunal and in_force(Provision.CISS, received_on)
+    """Whether ch. 5 asks this entity for the record: courts and tribunals are exempt (footnote 1).
+
+    A complaint of unknown date is taken as one of the scheme's time: what it lacks is asked for."""
+    return not court_or_tribunal and (received_on is None or in_force(Provision.CISS, received_on))
+
+
+def court_says_that_it_is_one(registered_as_court: bool, stated: bool | None) -> None:
+    """An entity registered as a court or tribunal says so in the record, which footnote 1 turns on (ch. 5).
+
+    A register of complaints sees this case only. Raises LawRefused."""
+    if registered_as_court and not stated:
+        raise LawRefused(CH_5, "this entity is a court or tribunal: state court_or_tribunal, no record is owed")
 
 
 def complaint_states_what_and_when(

@@ -166,7 +166,9 @@ def destruction(*, what: object, how: object, by: object, authority: object) -> 
 
 
 def recipient_notice(provider: object, recipient: object, notified_on: date | None) -> tuple[Gap, ...]:
-    """Shared data destroyed, and the recipient's notice to the provider not recorded (NSW §3)."""
-    if missing(recipient) or provider == recipient:
+    """Shared data destroyed, and the recipient's notice to the provider not recorded (NSW §3).
+
+    What no one provided was not shared."""
+    if missing(provider) or missing(recipient) or provider == recipient:
         return ()
     return unstated({"provider notified": notified_on}, "Data.NSW guide §3, storage and security")

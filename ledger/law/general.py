@@ -133,6 +133,17 @@ def merged_into_another(case: str, into: str) -> None:
         raise LawRefused(CORRECTIONS, f"{case} cannot be merged into itself")
 
 
+def merged_into_a_case_that_stands(same_kind: bool, ended_by: str | None) -> None:
+    """A case goes on in one of its own kind that stands, so that one of the two counts. Raises LawRefused.
+
+    ``ended_by`` is the other case's: 'entered_in_error', 'merged_into' or None."""
+    if not same_kind:
+        raise LawRefused(CORRECTIONS, "a case is merged into another one of its own kind")
+    if ended_by is not None:
+        words = ended_by.replace("_", " ")
+        raise LawRefused(CORRECTIONS, f"the case that it would go on in no longer stands: {words}")
+
+
 def contravention_names_rule(section: object, what: object, *, imported: bool) -> None:
     """A contravention found is always recordable; it names the section and what happened (1-law, head).
 

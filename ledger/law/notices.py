@@ -90,14 +90,17 @@ def occasions_of_repeated_contravention(
 ) -> None:
     """At least 5 separate occasions within the previous 2 years, listed and dated: 78(1)(b)(ii).
 
-    Counted back from ``decided_on``. Imported: occasions that are not listed, or not dated, are a gap;
-    one listed outside the window is refused always. Raises LawRefused."""
+    Counted back from ``decided_on``; None, not known to the day: no window is held against them. Imported:
+    occasions not listed, or not dated, are a gap; one listed outside it is refused always. Raises
+    LawRefused."""
     section = "PDPA 78(1)(b)(ii)"
-    if limb != "repeated" or not in_force(Provision.PDPA_78, decided_on) or decided_on is None:
+    if limb != "repeated" or (decided_on is not None and not in_force(Provision.PDPA_78, decided_on)):
         return
-    first = years_before(decided_on, OCCASIONS_WINDOW_YEARS)
     for day in occasions:
         must_state("the date of each occasion", day, section, imported=imported)
+        if decided_on is None:
+            continue
+        first = years_before(decided_on, OCCASIONS_WINDOW_YEARS)
         in_window = day is None or first < day <= decided_on
         if OCCASIONS_WINDOW_INCLUDES_FIRST_DAY:
             in_window = in_window or day == first
@@ -306,12 +309,16 @@ def effect(
     return Effect(limbs[because], False, because)
 
 
-def non_compliance_needs_effect(effect_now: Effect, on: date | None) -> None:
-    """Only a notice that is in effect can be breached: 82(1). Raises LawRefused."""
+def non_compliance_needs_effect(effect_now: Effect, on: date | None, last_day: date | None = None) -> None:
+    """Only a notice that is in effect can be breached, and not on a day left to comply: 82(1), (2)(a)–(b).
+
+    ``last_day``: of the period as extended; it runs to its end. Raises LawRefused."""
     if effect_now.never:
         raise LawRefused("PDPA 82(2)(d)", "the notice takes no effect: the review went against it")
     if on is not None and not effect_now.is_in_effect(on):
         raise LawRefused("PDPA 82(2)", f"the notice is not in effect on {on} ({effect_now.because})")
+    if on is not None and last_day is not None and on <= last_day:
+        raise LawRefused("PDPA 82(2)(a), (b)", f"the period runs to the end of {last_day}: not over on {on}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +351,14 @@ def period_follows_decision(decided_on: date | None, period_ends: date | None) -
     """A notice gives a period in which to act, so it ends after the decision: 78(2). Raises LawRefused."""
     if decided_on is not None and period_ends is not None and period_ends <= decided_on:
         raise LawRefused("PDPA 78(2)", f"a period that ends on {period_ends} leaves none after {decided_on}")
+
+
+def service_leaves_the_period(served_on: date | None, period_ends: date | None) -> None:
+    """A notice requires action within a period, so it is served before that is over: 78(2). Raises LawRefused.
+
+    The last day of the period is in time."""
+    if served_on is not None and period_ends is not None and served_on > period_ends:
+        raise LawRefused("PDPA 78(2)", f"served on {served_on}, after the period ended on {period_ends}")
 
 
 def served_once(served: bool) -> None:

@@ -68,6 +68,18 @@ def ended(bindings: Iterable[Binding], scheme: str, last_day: date) -> tuple[Bin
     )
 
 
+def while_it_exists(bindings: Iterable[Binding], abolished_on: date | None) -> tuple[Binding, ...]:
+    """The bindings of a body as its abolition cuts them off: the day before it is the last (1-law, head)."""
+    if abolished_on is None:
+        return tuple(bindings)
+    eve = abolished_on - timedelta(days=1)
+    return tuple(
+        replace(held, until=eve if held.until is None else min(held.until, eve))
+        for held in bindings
+        if held.since <= eve
+    )
+
+
 def binding_on(day: date, scheme: str, bindings: Iterable[Binding]) -> Binding | None:
     """The binding by which an organisation was bound that day, its own before an inherited one; or None."""
     found = [held for held in bindings if held.scheme == scheme and held.covers(day)]
@@ -185,11 +197,13 @@ def inherits_what_bound_predecessor(
 ) -> None:
     """The successor's case states every scheme, and no other, that bound the predecessor the day before.
 
-    1-law, head (choice ``SUCCESSOR_IS_BOUND``). ``stated``: (scheme, since). Raises LawRefused."""
+    1-law, head; nothing at all unless ``SUCCESSOR_IS_BOUND`` (choice). ``stated``: (scheme, since). Raises
+    LawRefused."""
     if from_day is None:
         return
     eve = from_day - timedelta(days=1)
-    bound = {(held.scheme, held.since) for held in of_predecessor if held.covers(eve)}
+    held_then = of_predecessor if SUCCESSOR_IS_BOUND else ()
+    bound = {(held.scheme, held.since) for held in held_then if held.covers(eve)}
     if set(stated) != bound:
         words = ", ".join(f"{scheme} since {since}" for scheme, since in sorted(bound)) or "nothing"
         raise LawRefused(CHANGES, f"inherited must be what bound the predecessor on {eve}: {words}")

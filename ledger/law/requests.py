@@ -160,11 +160,15 @@ def restricted_part_is_closed_not_refused(
 def refusal_states_ground(
     scheme: str, on: date | None, grounds: Collection[str], other: object, *, imported: bool
 ) -> None:
-    """A refusal states at least one ground; 'other' with its words. Raises LawRefused (VPS; NSW §2)."""
+    """A refusal states at least one ground; 'other' with its words. Raises LawRefused (VPS; NSW §2).
+
+    The words are asked for under every scheme and on every day: the vocabulary is the ledger's own."""
+    section = PARTS
     if _judged(scheme, on):
-        must_state("at least one ground of refusal", grounds, _section(scheme), imported=imported)
-        if not imported:
-            open_word_is_explained("ground of refusal", grounds, other, _section(scheme))
+        section = _section(scheme)
+        must_state("at least one ground of refusal", grounds, section, imported=imported)
+    if not imported:
+        open_word_is_explained("ground of refusal", grounds, other, section)
 
 
 def refusal_states_reasons(scheme: str, on: date | None, reasons: object, *, imported: bool) -> None:
@@ -242,10 +246,14 @@ def ipp_2_1_h_needs_authority(
         must_state("the written authorisation and certificate", authority, IPP_2_1_H, imported=imported)
 
 
-def disputed_after_outcome(states: Mapping[str, str]) -> None:
-    """A request is disputed only after an outcome of some part (NSW guide §2). Raises LawRefused."""
-    if not set(states.values()) & FINAL:
-        raise LawRefused(NSW_DECIDE, "there is no outcome yet that could be disputed")
+def disputed_after_outcome(scheme: str, states: Mapping[str, str]) -> None:
+    """The outcome of a part is disputed once it has one (NSW guide §2; ledger rule). Raises LawRefused.
+
+    ``states``: of the parts named."""
+    still = sorted(part for part, state in states.items() if state not in FINAL)
+    if still:
+        section = NSW_DECIDE if scheme == "nsw" else TWO_STEPS
+        raise LawRefused(section, f"there is no outcome yet of {', '.join(still)} that could be disputed")
 
 
 def gipa_follows_nsw_refusal(scheme: str, states: Mapping[str, str]) -> None:
@@ -284,10 +292,14 @@ def referral_names_agency(agency: object, own: str, *, imported: bool) -> None:
         raise LawRefused(REFERRALS, "a request is referred to another agency, never to the provider itself")
 
 
-def resourcing_is_of_vps(scheme: str) -> None:
-    """Best endeavours on resourcing are the VPS Policy's ('responsibility to share'). Raises LawRefused."""
+def resourcing_is_of_vps(scheme: str, borne_by: str | None, words: object, *, imported: bool) -> None:
+    """Best endeavours on resourcing are the VPS Policy's ('responsibility to share'). Raises LawRefused.
+
+    ``borne_by``: who meets the cost; 'other' with its words."""
     if scheme != "vps":
         raise LawRefused(VPS, f"resourcing is agreed under the VPS Policy, not under scheme {scheme}")
+    if not imported and borne_by is not None:
+        open_word_is_explained("who meets the cost", (borne_by,), words, VPS)
 
 
 def divided_states(parts: Sequence[str]) -> dict[str, str]:

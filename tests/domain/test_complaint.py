@@ -74,7 +74,7 @@ def test_ch_5_date_received(book: Book) -> None:
 
 
 def test_ch_5_footnote_1_courts_are_exempt(book: Book) -> None:
-    """A court or tribunal need not keep the record: by the fact, or by its entry in the register."""
+    """A court or tribunal need not keep the record; one that is registered as such says so in the fact."""
     receive(book, court_or_tribunal=True, nature=None, complainant=None, made_on=None)
     own = Book()
     own.record(
@@ -82,7 +82,9 @@ def test_ch_5_footnote_1_courts_are_exempt(book: Book) -> None:
         legal_name="Invented Tribunal", kind=OrganisationKind.COURT_OR_TRIBUNAL,
     )  # fmt: skip
     own.organisations[OWN] = own.cases[OWN]
-    receive(own, nature=None)
+    with pytest.raises(LawRefused, match=r"court_or_tribunal.*ch\. 5"):
+        receive(own, nature=None)
+    receive(own, nature=None, court_or_tribunal=True)
     own.record(ComplaintResolved, on="2025-04-01")
     with pytest.raises(LawRefused, match=r"ch\. 5"):
         receive(Book(), nature=None, court_or_tribunal=False)

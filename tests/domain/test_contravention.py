@@ -102,3 +102,8 @@ def test_it_names_a_registered_organisation_and_a_case_that_exists() -> None:
 
 def test_a_contravention_of_unknown_date_is_recorded() -> None:
     assert find(book(), None).happened_date is None
+
+
+def test_1_law_head_a_contravention_of_a_ledger_rule_can_be_recorded() -> None:
+    """Rules of the ledger have no section: what was destroyed while held is recordable all the same."""
+    find(book(), rule=ev.ContravenedRule.LEDGER_RULE, section="ledger rule")

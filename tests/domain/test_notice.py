@@ -440,3 +440,14 @@ def test_4_wire_decision_of_a_month_starts_no_clock(book: Notices) -> None:
     assert book.notice.standing.review_period(book.context().calendar) is None
     assert book.effect_on() is None
     book.act(ReviewApplied, "2025-12-01", interests_affected=True)
+
+
+def test_82_2_a_78_2_boundaries_of_the_period(book: Notices) -> None:
+    """Served on the last day at the latest; not found breached before that day is over."""
+    book.issue()
+    with pytest.raises(LawRefused, match=r"78\(2\)"):
+        book.serve("2025-07-01")
+    book.serve("2025-06-30")
+    with pytest.raises(LawRefused, match=r"82\(2\)\(a\)"):
+        book.act(NoticeNotComplied, "2025-06-30")
+    book.act(NoticeNotComplied, "2025-07-01")

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ledger.codec.entry import CorrectionKind
+from ledger.domain.common.events import EnteredInError
 from ledger.domain.event import CaseEvent
+from ledger.domain.organisation import standing
 from ledger.domain.organisation.aggregate import Organisation
 from ledger.domain.organisation.events import (
     AgencyHeadChanged,
@@ -259,3 +261,39 @@ def test_agency_head(book: Register) -> None:
     assert isinstance(fact, AgencyHeadChanged)
     assert fact.head_office == "Secretary"
     assert not isinstance(fact.head_name, str)
+
+
+def moved(book: Register) -> None:
+    """The functions of one department passed to the other, which inherits its signature."""
+    book.act(HeadsOfAgreementSigned, OLD, SIGNED.isoformat())
+    book.act(OrganisationSucceeded, OLD, MOVED, successor=NEW, all_functions=True, instrument="Order")
+    inherited = (InheritedBinding(Scheme.VPS, SIGNED),)
+    taken = {"predecessor": OLD, "all_functions": True, "instrument": "Order", "inherited": inherited}
+    book.act(FunctionsTakenOver, NEW, MOVED, **taken)
+
+
+def test_vps_scope_heads_of_agreement_end_for_a_successor_too(book: Register) -> None:
+    """That day is the last, whether the body signed or inherited; what is not the VPS goes on."""
+    moved(book)
+    book.act(HeadsOfAgreementEnded, NEW, "2024-06-30")
+    assert book.basis(NEW, "vps", date(2024, 6, 30)) is not None
+    assert book.basis(NEW, "vps", date(2024, 7, 1)) is None
+
+
+def test_1_law_head_an_abolished_body_is_bound_to_the_day_before_at_most(book: Register) -> None:
+    moved(book)
+    book.act(OrganisationAbolished, OLD, MOVED)
+    assert [held.until for held in standing.bindings(book.body(OLD).history)] == [date(2022, 12, 31)]
+
+
+def test_1_law_a_open_basis_other_comes_with_its_words(book: Register) -> None:
+    bound = {"scheme": Scheme.DATAVIC, "basis": BindingBasis.OTHER}
+    with pytest.raises(LawRefused, match="basis: 'other' must come with its words"):
+        book.act(SchemeBound, OLD, "2015-08-01", **bound)
+    book.act(SchemeBound, OLD, "2015-08-01", **bound, basis_words="by its own decision")
+
+
+def test_an_organisation_entered_in_error_is_bound_by_nothing(book: Register) -> None:
+    book.act(HeadsOfAgreementSigned, OLD, SIGNED.isoformat())
+    book.act(EnteredInError, OLD, "2025-01-01", reason="there is no such body")
+    assert book.basis(OLD, "vps", SIGNED) is None

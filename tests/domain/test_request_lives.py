@@ -301,6 +301,9 @@ def test_the_receipt_itself_cannot_be_left_out_of_a_case_that_goes_on() -> None:
         received(made, INFORMAL, corrects=0, why=CorrectionKind.DUPLICATE)
 
 
+OWN_ASKS = {"requester": OWN, "provider": REQUESTER}
+
+
 # --- in error, merged -----------------------------------------------------------------------------------
 
 
@@ -321,7 +324,12 @@ def test_a_case_is_merged_into_another_that_exists() -> None:
     with pytest.raises(NotFound):
         made.record(MergedInto, on="2025-06-12", into=CaseRef(LEDGER, "case-2", 1), reason="same")
     made.record(ev.RequestReceived, "case-2", **INFORMAL)
+    made.record(ev.RequestMade, "ours", **{k: v for k, v in INFORMAL.items() if k != "made_on"} | OWN_ASKS)
+    with refused("of its own kind"):
+        made.record(MergedInto, on="2025-06-12", into=CaseRef(LEDGER, "ours", 3), reason="same")
     made.record(MergedInto, on="2025-06-12", into=CaseRef(LEDGER, "case-2", 2), reason="same")
+    with refused("no longer stands: merged into"):
+        made.record(MergedInto, "case-2", on="2025-06-12", into=CaseRef(LEDGER, "case-1", 4), reason="same")
     with refused("no longer stands"):
         close(made, ground=ClosingGround.DUPLICATE)
 

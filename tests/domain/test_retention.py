@@ -258,5 +258,5 @@ def test_1_law_g_correction_rejudges_what_was_recorded_before_it_and_happened_af
     book.act(RecordsDestroyed, "2025-06-20", **DESTROYED, corrects=early.index)
     for change in ({"why": CorrectionKind.ENTERED_IN_ERROR}, {}):
         day = "2020-01-01" if change else "2021-01-01"
-        with pytest.raises(LawRefused, match="as corrected, entry 3 .*early destruction"):
+        with pytest.raises(LawRefused, match=r"as corrected, entry 3 .*early destruction"):
             book.act(RetentionTriggered, day, corrects=trigger.index, **change)

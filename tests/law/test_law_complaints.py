@@ -111,3 +111,17 @@ def test_ciss_ch5_action_that_was_taken_is_described():
     complaints.action_taken_is_described("taken", "apology", imported=False)
     complaints.action_taken_is_described("none", None, imported=False)
     complaints.action_taken_is_described("taken", None, imported=True)
+
+
+def test_ciss_ch5_a_complaint_of_unknown_date_is_asked_for_its_record_all_the_same():
+    assert complaints.records_are_required(False, None)
+    assert not complaints.records_are_required(True, None)
+
+
+def test_ciss_ch5_footnote_1_a_registered_court_says_that_it_is_one():
+    for stated in (None, False):
+        with pytest.raises(LawRefused, match=r"court or tribunal.*ch\. 5"):
+            complaints.court_says_that_it_is_one(True, stated)
+    complaints.court_says_that_it_is_one(True, True)
+    complaints.court_says_that_it_is_one(False, None)
+    complaints.court_says_that_it_is_one(False, True)

@@ -150,6 +150,7 @@ def test_destruction_record_that_leaves_things_out():
 def test_nsw_s3_recipients_notice_to_the_provider():
     assert fields(gaps.recipient_notice("dtf", "dpc", None)) == ["provider notified"]
     assert gaps.recipient_notice("dtf", "dpc", ON) == ()
+    assert gaps.recipient_notice(None, "dpc", None) == ()
     assert gaps.recipient_notice("dtf", None, None) == gaps.recipient_notice("dtf", "dtf", None) == ()
 
 

@@ -310,6 +310,25 @@ def test_pdpa_s82_1_a_notice_not_in_effect_cannot_be_breached():
     with pytest.raises(LawRefused, match="not in effect"):
         notices.non_compliance_needs_effect(Effect(None, False, "82(2)(d)"), date(2027, 4, 6))
     notices.non_compliance_needs_effect(waiting, date(2026, 4, 8))
+    last = date(2026, 4, 7)
+    with pytest.raises(LawRefused, match=r"to the end of 2026-04-07.*82\(2\)\(a\), \(b\)"):
+        notices.non_compliance_needs_effect(waiting, last, last)
+    notices.non_compliance_needs_effect(waiting, date(2026, 4, 8), last)
+
+
+def test_pdpa_s78_2_a_notice_is_served_before_its_period_is_over():
+    notices.service_leaves_the_period(DECIDED, DECIDED)
+    notices.service_leaves_the_period(None, DECIDED)
+    with pytest.raises(LawRefused, match=r"after the period ended.*78\(2\)"):
+        notices.service_leaves_the_period(date(2026, 2, 3), DECIDED)
+
+
+def test_pdpa_s78_1_b_ii_occasions_are_listed_where_the_day_of_the_decision_is_not_known():
+    with pytest.raises(LawRefused, match="4 are listed"):
+        notices.occasions_of_repeated_contravention("repeated", None, OCCASIONS[:4], imported=False)
+    with pytest.raises(LawRefused, match="date of each occasion"):
+        notices.occasions_of_repeated_contravention("repeated", None, [*OCCASIONS, None], imported=False)
+    notices.occasions_of_repeated_contravention("repeated", None, OCCASIONS, imported=False)
 
 
 @pytest.mark.parametrize(

@@ -223,3 +223,21 @@ def test_pdpa_s13_a_status_ends_where_it_says_or_where_the_next_begins():
     assert until(None, date(2024, 7, 1)) == date(2024, 6, 30)
     assert until(date(2023, 12, 31), date(2024, 7, 1)) == date(2023, 12, 31)
     assert organisations.by_privacy_status(CHANGE, None, CHANGE, True, None, None, None) == ()
+
+
+def test_successor_choice_off_nothing_is_inherited_and_nothing_stated(monkeypatch):
+    monkeypatch.setattr(organisations, "SUCCESSOR_IS_BOUND", False)
+    organisations.inherits_what_bound_predecessor([], OLD, CHANGE)
+    with pytest.raises(LawRefused, match="nothing"):
+        organisations.inherits_what_bound_predecessor([("vps", SIGNED)], OLD, CHANGE)
+
+
+def test_a_body_that_is_abolished_is_bound_to_the_day_before_it_at_most():
+    eve = CHANGE - timedelta(days=1)
+    past = Binding("datavic", SIGNED, SIGNED, "FMA")
+    after = Binding("ciss", CHANGE, None, "prescription")
+    assert organisations.while_it_exists((past, *OLD, after), CHANGE) == (
+        past,
+        by_signature(SIGNED, eve, "v1"),
+    )
+    assert organisations.while_it_exists(OLD, None) == OLD

@@ -227,8 +227,12 @@ def test_ipp_2_2_disclosure_under_2_1_g_needs_the_written_note():
 def test_nsw_s2_disputed_only_after_an_outcome():
     for states in (OPEN, {WHOLE: PartState.APPROVED}):
         with pytest.raises(LawRefused, match="no outcome yet"):
-            requests.disputed_after_outcome(states)
-    requests.disputed_after_outcome({"a": PartState.OPEN, "b": PartState.REFUSED})
+            requests.disputed_after_outcome("nsw", states)
+    with pytest.raises(LawRefused, match=r"no outcome yet of a .*\(Data.NSW guide §2\)"):
+        requests.disputed_after_outcome("nsw", {"a": PartState.OPEN, "b": PartState.REFUSED})
+    with pytest.raises(LawRefused, match=r"\(ledger rule: "):
+        requests.disputed_after_outcome("vps", {"a": PartState.OPEN})
+    requests.disputed_after_outcome("nsw", {"b": PartState.REFUSED})
 
 
 def test_nsw_s2_gipa_application_follows_a_refusal():
@@ -241,8 +245,23 @@ def test_nsw_s2_gipa_application_follows_a_refusal():
 
 def test_vps_resourcing_is_agreed_under_the_policy_only():
     with pytest.raises(LawRefused, match=SHARE):
-        requests.resourcing_is_of_vps("nsw")
-    requests.resourcing_is_of_vps("vps")
+        requests.resourcing_is_of_vps("nsw", None, None, imported=False)
+    requests.resourcing_is_of_vps("vps", "shared", None, imported=False)
+
+
+def test_vps_resourcing_is_an_open_vocabulary_other_comes_with_its_words():
+    with pytest.raises(LawRefused, match="who meets the cost: 'other'"):
+        requests.resourcing_is_of_vps("vps", "other", None, imported=False)
+    requests.resourcing_is_of_vps("vps", "other", "a third agency", imported=False)
+    requests.resourcing_is_of_vps("vps", "other", None, imported=True)
+
+
+@pytest.mark.parametrize(("scheme", "on"), [("other", ON), ("vps", date(2021, 1, 1)), ("vps", None)])
+def test_ground_other_comes_with_its_words_under_every_scheme_and_on_every_day(scheme, on):
+    with pytest.raises(LawRefused, match="ground of refusal: 'other' must come with its words"):
+        requests.refusal_states_ground(scheme, on, ["other"], None, imported=False)
+    requests.refusal_states_ground(scheme, on, ["other"], "s 27 of that Act", imported=False)
+    requests.refusal_states_ground(scheme, on, [], None, imported=False)
 
 
 def test_vps_response_is_complete_when_every_part_is_answered():

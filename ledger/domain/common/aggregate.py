@@ -14,11 +14,18 @@ ANY_WRITER = CASE_WRITERS | {Role.ADMINISTRATOR, Role.SYSTEM}
 class CommonCase(Case):
     """A case that can be entered in error, merged and given files (5-architecture 'Corrections')."""
 
+    @property
+    def ended_by(self) -> str | None:
+        """'entered_in_error', 'merged_into', or None while the case stands."""
+        ended = self.last(EnteredInError, MergedInto)
+        if ended is None:
+            return None
+        return "entered_in_error" if isinstance(ended, EnteredInError) else "merged_into"
+
     def check_any(self, proposed: CaseEvent, context: Context) -> None:
         """A case entered in error or merged takes nothing more but corrections; its opening entry stays in."""
-        ended = self.last(EnteredInError, MergedInto)
-        if ended is not None and proposed.header.corrects is None:
-            general.case_stands("entered_in_error" if isinstance(ended, EnteredInError) else "merged_into")
+        if proposed.header.corrects is None:
+            general.case_stands(self.ended_by)
         corrects, spec = proposed.header.corrects, self.commands.get(command_name(type(proposed)))
         if corrects is not None and corrects.kind in LEAVES_OUT and spec is not None and spec.opens:
             raise InvalidInput(
@@ -36,7 +43,11 @@ class CommonCase(Case):
     def merge_into(self, e: MergedInto, context: Context) -> None:
         """Say that the case is the same matter as another one."""
         general.merged_into_another(f"{context.ledger} {self.id}", f"{e.into.ledger} {e.into.stream}")
-        context.lookup.case(e.into)
+        into = context.lookup.case(e.into)
+        if e.header.index is None:
+            # Judged again with a correction of this case, the other one may have ended since.
+            ended_by = into.ended_by if isinstance(into, CommonCase) else None
+            general.merged_into_a_case_that_stands(type(into) is type(self), ended_by)
 
     @command(AttachmentAdded, roles=ANY_WRITER)
     def attach(self, e: AttachmentAdded, context: Context) -> None:

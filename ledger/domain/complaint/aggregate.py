@@ -27,18 +27,10 @@ class EntityComplaint(DatedCase):
 
     area = "complaint"
 
-    def _required(self, context: Context) -> bool:
-        """Whether ch. 5 asks this entity for the record: its register entry, or the fact, says court or not."""
+    def _required(self) -> bool:
+        """Whether ch. 5 asks this entity for the record."""
         received: ComplaintReceived = self.first(ComplaintReceived)
-        return self._record_required(received, context)
-
-    def _record_required(self, received: ComplaintReceived, context: Context) -> bool:
-        court = received.court_or_tribunal
-        if court is None:
-            own = context.lookup.organisation(context.organisation_id)
-            court = isinstance(own, Organisation) and own.kind is OrganisationKind.COURT_OR_TRIBUNAL
-        # Without a date it is taken as one of the scheme's time: the rest is asked for all the same.
-        return law.records_are_required(court, received.happened_date or context.today)
+        return _record_required(received)
 
     @command(ComplaintReceived, roles=HANDLERS, opens=True)
     def receive(self, e: ComplaintReceived, context: Context) -> None:
@@ -48,7 +40,10 @@ class EntityComplaint(DatedCase):
             raise InvalidInput("entity", "the id of a registered organisation", e.entity)
         if e.request is not None:
             context.lookup.case(e.request)
-        required = self._record_required(e, context)
+        own = context.lookup.organisation(context.organisation_id)
+        registered = isinstance(own, Organisation) and own.kind is OrganisationKind.COURT_OR_TRIBUNAL
+        law.court_says_that_it_is_one(registered, e.court_or_tribunal)
+        required = _record_required(e)
         law.complaint_states_what_and_when(required, e.made_on, e.happened_date, e.nature, imported=imported)
         if required:
             law.complainant_is_individual_or_entity(e.complainant, imported=imported)
@@ -58,7 +53,7 @@ class EntityComplaint(DatedCase):
 
     def _close(self, e: ComplaintResolved | ComplaintUnresolved, context: Context) -> None:
         imported = self.imported(e)
-        required = self._required(context)
+        required = self._required()
         law.complaint_is_open(self.last(ComplaintResolved, ComplaintUnresolved) is not None)
         law.closing_states_both_actions(required, e.to_resolve, e.to_prevent, imported=imported)
         self._described(e.to_resolve, e.to_resolve_what, required and not imported)
@@ -76,7 +71,7 @@ class EntityComplaint(DatedCase):
     def leave_unresolved(self, e: ComplaintUnresolved, context: Context) -> None:
         """Close the complaint as unresolved, with the further action or that there is none."""
         self._close(e, context)
-        required, imported = self._required(context), self.imported(e)
+        required, imported = self._required(), self.imported(e)
         law.unresolved_states_further_action(required, False, e.further, imported=imported)
         self._described(e.further, e.further_what, required and not imported)
 
@@ -92,3 +87,7 @@ class EntityComplaint(DatedCase):
             law.result_follows_taking_on(e.of, {taken.to for taken in self.all(ComplaintTaken)})
             if e.result is not None:
                 open_word_is_explained("result", (e.result,), e.words, law.CH_6)
+
+
+def _record_required(received: ComplaintReceived) -> bool:
+    return law.records_are_required(bool(received.court_or_tribunal), received.happened_date)

@@ -103,6 +103,8 @@ class ComplianceNotice(DatedCase):
     def serve(self, e: NoticeServed, context: Context) -> None:
         """Record the service of the notice: by whom it was taken, by which method of 83C."""
         law.served_once(self.standing.served)
+        if _judged(e):
+            law.service_leaves_the_period(earliest(e), self.standing.period_ends)
         law.service_by_83c(
             e.happened_date,
             self._directed_to(context),
@@ -189,7 +191,7 @@ class ComplianceNotice(DatedCase):
         """Record that the notice, in effect, was not complied with (for the Crown: non-compliance, 8(2))."""
         self._served_and_open(e)
         if _judged(e):
-            law.non_compliance_needs_effect(self.effect(context), latest(e))
+            law.non_compliance_needs_effect(self.effect(context), latest(e), self.standing.last_day)
 
     def _served_and_open(self, e: CaseEvent) -> None:
         now = self.standing

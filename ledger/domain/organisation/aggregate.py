@@ -39,8 +39,10 @@ class Organisation(DatedCase):
     def bound(self, scheme: str, on: date) -> Binding | None:
         """The basis on which the scheme ('vps', 'datavic', 'pdpa_part_3', …) binds the body on that day.
 
-        None where it is not bound, or did not exist.
+        None where it is not bound, did not exist, or was entered in error or merged into another.
         """
+        if self.ended_by is not None:
+            return None
         if not law.exists_on(on, standing.established_on(self.history), standing.abolished_on(self.history)):
             return None
         return law.binding_on(on, scheme, standing.bindings(self.history))
@@ -154,6 +156,8 @@ class Organisation(DatedCase):
     def bind(self, e: SchemeBound, context: Context) -> None:
         """Record that DataVic, CISS or NSW binds the body from that day on."""
         law.bound_by_its_own_act(e.scheme)
+        if e.basis is not None and not self.imported(e):
+            open_word_is_explained("basis", (e.basis,), e.basis_words, law.CHANGES)
         law.binding_ends_after_it_begins(e.happened_date, e.until)
         self._exists(e)
 

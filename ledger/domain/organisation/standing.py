@@ -39,13 +39,15 @@ def bindings(history: Iterable[CaseEvent]) -> list[Binding]:
             found.append(Binding(fact.scheme, since, fact.until, ", ".join(words) or "basis not stated"))
         elif isinstance(fact, FunctionsTakenOver):
             held = [Binding(i.scheme, i.since, None, f"bound since {i.since}") for i in fact.inherited]
-            found += law.by_succession(fact.predecessor, held, since, f"taken over on {since}")
+            inherited = law.by_succession(fact.predecessor, held, since, f"taken over on {since}")
+            ended = next((end for end in ends if end >= since), None)
+            found += inherited if ended is None else law.ended(inherited, "vps", ended)
     for place, status in enumerate(statuses):
         following = day(statuses[place + 1]) if place + 1 < len(statuses) else None
         limb, since = status.part_3_limb, day(status)
         parts = (status.part_3, limb, status.part_4, status.part_5)
         found += law.by_privacy_status(since, status.until, following, *parts)
-    return found
+    return list(law.while_it_exists(found, abolished_on(facts)))
 
 
 def day(fact: CaseEvent) -> date:

@@ -149,7 +149,8 @@ class Request(_RequestCase):
     @command(ResourcingAgreed, roles=CASE_WRITERS)
     def agree_resourcing(self, e: ResourcingAgreed, context: Context) -> None:
         """Record how the parties agreed to meet the cost of a VPS request."""
-        law.resourcing_is_of_vps(self.first(RequestReceived).scheme)
+        scheme = self.first(RequestReceived).scheme
+        law.resourcing_is_of_vps(scheme, e.borne_by, e.words, imported=self.imported(e))
         self.standing.take(e)
 
     @command(RequestApproved, roles=CASE_WRITERS)

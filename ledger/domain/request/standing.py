@@ -93,7 +93,8 @@ class Standing:
                 self._copy(fact)
             case OutcomeDisputed():
                 law.parts_exist(fact.parts, self.states)
-                law.disputed_after_outcome({part: self.states[part] for part in fact.parts})
+                named = {part: self.states[part] for part in fact.parts}
+                law.disputed_after_outcome(self.received.scheme, named)
             case GipaApplicationMade():
                 law.gipa_follows_nsw_refusal(self.received.scheme, self.states)
 
