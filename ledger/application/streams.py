@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 ROLES, CALENDAR = "roles", "calendar"
 JUDGED_AGAINST = (ROLES, CALENDAR)
 """Streams that every command of a ledger is judged against."""
-READS_EVERYWHERE = frozenset({Role.REGULATOR, Role.AUDITOR})
-"""Roles granted in the regulator's ledger that read others' registers (1-law 'Who acts')."""
+REPORTS_ON_ALL = frozenset({Role.REPORTER, Role.MINISTER_OFFICE})
+"""Roles that, granted in ``common`` (the lead department's), report on every ledger (1-law 'Who acts')."""
 
 
 class Streams:
@@ -111,7 +111,8 @@ class Streams:
         )
 
     def reading_roles(self, ledger: Ledger, principal: Principal, on: date) -> frozenset[Role]:
-        """The roles in which a person may read this ledger: its own, the regulator's, an auditor's.
+        """The roles in which a person may read this ledger: its own, the regulator's, an auditor's, and those
+        of the lead department that make the whole-of-government report.
 
         ``common`` is read by everyone who holds a role anywhere in the ledger of their organisation.
         """
@@ -124,6 +125,8 @@ class Streams:
             granted = self.roles(other, principal, on)
             if ledger.slug == COMMON:
                 found |= granted
+            if other.slug == COMMON:
+                found |= granted & REPORTS_ON_ALL
             if other.slug == self._regulator:
                 if Role.REGULATOR in granted:
                     found.add(Role.REGULATOR)

@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from ledger.demo.script import END, START, CaseIn, IndexOf, Script
+from ledger.law.time import Period
+from ledger.law.time import add as add_period
 
 TOPICS = (
     "school enrolments by region", "ambulance response times", "bus patronage by stop", "water use by postcode",
@@ -259,10 +261,9 @@ def retention(script: Script, holder: Place) -> None:
     triggered = script.later(scheduled, 5, 60)
     if triggered > holder.closes or add("retention.RetentionTriggered", {}, triggered) is None:
         return
-    months = {"P1M": 1, "P3M": 3, "P6M": 6}.get(str(fields["period"]))
-    if months is None:
+    due = add_period(triggered, Period.from_iso(str(fields["period"])))
+    if due > holder.closes:
         return
-    due = triggered + timedelta(days=31 * months + 1)
     if script.chance(0.15):
         held = script.later(triggered, 3, 20)
         if (
@@ -276,8 +277,9 @@ def retention(script: Script, holder: Place) -> None:
             return
         if script.chance(0.5):
             return
-        due = max(due, script.later(held, 30, 90))
-        add("retention.HoldReleased", {"hold": "h1", "reason": "The claim was settled"}, due)
+        released = script.later(held, 30, 90)
+        add("retention.HoldReleased", {"hold": "h1", "reason": "The claim was settled"}, released)
+        due = max(due, released)
     late = holder.invented and script.chance(0.3)
     if holder.invented and script.chance(0.15):
         return

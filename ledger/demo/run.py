@@ -23,6 +23,8 @@ ORIGIN = "demonstration.example"
 AUTHORITY = "demonstration"
 REQUESTS, COMPLAINTS, RETENTION, NOTICES, CONTRAVENTIONS = 900, 130, 160, 9, 7
 PART_3_BEGAN = date(2014, 9, 17)
+CISS_BEGAN = date(2018, 9, 27)
+ENTITIES = ("bayside-families", "lakeside")
 Progress = Callable[[int, int], None]
 
 
@@ -116,7 +118,7 @@ def _write(
         requester = script.random.choice([place for place in agencies if place is not provider])
         if max(provider.opens, requester.opens) < min(provider.closes, requester.closes) - timedelta(days=30):
             lives.request(script, provider, requester, origins)
-    entities = [places["bayside-families"], places["lakeside"]]
+    entities = [places[key] for key in ENTITIES]
     for _ in range(COMPLAINTS):
         lives.complaint(script, script.random.choice(entities))
     for _ in range(RETENTION):
@@ -177,7 +179,17 @@ def _register(script: Script, everyone: list[Body], ids: Mapping[str, str], lead
             new = {"legal_name": body.renamed[0], "short_name": body.renamed[1],
                    "instrument": "Machinery of government change"}  # fmt: skip
             say(body, "OrganisationRenamed", new, RENAMED_ON, when)
+    fields = {"person": lead.people["reporter"], "role": "reporter", "organisation": lead.organisation,
+              "name_of_person": lives.name(script), "valid_from": START.isoformat()}  # fmt: skip
+    script.record(COMMON, "role.RoleGranted", fields, person=keeper, happened=START - timedelta(days=1), at=at)
     by_key = {body.key: body for body in everyone}
+    for key in ENTITIES:
+        prescribed = {
+            "scheme": "ciss",
+            "basis": "prescription",
+            "basis_words": "Invented for the demonstration",
+        }
+        say(by_key[key], "SchemeBound", prescribed, CISS_BEGAN, at)
     old, new_body = by_key["goldfields"], by_key["central-transit"]
     on = script.moment(SUCCEEDED_ON)
     order = {"all_functions": True, "instrument": "Order in Council (invented)"}

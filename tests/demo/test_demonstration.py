@@ -140,12 +140,9 @@ def show_row(row: tuple[Any, ...]) -> list[Any]:
 
 
 def test_only_a_simulated_clock_loads_it(database: Database, tmp_path: Path) -> None:
-    with (
-        Installation(database, tmp_path, clock=SystemClock()) as real,
-        pytest.raises(InvalidInput, match="clock"),
-    ):
-        load_demonstration(real)
-    with open_at_beginning(database, tmp_path) as installation:
-        installation.create_ledger("real", origin="example.vic.gov.au/real", legal_name="A real one")
-        with pytest.raises(InvalidInput, match="ledger"):
-            load_demonstration(installation)
+    with Installation(database, tmp_path, clock=SystemClock()) as real:
+        with pytest.raises(InvalidInput, match="clock"):
+            load_demonstration(real)
+        real.create_ledger("real", origin="example.vic.gov.au/real", legal_name="A real one")
+    with open_at_beginning(database, tmp_path) as installation, pytest.raises(InvalidInput, match="ledger"):
+        load_demonstration(installation)
