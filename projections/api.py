@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
 from threading import Lock, Thread
 from typing import Annotated, Any
@@ -86,7 +86,7 @@ def router(door: OpenDoor) -> APIRouter:
                     **_stated(view),
                     "rows": as_json(rows),
                     "next": found.next,
-                    "organisations": _named(rows, names),
+                    "organisations": asked.named(rows, names),
                     "organisations_as_at": names_at,
                 }
             )
@@ -173,12 +173,6 @@ def _stated(view: View) -> dict[str, Any]:
         "judged_on": view.on.isoformat(),
         "left_out_of_unknown_date": view.left_out,
     }
-
-
-def _named(rows: list[dict[str, Any]], names: Mapping[str, str]) -> dict[str, str]:
-    """The names of the organisations that these rows name by id."""
-    found = {value for row in rows for value in row.values() if isinstance(value, str) and value in names}
-    return {each: names[each] for each in sorted(found)}
 
 
 def _shown(register: Register) -> dict[str, Any]:

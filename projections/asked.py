@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -113,3 +113,9 @@ def organisation_names(connection: Connection[Any]) -> tuple[dict[str, str], str
     names = {stream: name for stream, name, _, _ in rows}
     at = ",".join(sorted({f"{slug}={position}" for _, _, slug, position in rows}))
     return names, at
+
+
+def named(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, str]:
+    """The names of the organisations that these rows name by id."""
+    found = {value for row in rows for value in row.values() if isinstance(value, str) and value in names}
+    return {each: names[each] for each in sorted(found)}

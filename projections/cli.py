@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
@@ -14,7 +15,7 @@ import typer
 from ledger.codec.jsonform import parse_date
 from ledger.errors import InvalidInput
 from projections import asked, query
-from projections.base import Register, register, registers
+from projections.base import Kind, Register, register, registers
 from projections.doors import Door
 from projections.explain import explain
 from projections.query import as_csv, every, opened
@@ -82,7 +83,7 @@ def add_commands(app: typer.Typer, door: OpenDoor, show: Show, progress: Progres
             stated: dict[str, Any] = {"register": name, **_at(view)}
             if happened_by is not None:
                 stated |= {"happened_by": happened_by, "left_out_of_unknown_date": view.left_out}
-            _print(context, show, wanted, rows, stated, csv=csv, as_json=as_json)
+            _print(context, show, wanted, rows, view, stated, csv=csv, as_json=as_json)
 
     def diff_command(
         context: typer.Context,
@@ -181,7 +182,8 @@ def add_commands(app: typer.Typer, door: OpenDoor, show: Show, progress: Progres
             if explained:
                 rows = [row | {"explanation": _words(view, row)} for row in rows]
             stated = {"register": "clocks", **_at(view)}
-            _print(context, show, wanted, rows, stated, csv=csv, as_json=as_json, only=CLOCK_COLUMNS)
+            shown = {"csv": csv, "as_json": as_json}
+            _print(context, show, wanted, rows, view, stated, **shown, only=CLOCK_COLUMNS)
 
     app.command("replay")(replay_command)
     app.command("diff")(diff_command)
@@ -192,7 +194,7 @@ def add_commands(app: typer.Typer, door: OpenDoor, show: Show, progress: Progres
 CLOCK_COLUMNS = ("ledger", "stream", "clock", "trigger_on", "due_on", "ended_on", "state", "explanation")
 """What a list of clocks shows on a screen."""
 SHOWN = 8
-"""Own columns that a register shows on a screen; --csv and --json have them all."""
+"""Own columns that a register shows on a screen, of those that say something; --csv and --json have them all."""
 
 
 def _words(view: asked.View, row: Mapping[str, Any]) -> str:
@@ -217,6 +219,7 @@ def _print(
     show: Show,
     wanted: Register,
     rows: Iterable[dict[str, Any]],
+    view: asked.View,
     stated: Mapping[str, Any],
     *,
     csv: bool,
@@ -228,19 +231,44 @@ def _print(
             sys.stdout.write(text)
         return
     shown = opened(rows, wanted, None)
+    names, names_at = asked.organisation_names(view.connection)
     if as_json:
-        _json({**stated, "rows": plain(shown)})
+        named = {"organisations": asked.named(shown, names), "organisations_as_at": names_at}
+        _json({**stated, "rows": plain(shown), **named})
         return
-    slugs = ", ".join(f"{slug}={size}" for slug, size in stated["positions"].items())
-    columns = [c for c in only if not shown or c in shown[0]] or [
-        "stream", "happened_on", "days_between", *(c.name for c in wanted.columns[:SHOWN])
+    slugs = {head.id: head.slug for head in view.heads}
+    at = ", ".join(f"{slug}={size}" for slug, size in stated["positions"].items())
+    title = (
+        f"{wanted.title} as at {at} (names at {names_at}), judged on {stated['judged_on']}: {len(shown)} rows"
+    )
+    shown = [{**row, "ledger": slugs.get(row["ledger"], row["ledger"])} for row in shown]
+    cells = [{name: _text(value, names) for name, value in row.items()} for row in shown]
+    if any("explanation" in row for row in shown):
+        sys.stdout.write(f"{title}\n")
+        for row in cells:
+            sys.stdout.write(f"\n{row['ledger']}/{row['stream']}  {row['clock']}  {row['state']}\n")
+            sys.stdout.write(textwrap.fill(str(row["explanation"]), 100, **_INDENT) + "\n")
+        return
+    columns = [c for c in only if not cells or c in cells[0]] or [
+        "ledger", "stream", "happened_on", "days_between", *_told(wanted, cells)
     ]  # fmt: skip
-    title = f"{wanted.title} as at {slugs}, judged on {stated['judged_on']}: {len(shown)} rows"
-    show(context, title, columns, [[_text(row.get(name)) for name in columns] for row in shown])
+    show(context, title, columns, [[row.get(name) for name in columns] for row in cells])
 
 
-def _text(value: object) -> object:
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
+_INDENT: Mapping[str, Any] = {"initial_indent": "    ", "subsequent_indent": "    "}
+
+
+def _told(wanted: Register, cells: Sequence[Mapping[str, object]]) -> list[str]:
+    """The first columns of a register that say something in these rows; sealed ones say 'withheld' alone."""
+    names = [column.name for column in wanted.columns if column.kind is not Kind.SEALED]
+    told = [name for name in names if not cells or any(row.get(name) not in (None, "") for row in cells)]
+    return told[:SHOWN]
+
+
+def _text(value: object, names: Mapping[str, str]) -> object:
+    if isinstance(value, list):
+        return ", ".join(str(_text(each, names)) for each in value)
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def _json(content: Any) -> None:
