@@ -273,10 +273,9 @@ def request_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Cl
             yield Clock("vps.response", view.formal, day, about.view(formal_due, facts), view.response)
         if view.opening.form == "informal":
             yield from started("vps.informal", view.opening, about, view.provided_or_answered())
-        if view.formal is not None:
-            for refusal in view.refused:
-                copy = view.copy_of(refusal)
-                yield from started("vps.refusal_copy", refusal, about, copy, str(refusal.index))
+        for refusal in view.refused_formally:
+            copy = view.copy_of(refusal)
+            yield from started("vps.refusal_copy", refusal, about, copy, str(refusal.index))
     elif view.scheme == "nsw":
         yield from started("nsw.acknowledge", view.opening, about, view.acknowledged)
         yield from started("nsw.response", view.opening, about, view.response)
@@ -333,7 +332,9 @@ def retention_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[
     triggered = next((f for f in facts if isinstance(f, RetentionTriggered)), None)
     needless = next((f for f in facts if isinstance(f, NoLongerNeeded)), None)
     ended = next((f for f in facts if type(f) in DONE), None)
-    holds = tuple((start, end) for start, end in standing.holds if start is not None)
+    # A hold placed on a day that no one knows stops the action from the first.
+    first = min((f.happened_date for f in (triggered, needless) if f and f.happened_date), default=date.min)
+    holds = tuple((first if start is None else start, end) for start, end in standing.holds)
     held_by = tuple(f for f in facts if isinstance(f, HoldPlaced | HoldReleased))
     day = exact_day(triggered)
     if triggered is not None and day is not None:

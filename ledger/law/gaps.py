@@ -9,7 +9,21 @@ from datetime import date
 from ledger.law.complaints import CH_5, CH_6
 from ledger.law.dates import Provision, in_force
 from ledger.law.general import TWO_DATES, missing
-from ledger.law.requests import IPP_2_2, NSW_DECIDE, VPS, is_formal_vps
+from ledger.law.notices import RECEIPT_CONFIRMED
+from ledger.law.requests import (
+    DISCLOSURES,
+    IPP_2_1_H,
+    IPP_2_2,
+    NSW_DECIDE,
+    NSW_REVIEW,
+    OTHER_SCHEME,
+    PARTS,
+    REFERRALS,
+    VPS,
+    VPS_SCOPE,
+    is_formal_vps,
+)
+from ledger.law.retention import HOLDS, IPP_4_2, TABLE
 
 NSW_PIA = "Data.NSW guide §1 (Q4, Q8c)"
 
@@ -32,6 +46,30 @@ def happened(happened_on: date | None) -> tuple[Gap, ...]:
     return unstated({"happened_on": happened_on}, TWO_DATES)
 
 
+def trigger(happened_on: date | None, exact: bool) -> tuple[Gap, ...]:
+    """A fact that starts a clock, and whose day is known no closer than to a month or year (4-wire 'Entry').
+
+    ``exact``: known to the day."""
+    return unstated({"happened_on, to the day": True if exact else None}, TWO_DATES) if happened_on else ()
+
+
+def received(
+    scheme: str, form: str | None, on: date | None, *, law: object, requester: object, provider: object
+) -> tuple[Gap, ...]:
+    """An imported request without its form or law, or a formal VPS one whose parties cannot be checked.
+
+    ``requester``, ``provider``: ids of registered organisations."""
+    if scheme == "other":
+        return unstated({"the law it was made under": law}, OTHER_SCHEME)
+    if scheme != "vps" or _before(Provision.VPS, on):
+        return ()
+    found = unstated({"form (informal or formal)": form}, VPS)
+    if is_formal_vps(scheme, form):
+        bound = {"whether the requester was bound": requester, "whether the provider was bound": provider}
+        found += unstated(bound, VPS_SCOPE)
+    return found
+
+
 def formal_request(
     scheme: str,
     form: str | None,
@@ -44,7 +82,7 @@ def formal_request(
 ) -> tuple[Gap, ...]:
     """What a formal VPS request should say at least (VPS, 'responsibility to share'); the clock runs all
     the same. ``under_policy`` False is a gap too: the request does not say so."""
-    if not is_formal_vps(scheme, form) or (on is not None and not in_force(Provision.VPS, on)):
+    if not is_formal_vps(scheme, form) or _before(Provision.VPS, on):
         return ()
     facts = {
         "made under the Policy": under_policy or None,
@@ -58,14 +96,14 @@ def formal_request(
 def request_dates(scheme: str, made_on: date | None, received_on: date | None) -> tuple[Gap, ...]:
     """A request without the dates that its clock and its parties' being bound are judged by."""
     section = VPS if scheme == "vps" else NSW_DECIDE
-    if scheme not in ("vps", "nsw"):
+    if scheme not in ("vps", "nsw") or _before(_provision(scheme), received_on):
         return ()
     return unstated({"date made": made_on, "date received": received_on}, section)
 
 
 def approval(scheme: str, on: date | None, reasons: object) -> tuple[Gap, ...]:
     """An NSW approval without a written statement of reasons (guide §2)."""
-    if scheme != "nsw" or (on is not None and not in_force(Provision.NSW, on)):
+    if scheme != "nsw" or _before(Provision.NSW, on):
         return ()
     return unstated({"reasons for the approval": reasons}, NSW_DECIDE)
 
@@ -78,9 +116,12 @@ def refusal(
     reasons: object,
     in_writing: bool | None,
     sent_on: date | None,
+    on: date | None = None,
 ) -> tuple[Gap, ...]:
-    """An imported refusal that leaves out what VPS ('responsibility to share') or NSW §2 asks for."""
-    if scheme not in ("vps", "nsw"):
+    """An imported refusal that leaves out what VPS ('responsibility to share') or NSW §2 asks for.
+
+    ``form``: of the request when it was refused; ``on``: that day."""
+    if scheme not in ("vps", "nsw") or _before(_provision(scheme), on):
         return ()
     facts: dict[str, object] = {"ground of refusal": grounds, "reasons for the refusal": reasons}
     if scheme == "nsw" or is_formal_vps(scheme, form):
@@ -90,9 +131,36 @@ def refusal(
     return unstated(facts, VPS if scheme == "vps" else NSW_DECIDE)
 
 
-def disclosure(bases: Collection[str], note: object) -> tuple[Gap, ...]:
-    """An imported disclosure under IPP 2.1(g) without its written note (IPP 2.2)."""
-    return unstated({"written note": note}, IPP_2_2) if "ipp_2_1_g" in bases else ()
+def closing(scheme: str, ground: str | None, where: object) -> tuple[Gap, ...]:
+    """An imported closing without its reason, or of public data without where it is (NSW §1; ledger rule)."""
+    facts: dict[str, object] = {"reason of closing": ground}
+    if ground == "public":
+        facts["where the data is public"] = where
+    return unstated(facts, NSW_REVIEW if scheme == "nsw" else PARTS)
+
+
+def referral(agency: object) -> tuple[Gap, ...]:
+    """An imported referral that does not say to whom (1-law, area A)."""
+    return unstated({"agency referred to": agency}, REFERRALS)
+
+
+def disclosure(
+    bases: Collection[str], note: object, authority: object = True, on: date | None = None
+) -> tuple[Gap, ...]:
+    """An imported disclosure under IPP 2.1(g) without its written note (IPP 2.2), or under 2.1(h) without the
+    written authorisation and certificate."""
+    if _before(Provision.IPP, on):
+        return ()
+    found = unstated({"written note": note}, IPP_2_2) if "ipp_2_1_g" in bases else ()
+    if "ipp_2_1_h" in bases:
+        found += unstated({"written authorisation and certificate": authority}, IPP_2_1_H)
+    return found
+
+
+def disclosure_record(what: object, basis: object, to: object) -> tuple[Gap, ...]:
+    """An imported disclosure without what, to whom or on which legal basis (1-law, area A)."""
+    facts = {"what was disclosed": what, "to whom": to, "legal basis": basis}
+    return unstated(facts, DISCLOSURES)
 
 
 def privacy_assessment(personal_or_health: bool | None, pia_asked: object) -> tuple[Gap, ...]:
@@ -136,6 +204,61 @@ def complaint_closed(
     return unstated(facts, CH_5)
 
 
+def action_described(required: bool, field: str, stated: str | None, words: object) -> tuple[Gap, ...]:
+    """An action recorded as taken, and not which (CISS ch. 5); none where it is not ``required``."""
+    return unstated({f"which {field}": words}, CH_5) if required and stated == "taken" else ()
+
+
+def taken_on(body: object) -> tuple[Gap, ...]:
+    """A complaint taken on, and not to which oversight body (CISS ch. 6)."""
+    return unstated({"oversight body": body}, CH_6)
+
+
+def notice_decision(
+    *,
+    provisions: object,
+    maker: str | None,
+    instrument: object,
+    origin: str | None,
+    was_complainant: bool | None,
+    bound: object,
+) -> tuple[Gap, ...]:
+    """An imported decision to serve a notice without provisions, maker, or whom it reaches (PDPA 78, 8B, 8O).
+
+    ``bound``: the registered organisation that it is directed to."""
+    found = unstated({"provisions contravened": provisions}, "PDPA 78(1)(a)")
+    found += unstated({"whether Part 3 applies to the body": bound}, "PDPA 78(1), 13")
+    if origin == "application":
+        found += unstated({"whether the applicant was a complainant": was_complainant}, "PDPA 78(5)")
+    found += unstated({"who decided": maker}, "PDPA 8B, 8O")
+    if maker == "delegate":
+        found += unstated({"instrument of delegation": instrument}, "PDPA 8O")
+    return found
+
+
+def service(
+    on: date | None, directed_to: object, method: str | None, confirmed: bool | None
+) -> tuple[Gap, ...]:
+    """An imported service without whom it is directed to, or a confirmed receipt (PDPA 78(7), 83C)."""
+    if _before(Provision.PDPA_78_7, on):
+        return ()
+    found = unstated({"whom the notice is directed to": directed_to}, "PDPA 78(7)")
+    if method in RECEIPT_CONFIRMED:
+        found += unstated({"whether receipt was confirmed": confirmed}, "PDPA 83C(3A), (4A)")
+    return found
+
+
+def extension(finding: object, undertaking: object, extended_to: object) -> tuple[Gap, ...]:
+    """An imported extension without finding, undertaking or its end (PDPA 78(3))."""
+    facts = {"finding": finding, "undertaking": undertaking, "end of the extended period": extended_to}
+    return unstated(facts, "PDPA 78(3)")
+
+
+def review_applied(affected: bool | None) -> tuple[Gap, ...]:
+    """An imported application for review that does not say whether interests are affected (PDPA 83(1))."""
+    return unstated({"whether interests are affected": affected}, "PDPA 83(1)")
+
+
 def compliance_notice(
     *,
     contravened: object,
@@ -146,8 +269,13 @@ def compliance_notice(
     origin: object,
     served_on: date | None,
     service: object,
+    on: date | None = None,
 ) -> tuple[Gap, ...]:
-    """An imported compliance notice that leaves out what PDPA 78 asks for; each names its subsection."""
+    """An imported compliance notice that leaves out what PDPA 78 asks for; each names its subsection.
+
+    ``on``: the day of the decision."""
+    if _before(Provision.PDPA_78, on):
+        return ()
     found = unstated({"what was contravened": contravened}, "PDPA 78(1)(a)")
     found += unstated({"limb": limb}, "PDPA 78(1)(b)")
     if limb == "repeated" and (len(occasions) < 5 or None in occasions):
@@ -172,3 +300,29 @@ def recipient_notice(provider: object, recipient: object, notified_on: date | No
     if missing(provider) or missing(recipient) or provider == recipient:
         return ()
     return unstated({"provider notified": notified_on}, "Data.NSW guide §3, storage and security")
+
+
+def retention_item(*, what: object, holder: object, trigger: object, action: object) -> tuple[Gap, ...]:
+    """An imported retention item without dataset, holder, trigger or action (NSW §3)."""
+    return unstated({"what": what, "holder": holder, "trigger": trigger, "action": action}, TABLE)
+
+
+def hold(reason: object) -> tuple[Gap, ...]:
+    """An imported hold without its reason (1-law G)."""
+    return unstated({"reason of the hold": reason}, HOLDS)
+
+
+def de_identification(no_longer_needed: bool, permanent: bool | None, on: date | None) -> tuple[Gap, ...]:
+    """An imported de-identification of what is no longer needed, not said to be permanent (IPP 4.2)."""
+    if not no_longer_needed or _before(Provision.IPP, on):
+        return ()
+    return unstated({"whether it is permanent": permanent}, IPP_4_2)
+
+
+def _before(provision: Provision, on: date | None) -> bool:
+    """Whether a fact is from before the rule; of one without a date it is asked all the same."""
+    return on is not None and not in_force(provision, on)
+
+
+def _provision(scheme: str) -> Provision:
+    return Provision.NSW if scheme == "nsw" else Provision.VPS

@@ -56,6 +56,24 @@ def ledger_is_created_once(created: bool) -> None:
         raise LawRefused(LEDGERS, "the ledger was created already")
 
 
+def founding_entry_stays(leaves_out: bool, what: str) -> None:
+    """What a ledger stands on, its creation and its calendar, is corrected but never left out.
+
+    4-wire 'Ledgers'; 2-clocks. Raises LawRefused."""
+    if leaves_out:
+        raise LawRefused(LEDGERS, f"{what} stays: correct it, it is never left out")
+
+
+def ledger_keeps_what_it_was_created_as(
+    created: tuple[str, str, bool], corrected: tuple[str, str, bool]
+) -> None:
+    """Slug, origin, and whether it is a demonstration stay as created (4-wire 'Ledgers'). Raises LawRefused.
+
+    A real ledger never becomes one whose clock may be simulated, nor the other way round."""
+    if created != corrected:
+        raise LawRefused(LEDGERS, "a ledger keeps its slug, its origin, and whether it is a demonstration")
+
+
 def grants_to_another(granter: str, person: str) -> None:
     """An administrator grants to others, never to themselves (1-law 'Who acts'). Raises Forbidden."""
     if granter == person:

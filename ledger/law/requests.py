@@ -23,6 +23,8 @@ IPP_2_2 = "PDPA IPP 2.2"
 PARTS = "ledger rule: requests by part"
 LIVES = "ledger rule: where a case lives"
 REFERRALS = "ledger rule: referrals"
+DISCLOSURES = "ledger rule: disclosures"
+OTHER_SCHEME = "ledger rule: scheme 'other'"
 TWO_STEPS = "ledger rule: an answer presupposes its question"
 
 WHOLE = "whole"
@@ -69,7 +71,7 @@ def form_fits_scheme(scheme: str, form: str | None, *, imported: bool) -> None:
 def other_scheme_names_law(scheme: str, law: object, *, imported: bool) -> None:
     """Scheme 'other' names the law that the request was made under. Raises LawRefused (ledger rule)."""
     if scheme == "other":
-        must_state("the law it was made under", law, "ledger rule: scheme 'other'", imported=imported)
+        must_state("the law it was made under", law, OTHER_SCHEME, imported=imported)
 
 
 def formal_vps_needs_both_parties_bound(
@@ -225,7 +227,7 @@ def refusal_copy_follows_formal_refusal(scheme: str, form: str | None, refused: 
 def disclosure_states_what(what: object, basis: object, to: object, *, imported: bool) -> None:
     """A disclosure states what, to whom, on which legal basis. Raises LawRefused (ledger rule, 1-law A)."""
     for field, value in (("what was disclosed", what), ("to whom", to), ("the legal basis", basis)):
-        must_state(field, value, "ledger rule: disclosures", imported=imported)
+        must_state(field, value, DISCLOSURES, imported=imported)
 
 
 def ipp_2_1_g_needs_written_note(

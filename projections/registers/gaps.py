@@ -4,21 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ledger.domain.complaint.events import ComplaintReceived, ComplaintResolved, ComplaintUnresolved
+from ledger.domain.complaint.events import (
+    ComplaintReceived,
+    ComplaintResolved,
+    ComplaintTaken,
+    ComplaintUnresolved,
+)
 from ledger.domain.event import CaseEvent
-from ledger.domain.notice.events import ComplianceNoticeIssued, NoticeServed
-from ledger.domain.request.events import RequestReceived
+from ledger.domain.notice.events import (
+    ComplianceNoticeIssued,
+    ExtensionGranted,
+    NoticeServed,
+    ReasonsGiven,
+    ReasonsRefused,
+    ReviewApplied,
+)
+from ledger.domain.request.events import RequestReceived, RequestReferred
 from ledger.domain.retention.events import (
+    HoldPlaced,
+    NoLongerNeeded,
     ProviderNotified,
     RecordsDeIdentified,
     RecordsDestroyed,
+    RecordsRemoved,
     RetentionScheduled,
+    RetentionTriggered,
 )
 from ledger.law import complaints, gaps
+from ledger.law import dates as law
 from ledger.law.gaps import Gap
 from projections.base import Column, Kind, Register, Row, StreamInfo
+from projections.views.days import exact_day, recorded_on
 from projections.views.openings import notice_view, retention_view
 from projections.views.request import request_view
+
+TRIGGERS = (
+    ComplaintReceived,
+    ComplianceNoticeIssued,
+    NoticeServed,
+    ReasonsGiven,
+    ReasonsRefused,
+    RetentionTriggered,
+    NoLongerNeeded,
+)
+"""Facts whose day starts a clock, or decides when one runs; of requests it depends on the scheme."""
 
 Found = Iterator[tuple[CaseEvent, tuple[Gap, ...]]]
 
@@ -50,10 +79,16 @@ def gaps_of(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
     for fact in facts:
         if fact.happened_date is None:
             yield fact, gaps.happened(None)
+        elif isinstance(fact, TRIGGERS):
+            yield _to_the_day(fact)
     yield from _request(facts, about)
     yield from _complaint(facts)
     yield from _notice(facts, about)
     yield from _retention(facts, about)
+
+
+def _to_the_day(fact: CaseEvent) -> tuple[CaseEvent, tuple[Gap, ...]]:
+    return fact, gaps.trigger(fact.happened_date, exact_day(fact) is not None)
 
 
 def _request(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
@@ -62,6 +97,14 @@ def _request(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
         return
     opening, scheme = view.opening, view.scheme.value
     yield opening, gaps.request_dates(scheme, opening.made_on, opening.happened_date)
+    starting = [opening] if scheme in ("vps", "nsw") else []
+    for fact in (*starting, view.escalated, *view.refused_formally):
+        if fact is not None:
+            yield _to_the_day(fact)
+    yield opening, gaps.received(
+        scheme, opening.form, opening.happened_date,
+        law=opening.made_under_law, requester=opening.requester, provider=opening.provider,
+    )  # fmt: skip
     if view.formal is not None:
         said = view.escalated or opening
         yield view.formal, gaps.formal_request(
@@ -74,12 +117,19 @@ def _request(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
     for approved in view.approved:
         yield approved, gaps.approval(scheme, approved.happened_date, approved.reasons)
     for made in view.disclosed:
-        yield made, gaps.disclosure([basis.value for basis in made.bases], made.ipp_2_2_note)
+        yield made, gaps.disclosure(made.bases, made.ipp_2_2_note, made.ipp_2_1_h_authority, made.happened_date)
+        to = made.recipient or made.recipient_name
+        yield made, gaps.disclosure_record(made.description, made.bases, to)
     for refused in view.refused:
         yield refused, gaps.refusal(
-            scheme, view.form, grounds=refused.grounds, reasons=refused.reasons,
-            in_writing=refused.in_writing, sent_on=refused.sent_on,
+            scheme, "formal" if view.is_formal(refused) else None, grounds=refused.grounds,
+            reasons=refused.reasons, in_writing=refused.in_writing, sent_on=refused.sent_on,
+            on=refused.happened_date,
         )  # fmt: skip
+    for closed in view.closed:
+        yield closed, gaps.closing(scheme, closed.ground, closed.where)
+    if isinstance(view.ended, RequestReferred):
+        yield view.ended, gaps.referral(view.ended.to_organisation or view.ended.to_name)
 
 
 def _complaint(facts: Sequence[CaseEvent]) -> Found:
@@ -98,6 +148,22 @@ def _complaint(facts: Sequence[CaseEvent]) -> Found:
                 resolved=isinstance(closed, ComplaintResolved),
                 further=closed.further if isinstance(closed, ComplaintUnresolved) else None,
             )  # fmt: skip
+            resolving, preventing = closed.to_resolve, closed.to_prevent
+            yield (
+                closed,
+                gaps.action_described(required, "action to resolve", resolving, closed.to_resolve_what),
+            )
+            yield (
+                closed,
+                gaps.action_described(required, "action to prevent", preventing, closed.to_prevent_what),
+            )
+            if isinstance(closed, ComplaintUnresolved):
+                yield (
+                    closed,
+                    gaps.action_described(required, "further action", closed.further, closed.further_what),
+                )
+        elif isinstance(closed, ComplaintTaken):
+            yield closed, gaps.taken_on(closed.to)
 
 
 def _notice(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
@@ -110,30 +176,47 @@ def _notice(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
         contravened=issued.contravened, limb=issued.limb, occasions=[o.on for o in issued.occasions],
         action=issued.action, period_ends=issued.period_ends, origin=issued.origin,
         served_on=standing.served_on, service=None if served is None else served.method,
+        on=issued.happened_date,
     )  # fmt: skip
+    if law.in_force(law.Provision.PDPA_78, issued.happened_date or recorded_on(issued)):
+        yield issued, gaps.notice_decision(
+            provisions=issued.provisions, maker=issued.decided_by,
+            instrument=issued.instrument or issued.decided_under, origin=issued.origin,
+            was_complainant=issued.applicant_was_complainant, bound=issued.organisation,
+        )  # fmt: skip
+    for fact in facts:
+        if isinstance(fact, NoticeServed):
+            # A registered body's legal form stands in the register of organisations.
+            to = issued.directed_to or issued.organisation
+            yield fact, gaps.service(fact.happened_date, to, fact.method, fact.receipt_confirmed)
+        elif isinstance(fact, ExtensionGranted):
+            yield fact, gaps.extension(fact.not_reasonably_possible, fact.undertaking, fact.extended_to)
+        elif isinstance(fact, ReviewApplied):
+            yield fact, gaps.review_applied(fact.interests_affected)
 
 
 def _retention(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
     standing = about.view(retention_view, facts)
     if standing is None:
         return
-    for ending in facts:
-        if isinstance(ending, RecordsDestroyed | RecordsDeIdentified):
-            yield (
-                ending,
-                gaps.destruction(
-                    what=ending.what,
-                    how=ending.how,
-                    by=ending.by or ending.by_organisation,
-                    authority=ending.authority,
-                ),
-            )
-            told = next((f for f in facts if isinstance(f, ProviderNotified)), None)
-            yield (
-                ending,
-                gaps.recipient_notice(
-                    standing.scheduled.provider,
-                    standing.scheduled.holder,
-                    None if told is None else told.happened_date,
-                ),
-            )
+    item = standing.scheduled
+    provider, holder = item.provider or item.provider_name, item.holder or item.holder_name
+    yield (
+        item,
+        gaps.retention_item(
+            what=item.dataset or item.what, holder=holder, trigger=item.trigger, action=item.action
+        ),
+    )
+    told = next((f for f in facts if isinstance(f, ProviderNotified)), None)
+    told_on = None if told is None else told.happened_date
+    for fact in facts:
+        if isinstance(fact, HoldPlaced):
+            yield fact, gaps.hold(fact.reason)
+        if isinstance(fact, RecordsDestroyed | RecordsDeIdentified):
+            by = fact.by or fact.by_organisation
+            yield fact, gaps.destruction(what=fact.what, how=fact.how, by=by, authority=fact.authority)
+        if isinstance(fact, RecordsDeIdentified):
+            needless = standing.no_longer_needed
+            yield fact, gaps.de_identification(needless, fact.permanent, fact.happened_date)
+        if isinstance(fact, RecordsDestroyed | RecordsDeIdentified | RecordsRemoved):
+            yield fact, gaps.recipient_notice(provider, holder, told_on)

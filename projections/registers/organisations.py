@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from ledger.domain.event import CaseEvent
 from ledger.domain.installation.events import RoleEnded, RoleGranted
@@ -142,7 +143,8 @@ class RoleGrants(Register):
                 ),
                 None,
             )
-            last = None if ended is None else ended.happened_date or recorded_on(ended)
+            # The day of the end is the first on which the role is not held (``grants_in_force``).
+            last = None if ended is None else (ended.happened_date or recorded_on(ended)) - timedelta(days=1)
             until = [day for day in (grant.valid_until, last) if day is not None]
             values = {
                 "person": grant.person,

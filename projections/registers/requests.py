@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ledger.domain.event import CaseEvent
-from ledger.domain.request.events import RequestMade, RequestReceived
+from ledger.domain.request.events import RequestForm, RequestMade, RequestReceived
 from ledger.law.requests import FINAL
 from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
 from projections.views.days import days_from, exact_day
@@ -75,7 +75,7 @@ def _request(view: RequestView, about: StreamInfo, facts: Sequence[CaseEvent]) -
     response = view.response
     response_on = exact_day(response)
     due = about.view(formal_due, facts)
-    copies_owed = view.refused if view.formal is not None else []
+    copies_owed = view.refused_formally
     return {
         "side": "provider" if received is not None else "requester",
         "scheme": opening.scheme,
@@ -187,7 +187,7 @@ class Refusals(Register):
             copy = view.copy_of(refusal)
             values = {
                 "scheme": view.scheme,
-                "form": view.form,
+                "form": RequestForm.FORMAL if view.is_formal(refusal) else view.opening.form,
                 "parts": list(refusal.parts),
                 "requester": view.opening.requester,
                 "requester_name": pointer(view.opening, "requester_name") if view.received else None,
@@ -196,7 +196,7 @@ class Refusals(Register):
                 "reasons": pointer(refusal, "reasons"),
                 "in_writing": refusal.in_writing,
                 "sent_on": refusal.sent_on,
-                "copy_owed": view.formal is not None,
+                "copy_owed": view.is_formal(refusal),
                 "copy_sent_on": None if copy is None else copy.happened_date,
                 "copy_index": None if copy is None else copy.index,
             }

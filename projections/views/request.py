@@ -24,7 +24,7 @@ from ledger.domain.request.events import (
     RequestScheme,
     RequestWithdrawn,
 )
-from ledger.domain.timeline import in_order
+from ledger.domain.timeline import in_order, latest
 from ledger.law import requests as law
 from ledger.law.clocks import Due
 from ledger.law.requests import FINAL, PartState
@@ -58,6 +58,8 @@ class RequestView:
     approved: list[RequestApproved] = field(default_factory=list)
     disclosed: list[DisclosureMade] = field(default_factory=list)
     refused: list[RequestRefused] = field(default_factory=list)
+    refused_formally: list[RequestRefused] = field(default_factory=list)
+    """Refusals of a formal VPS request: formal when they were made, not by an escalation after them."""
     closed: list[RequestClosed] = field(default_factory=list)
     copies: list[RefusalCopySent] = field(default_factory=list)
     acknowledged: RequestAcknowledged | None = None
@@ -102,16 +104,21 @@ class RequestView:
         facts: list[CaseEvent] = []
         for part, state in self.states.items():
             fact: CaseEvent | None = self.answered_by.get(part) if state in FINAL else None
-            if approval and (first := next((a for a in self.approved if part in a.parts), None)) is not None:
-                fact = first
+            if approval:
+                # An approval of the whole, before it was divided, answered every part.
+                fact = next((a for a in self.approved if part in a.parts or law.WHOLE in a.parts), fact)
             if fact is None or (isinstance(fact, RequestRefused) and self._needs_writing(fact)):
                 return None
             facts.append(fact)
-        return max(facts, key=lambda f: f.happened_date or date.min) if facts else None
+        # The last answer that can be meant: with one of unknown day, it is not known when all were given.
+        return max(facts, key=lambda f: latest(f) or date.max) if facts else None
 
     def _needs_writing(self, refusal: RequestRefused) -> bool:
-        written = self.scheme == "nsw" or law.is_formal_vps(self.scheme, self.form)
-        return written and refusal.in_writing is False
+        return (self.scheme == "nsw" or self.is_formal(refusal)) and refusal.in_writing is False
+
+    def is_formal(self, refusal: RequestRefused) -> bool:
+        """Whether a formal VPS request was refused: in writing, with a copy to the Secretary, DPC."""
+        return any(formal is refusal for formal in self.refused_formally)
 
     def copy_of(self, refusal: RequestRefused) -> RefusalCopySent | None:
         """The copy to the Secretary that covers the last part of this refusal; None while one is not sent."""
@@ -189,6 +196,8 @@ def _answer(view: RequestView, fact: Answer) -> None:
             view.disclosed.append(fact)
         case RequestRefused():
             view.refused.append(fact)
+            if law.is_formal_vps(view.scheme, view.form):
+                view.refused_formally.append(fact)
         case RequestClosed():
             view.closed.append(fact)
             if fact.ground is ClosingGround.OUT_OF_SCOPE or fact.restricted is not None:

@@ -411,3 +411,21 @@ def test_calendar_correction(book: Streams) -> None:
     assert stream.calendar.changes == ()
     assert stream.calendar == calendar_of(stream.facts)
     assert isinstance(stream.modified_on, datetime)
+
+
+def test_4_wire_a_ledger_is_corrected_never_left_out_nor_made_a_demonstration(book: Streams) -> None:
+    """Its creation and its seeded days stay; what it is for can be corrected."""
+    created = book.act(LedgerCreated, "ledger", role="system", **CREATED)
+    stands = {"corrects": created.index}
+    with pytest.raises(LawRefused, match="never left out"):
+        book.act(LedgerCreated, "ledger", **CREATED, **stands, why=CorrectionKind.ENTERED_IN_ERROR)
+    with pytest.raises(LawRefused, match="demonstration"):
+        book.act(LedgerCreated, "ledger", **{**CREATED, "demonstration": False}, **stands)
+    book.act(LedgerCreated, "ledger", **{**CREATED, "public": not CREATED["public"]}, **stands)
+    calendar = seed(book)
+    seeded: Any = calendar.facts[0]
+    with pytest.raises(LawRefused, match="never left out"):
+        book.act(
+            CalendarSeeded, "calendar", corrects=seeded.index, why=CorrectionKind.DUPLICATE, days=seeded.days,
+            provisional_from=seeded.provisional_from, seeded_from=seeded.seeded_from,
+        )  # fmt: skip

@@ -157,3 +157,89 @@ def test_nsw_s3_recipients_notice_to_the_provider():
 def test_a_gap_is_each_fact_unstated_in_the_order_given_and_false_is_stated():
     found = gaps.unstated({"b": None, "stated": False, "a": " ", "c": ()}, "PDPA 78(2)")
     assert found == (Gap("b", "PDPA 78(2)"), Gap("a", "PDPA 78(2)"), Gap("c", "PDPA 78(2)"))
+
+
+def test_two_dates_a_trigger_is_known_to_the_day():
+    assert gaps.trigger(ON, False) == (Gap("happened_on, to the day", "ledger rule: two dates on every fact"),)
+    assert gaps.trigger(ON, True) == gaps.trigger(None, False) == ()
+
+
+def test_vps_scope_imported_request_without_form_law_or_parties():
+    bare = {"law": None, "requester": None, "provider": None}
+    assert fields(gaps.received("other", None, ON, **bare)) == ["the law it was made under"]
+    assert fields(gaps.received("vps", None, ON, **bare)) == ["form (informal or formal)"]
+    found = gaps.received("vps", "formal", None, **bare)
+    assert fields(found) == ["whether the requester was bound", "whether the provider was bound"]
+    assert {gap.section for gap in found} == {"VPS Data Sharing Policy, 'scope of this policy'"}
+    assert gaps.received("vps", None, date(2021, 4, 27), **bare) == gaps.received("nsw", None, ON, **bare) == ()
+
+
+def test_nothing_is_missing_that_a_rule_from_after_the_fact_asks_for():
+    before = date(2021, 4, 27)
+    bare = {"grounds": (), "reasons": None, "in_writing": None, "sent_on": None}
+    assert gaps.refusal("vps", "formal", on=before, **bare) == ()
+    assert gaps.request_dates("vps", None, before) == ()
+    assert gaps.disclosure(["ipp_2_1_g", "ipp_2_1_h"], None, None, date(2014, 9, 16)) == ()
+
+
+def test_nsw_s1_q3_imported_closing_and_referral():
+    assert gaps.closing("nsw", None, None) == (Gap("reason of closing", "Data.NSW guide §1"),)
+    assert fields(gaps.closing("vps", "public", None)) == ["where the data is public"]
+    assert gaps.closing("vps", "not_held", None) == gaps.referral("dtf") == ()
+    assert fields(gaps.referral(None)) == ["agency referred to"]
+
+
+def test_ipp_2_1_h_and_the_record_of_an_imported_disclosure():
+    found = gaps.disclosure(["ipp_2_1_h"], None, None, ON)
+    assert found == (Gap("written authorisation and certificate", "PDPA IPP 2.1(h)"),)
+    assert fields(gaps.disclosure_record(None, (), None)) == ["what was disclosed", "to whom", "legal basis"]
+    assert gaps.disclosure_record("w", ("act",), "dtf") == ()
+
+
+def test_ciss_ch5_which_action_and_ch6_which_body():
+    assert fields(gaps.action_described(True, "action to resolve", "taken", None)) == [
+        "which action to resolve"
+    ]
+    assert gaps.action_described(True, "action to resolve", "none", None) == ()
+    assert gaps.action_described(False, "action to resolve", "taken", None) == ()
+    assert gaps.taken_on(None) == (Gap("oversight body", "CISS Guidelines, ch. 6"),)
+    assert gaps.taken_on("ovic") == ()
+
+
+def test_pdpa_s78_s8o_imported_decision():
+    full = {
+        "provisions": ("IPP 4.1",),
+        "maker": "commissioner",
+        "instrument": None,
+        "origin": "own_initiative",
+        "was_complainant": None,
+        "bound": "dtf",
+    }
+    assert gaps.notice_decision(**full) == ()
+    bare = full | {"provisions": (), "maker": "delegate", "origin": "application", "bound": None}
+    assert [(gap.field, gap.section) for gap in gaps.notice_decision(**bare)] == [
+        ("provisions contravened", "PDPA 78(1)(a)"),
+        ("whether Part 3 applies to the body", "PDPA 78(1), 13"),
+        ("whether the applicant was a complainant", "PDPA 78(5)"),
+        ("instrument of delegation", "PDPA 8O"),
+    ]
+    assert fields(gaps.notice_decision(**(full | {"maker": None}))) == ["who decided"]
+
+
+def test_pdpa_s83c_s78_3_s83_1_imported_service_extension_and_review():
+    assert fields(gaps.service(ON, None, "registered_post", None)) == ["whom the notice is directed to"]
+    assert fields(gaps.service(ON, "d", "electronic", None)) == ["whether receipt was confirmed"]
+    assert gaps.service(date(2021, 4, 25), None, "electronic", None) == ()
+    assert {gap.section for gap in gaps.extension(None, None, None)} == {"PDPA 78(3)"}
+    assert fields(gaps.extension(False, True, None)) == ["end of the extended period"]
+    assert gaps.review_applied(None) == (Gap("whether interests are affected", "PDPA 83(1)"),)
+    assert gaps.review_applied(False) == ()
+
+
+def test_nsw_s3_ipp_4_2_1_law_g_imported_item_hold_and_de_identification():
+    bare = {"what": None, "holder": None, "trigger": None, "action": None}
+    assert fields(gaps.retention_item(**bare)) == ["what", "holder", "trigger", "action"]
+    assert gaps.hold(None) == (Gap("reason of the hold", "ledger rule: holds stop destruction (1-law G)"),)
+    assert gaps.de_identification(True, None, ON) == (Gap("whether it is permanent", "PDPA IPP 4.2"),)
+    assert gaps.de_identification(False, None, ON) == gaps.de_identification(True, False, ON) == ()
+    assert gaps.de_identification(True, None, date(2014, 9, 16)) == ()

@@ -182,3 +182,16 @@ def test_3_registers_a_revised_report_supersedes_the_same_report():
     with pytest.raises(LawRefused, match="another report: ciss of 2025-07-01 to 2025-09-30"):
         installation.superseded_is_same_report(this, ("ciss", FIRST, LAST), itself=False)
     installation.superseded_is_same_report(this, this, itself=False)
+
+
+def test_4_wire_what_a_ledger_stands_on_is_corrected_never_left_out():
+    with pytest.raises(LawRefused, match="never left out"):
+        installation.founding_entry_stays(True, "the creation of the ledger")
+    installation.founding_entry_stays(False, "the creation of the ledger")
+
+
+@pytest.mark.parametrize("other", [("x", "o", False), ("s", "x", False), ("s", "o", True)])
+def test_4_wire_a_ledger_keeps_slug_origin_and_whether_it_is_a_demonstration(other):
+    with pytest.raises(LawRefused, match="whether it is a demonstration"):
+        installation.ledger_keeps_what_it_was_created_as(("s", "o", False), other)
+    installation.ledger_keeps_what_it_was_created_as(other, other)

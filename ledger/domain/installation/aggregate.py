@@ -6,6 +6,7 @@ from ledger.clock import melbourne_date
 from ledger.codec.entry import SourceKind
 from ledger.domain.case import CASE_WRITERS, Case, Context, Role, command
 from ledger.domain.common.aggregate import CommonCase
+from ledger.domain.event import LEAVES_OUT, CaseEvent
 from ledger.domain.installation.events import (
     CalendarSeeded,
     FileImported,
@@ -37,6 +38,16 @@ class LedgerRecord(Case):
     """Stream ``ledger``: what the ledger is."""
 
     area = "ledger"
+
+    def check_any(self, proposed: CaseEvent, context: Context) -> None:
+        """The creation of a ledger is corrected as to what it is for, never as to what it is."""
+        _stays(proposed, LedgerCreated, "the creation of the ledger")
+        created = self.first(LedgerCreated)
+        if isinstance(proposed, LedgerCreated) and created is not None and proposed.header.corrects is not None:
+            law.ledger_keeps_what_it_was_created_as(
+                (created.slug, created.origin, created.demonstration),
+                (proposed.slug, proposed.origin, proposed.demonstration),
+            )
 
     @command(LedgerCreated, roles=KEEPERS, stream="ledger")
     def create(self, e: LedgerCreated, context: Context) -> None:
@@ -159,6 +170,10 @@ class LedgerCalendar(Case):
 
     area = "calendar"
 
+    def check_any(self, proposed: CaseEvent, context: Context) -> None:
+        """Without its seeded days a ledger has no clocks."""
+        _stays(proposed, CalendarSeeded, "the seeding of the calendar")
+
     @property
     def calendar(self) -> Calendar:
         """The calendar as its facts leave it. Raises NotFound where it was never seeded."""
@@ -188,3 +203,9 @@ class LedgerCalendar(Case):
     def remove(self, e: HolidayRemoved, context: Context) -> None:
         """Record that a day is no public holiday; clocks that it touches are restated."""
         days.with_removed(self.calendar, e.day, melbourne_date(e.timestamp))
+
+
+def _stays(proposed: CaseEvent, founding: type[CaseEvent], what: str) -> None:
+    corrects = proposed.header.corrects
+    if corrects is not None and isinstance(proposed, founding):
+        law.founding_entry_stays(corrects.kind in LEAVES_OUT, what)

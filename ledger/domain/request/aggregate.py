@@ -37,7 +37,6 @@ from ledger.errors import InvalidInput
 from ledger.law import requests as law
 from ledger.law.general import not_before, not_in_future, open_word_is_explained
 
-DISCLOSURES = "ledger rule: disclosures"
 PART_ID = re.compile(r"[a-z]|[a-z]?[0-9]{1,3}")
 """Part ids stand in clear, so they are codes that no name fits in."""
 
@@ -170,9 +169,9 @@ class Request(_RequestCase):
         if not imported:
             other = ("other",) if LegalBasis.OTHER_LAW in e.bases else ()
             transfer = () if e.transferred_by is None else (e.transferred_by,)
-            open_word_is_explained("legal basis", other, e.basis_words, DISCLOSURES)
-            open_word_is_explained("transfer", transfer, e.transfer_words, DISCLOSURES)
-            open_word_is_explained("technique", e.techniques, e.technique_words, DISCLOSURES)
+            open_word_is_explained("legal basis", other, e.basis_words, law.DISCLOSURES)
+            open_word_is_explained("transfer", transfer, e.transfer_words, law.DISCLOSURES)
+            open_word_is_explained("technique", e.techniques, e.technique_words, law.DISCLOSURES)
         if e.techniques and e.de_identified is False:
             raise InvalidInput("techniques", "none where nothing was de-identified", list(e.techniques))
         if e.agreement is not None:

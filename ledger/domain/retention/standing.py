@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
+from ledger.clock import melbourne_date
 from ledger.domain.event import CaseEvent
 from ledger.domain.retention.events import (
     HoldPlaced,
@@ -78,7 +79,9 @@ def standing_of(history: Iterable[CaseEvent]) -> RetentionStanding:
         elif isinstance(fact, HoldPlaced):
             now.open_holds[fact.hold] = fact.happened_date
         elif isinstance(fact, HoldReleased):
-            now.holds.append((now.open_holds.pop(fact.hold, None), fact.happened_date))
+            # Released on a day that no one knows: at the latest when the ledger learned of it.
+            released = fact.happened_date or melbourne_date(fact.timestamp)
+            now.holds.append((now.open_holds.pop(fact.hold, None), released))
         elif type(fact) in DONE:
             now.done, now.done_on = DONE[type(fact)], fact.happened_date
     now.holds += [(placed, None) for placed in now.open_holds.values()]

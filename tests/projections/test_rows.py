@@ -1,0 +1,188 @@
+"""What rows say of a case, folded in memory: no database."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ledger.clock import melbourne_date
+from ledger.domain.complaint.events import ComplaintReceived, ComplaintResolved
+from ledger.domain.installation.aggregate import RoleGrants
+from ledger.domain.installation.events import GrantedRole, RoleEnded, RoleGranted
+from ledger.domain.notice.events import ComplianceNoticeIssued, DecisionMaker
+from ledger.domain.request import events as ev
+from ledger.domain.retention.events import (
+    HoldPlaced,
+    HoldReleased,
+    RecordsDestroyed,
+    RetentionScheduled,
+    RetentionTriggered,
+)
+from projections.base import StreamInfo, registers
+from tests.domain.build import CALENDAR, LEDGER, OWN, Book
+from tests.domain.request_lives import FORMAL, INFORMAL, NSW, book, disclose, divide, received, refuse
+
+
+def rows(made: Book, register: str, stream: str = "case-1") -> list[dict[str, Any]]:
+    history = made.cases[stream].history
+    about = StreamInfo(1, LEDGER, OWN, stream, type(history[0]), CALENDAR)
+    return [{**row.values, "key": row.key} for row in registers()[register].rows(history, about)]
+
+
+def clock(made: Book, name: str, stream: str = "case-1") -> dict[str, Any]:
+    found = [row for row in rows(made, "clocks", stream) if row["clock"] == name]
+    assert len(found) == 1
+    return found[0]
+
+
+def gaps(made: Book, stream: str = "case-1") -> set[tuple[str, str]]:
+    return {(row["field"], row["section"]) for row in rows(made, "gaps", stream)}
+
+
+def escalated() -> Book:
+    """Part a refused by telephone while the request was informal; then b asked for formally, and provided."""
+    made = book()
+    received(made, INFORMAL, on="2025-06-02", made_on=date(2025, 6, 2))
+    divide(made, "2025-06-03")
+    refuse(made, "2025-06-04", ("a",), in_writing=False)
+    made.record(ev.RequestEscalated, on="2025-06-10", made_on=date(2025, 6, 10), made_under_policy=True)
+    disclose(made, "2025-06-20", ("b",))
+    return made
+
+
+def test_vps_copy_is_owed_of_a_refusal_of_a_formal_request_only() -> None:
+    """What was refused before the request was made formal is not copied to the Secretary, DPC."""
+    made = escalated()
+    assert rows(made, "requests")[0]["copy_owed"] == 0
+    assert [(row["copy_owed"], row["form"]) for row in rows(made, "refusals")] == [(False, "informal")]
+    assert not [row for row in rows(made, "clocks") if row["clock"] == "vps.refusal_copy"]
+
+
+def test_vps_response_to_a_formal_request_does_not_wait_for_an_informal_refusal_in_writing() -> None:
+    made = escalated()
+    row = rows(made, "requests")[0]
+    assert (row["response_on"], row["due_on"], row["late"]) == (date(2025, 6, 20), date(2025, 6, 24), False)
+    assert clock(made, "vps.response")["states"] == ["open", "met"]
+
+
+@pytest.mark.parametrize("other", [None, "2025-06"])
+def test_vps_response_is_of_unknown_day_where_one_answer_is(other: str | None) -> None:
+    """Two parts, one answered on a day that is not known: it is not known when the response was complete."""
+    made = book()
+    received(made, FORMAL)
+    divide(made)
+    disclose(made, "2025-06-20", ("a",))
+    disclose(made, other, ("b",))
+    row = rows(made, "requests")[0]
+    assert (row["response_on"], row["late"]) == (None, None)
+    assert clock(made, "vps.response")["ended_on"] is None
+
+
+def test_nsw_an_approval_of_the_whole_answers_the_parts_that_it_is_divided_into() -> None:
+    made = book()
+    received(made, NSW)
+    made.record(ev.RequestApproved, on="2025-06-12", parts=("whole",), reasons="In the public interest")
+    divide(made)
+    assert clock(made, "nsw.response")["ended_on"] == date(2025, 6, 12)
+
+
+def test_1_law_who_acts_a_role_is_held_to_the_day_before_its_end() -> None:
+    """As the grants in force have it: on the day of the end it is held no more."""
+    made = Book()
+    made.cases["roles"] = RoleGrants.blank("roles")
+    common: dict[str, Any] = {"person": "u-2", "organisation": OWN}
+
+    def act(event: Any, on: str, by: str) -> None:
+        made.record(
+            lambda **fields: event(**fields, role=GrantedRole.ADMINISTRATOR, **common), "roles", on, role=by
+        )  # type: ignore[arg-type]
+
+    act(RoleGranted, "2025-01-01", "system")
+    act(RoleEnded, "2025-03-01", "administrator")
+    row = rows(made, "role_grants", "roles")[0]
+    assert (row["valid_from"], row["valid_until"]) == (date(2025, 1, 1), date(2025, 2, 28))
+
+
+def test_4_wire_a_trigger_not_known_to_the_day_is_a_gap() -> None:
+    made = book()
+    received(made, FORMAL, on="2025-06")
+    assert not [row for row in rows(made, "clocks") if row["clock"] == "vps.response"]
+    assert ("happened_on, to the day", "ledger rule: two dates on every fact") in gaps(made)
+
+
+def test_1_law_a_imported_request_names_the_section_of_each_gap() -> None:
+    made = book()
+    received(made, FORMAL, requester=None, imported=True)
+    made.record(
+        ev.DisclosureMade, on="2025-06-20", parts=("whole",), bases=(ev.LegalBasis.IPP_2_1_H,), imported=True
+    )
+    assert gaps(made) == {
+        ("whether the requester was bound", "VPS Data Sharing Policy, 'scope of this policy'"),
+        ("what was disclosed", "ledger rule: disclosures"),
+        ("to whom", "ledger rule: disclosures"),
+        ("written authorisation and certificate", "PDPA IPP 2.1(h)"),
+    }
+
+
+def test_a_fact_from_before_its_rule_has_no_gaps_of_it() -> None:
+    """1-law, head: it is recorded and not judged by it."""
+    made = book()
+    received(made, INFORMAL | {"made_on": None}, on="2020-06-11", imported=True)
+    refuse(made, "2020-06-20", grounds=(), reasons=None, imported=True)
+    assert gaps(made) == set()
+
+
+def test_ciss_ch5_a_complaint_of_unknown_date_shows_what_else_it_lacks() -> None:
+    made = Book()
+    made.record(ComplaintReceived, on=None, imported=True)
+    made.record(ComplaintResolved, on="2025-03-01", imported=True)
+    ch_5 = {field for field, section in gaps(made) if section == "CISS Guidelines, ch. 5"}
+    assert ch_5 == {"date made", "date received", "nature", "action to resolve", "action to prevent"}
+
+
+def test_pdpa_s78_imported_decision_names_what_it_leaves_out() -> None:
+    made = Book()
+    made.record(
+        ComplianceNoticeIssued, on="2025-03-03", role="regulator", imported=True,
+        decided_by=DecisionMaker.DELEGATE,
+    )  # fmt: skip
+    assert {
+        ("provisions contravened", "PDPA 78(1)(a)"),
+        ("whether Part 3 applies to the body", "PDPA 78(1), 13"),
+        ("instrument of delegation", "PDPA 8O"),
+    } <= gaps(made)
+
+
+def retained(**scheduled: Any) -> Book:
+    made = Book()
+    made.record(RetentionScheduled, on="2020-01-01", role="privacy_officer", imported=True, **scheduled)
+    return made
+
+
+def test_nsw_s3_what_no_one_provided_owes_no_notice_to_a_provider() -> None:
+    for provider, owed in ((None, False), ("Invented Provider", True)):
+        made = retained(what="w", holder_name="Invented Holder", provider_name=provider)
+        made.record(
+            RecordsDestroyed, on="2025-01-01", role="privacy_officer", imported=True, early_authority="GA 28"
+        )
+        found = {field for field, _ in gaps(made)}
+        assert ("provider notified" in found) is owed
+        assert {"trigger", "action", "how", "by whom", "authority"} <= found
+
+
+def test_1_law_g_a_hold_of_unknown_days_holds_and_ends() -> None:
+    made = retained(what="w")
+
+    def act(event: Any, on: str | None, **fields: Any) -> None:
+        made.record(event, on=on, role="privacy_officer", imported=True, **fields)
+
+    act(RetentionTriggered, "2021-01-01")
+    act(HoldPlaced, None, hold="case-7")
+    assert clock(made, "retention.action")["states"] == ["held"]
+    act(HoldReleased, None, hold="case-7")
+    row = clock(made, "retention.action")
+    assert row["states"] == ["held", "overdue"]
+    released = melbourne_date(made.cases["case-1"].history[-1].timestamp)
+    assert row["state_from"] == [date(2021, 1, 1), released]
