@@ -194,7 +194,7 @@ def add_commands(app: typer.Typer, door: OpenDoor, show: Show, progress: Progres
 CLOCK_COLUMNS = ("ledger", "stream", "clock", "trigger_on", "due_on", "ended_on", "state", "explanation")
 """What a list of clocks shows on a screen."""
 SHOWN = 8
-"""Own columns that a register shows on a screen, of those that say something; --csv and --json have them all."""
+"""Own columns that a register shows on a screen, of those that say something; --csv and --json show all."""
 
 
 def _words(view: asked.View, row: Mapping[str, Any]) -> str:

@@ -9,11 +9,11 @@ from datetime import date
 from ledger.errors import Forbidden, InvalidInput, LawRefused
 from ledger.law.general import Role, missing, must_state
 
-WHO_ACTS = "ledger rule: who acts (1-law, head)"
-ATTESTATIONS = "ledger rule: PeriodAttested (1-law, head)"
+WHO_ACTS = "ledger rule: who acts"
+ATTESTATIONS = "ledger rule: PeriodAttested"
 IMPORTS = "ledger rule: imports"
-REPORTS = "ledger rule: reports as events (1-law I)"
-LEDGERS = "ledger rule: ledgers (4-wire)"
+REPORTS = "ledger rule: reports as events"
+LEDGERS = "ledger rule: ledgers"
 
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _CODE = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
@@ -120,7 +120,7 @@ def opening_states_what_and_why(entries: int, paths: Sequence[int], reason: obje
     """Sealed fields are opened by entry and path, for a stated reason (4-wire 'Sealed fields').
 
     ``entries`` is how many there are, ``paths`` the paths of each. Raises LawRefused."""
-    section = "ledger rule: openings (4-wire, sealed fields)"
+    section = "ledger rule: openings"
     if entries == 0 or 0 in paths:
         raise LawRefused(section, "an opening names at least one entry, and a field of each")
     must_state("the reason", reason, section, imported=False)

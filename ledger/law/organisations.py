@@ -13,7 +13,7 @@ from ledger.law.dates import Provision, in_force
 from ledger.law.general import must_state
 
 HEADS = "VPS Data Sharing Policy, 'scope of this policy'"
-CHANGES = "ledger rule: organisations change (1-law, head)"
+CHANGES = "ledger rule: organisations change"
 
 SUCCESSOR_IS_BOUND = True
 """Choice: a successor is bound from its date where its predecessor was; the basis says so."""

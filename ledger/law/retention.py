@@ -14,7 +14,7 @@ from ledger.law.time import Due
 
 IPP_4_2 = "PDPA IPP 4.2"
 TABLE = "Data.NSW guide §3, retention table"
-HOLDS = "ledger rule: holds stop destruction (1-law G)"
+HOLDS = "ledger rule: holds stop destruction"
 
 ACTIONS = frozenset({"destroy", "de_identify", "return", "transfer", "remove"})
 
@@ -92,7 +92,7 @@ def destruction_states_record(
         ("who destroyed it", by),
         ("the authority", authority),
     ):
-        must_state(field, value, "ledger rule: destruction (1-law G)", imported=imported)
+        must_state(field, value, "ledger rule: destruction", imported=imported)
 
 
 def item_not_finished(action_done: str | None) -> None:

@@ -239,7 +239,7 @@ def test_pdpa_s83c_s78_3_s83_1_imported_service_extension_and_review():
 def test_nsw_s3_ipp_4_2_1_law_g_imported_item_hold_and_de_identification():
     bare = {"what": None, "holder": None, "trigger": None, "action": None}
     assert fields(gaps.retention_item(**bare)) == ["what", "holder", "trigger", "action"]
-    assert gaps.hold(None) == (Gap("reason of the hold", "ledger rule: holds stop destruction (1-law G)"),)
+    assert gaps.hold(None) == (Gap("reason of the hold", "ledger rule: holds stop destruction"),)
     assert gaps.de_identification(True, None, ON) == (Gap("whether it is permanent", "PDPA IPP 4.2"),)
     assert gaps.de_identification(False, None, ON) == gaps.de_identification(True, False, ON) == ()
     assert gaps.de_identification(True, None, date(2014, 9, 16)) == ()
