@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class AuditLedgerError(Exception):
     """Root of all errors of this project. ``str(error)`` is one line that says what to do."""
@@ -136,6 +138,13 @@ class VaultError(AuditLedgerError):
 
 
 def _shown(got: object) -> str:
-    """A short form of a wrong value. Values of sealed fields are never passed here by callers."""
+    """A short form of a wrong value. Values of sealed fields are never passed here by callers.
+
+    Of an object or a list only its kind is said: what a sealed field was to hold may lie in it.
+    """
+    if isinstance(got, Mapping):
+        return "an object"
+    if isinstance(got, list | tuple | set | frozenset):
+        return "a list"
     text = repr(got)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +13,14 @@ from typing import Any, Self
 from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.utils import Environment
 
-from ledger.application.outcome import CommandInput, Outcome, Principal, parse_command, parse_command_id
+from ledger.application.outcome import (
+    MEDIA_TYPE,
+    CommandInput,
+    Outcome,
+    Principal,
+    parse_command,
+    parse_command_id,
+)
 from ledger.application.streams import JUDGED_AGAINST, Lookup, Streams
 from ledger.clock import Clock, SimulatedClock, SystemClock, melbourne_date
 from ledger.codec.entry import Source, SourceKind
@@ -31,7 +39,7 @@ from ledger.store.submission import Receipt
 from ledger.store.writer import Writer
 from ledger.vault.attachments import AttachmentFiles
 from ledger.vault.kek import KEK_VARIABLE, load_or_create_kek
-from ledger.vault.sealing import CONTENT, LEDGER_STREAM, SealingSession, WrappedKey, content_mac
+from ledger.vault.sealing import CONTENT, LEDGER_STREAM, ContentKeys, SealingSession, WrappedKey
 from ledger.vault.store import KeyGone, Opener, VaultKeys, keys_exist
 
 TRIES = 32
@@ -168,10 +176,8 @@ class Commands:
         """``role``: the role already established (the system's, an auditor's of another organisation)."""
         for attempt in range(TRIES):
             recorded, case_rows = self._prelude(ledger, command, command_id)
-            first = self._first_outcome(ledger, command, command_id, recorded)
+            first = self._first_outcome(ledger, command, command_id, recorded, principal, role)
             if first is not None:
-                if role is None:
-                    self._may_write(ledger, principal)
                 return first
             try:
                 return self._attempt(
@@ -180,9 +186,12 @@ class Commands:
             except (LawRefused, Conflict, InvalidInput, NotFound, CommandReused, KeyGone) as error:
                 # A repeat of ours may have been recorded meanwhile: then that is the answer, not this error.
                 recorded = self.feed.by_command(ledger.id, command_id)
-                first = self._first_outcome(ledger, command, command_id, recorded)
+                first = self._first_outcome(ledger, command, command_id, recorded, principal, role)
                 if first is not None:
                     return first
+                if role is None:
+                    # Who may not write here learns that, and nothing of what is here.
+                    self._role_for_any(ledger, command, principal)
                 again = isinstance(error, Conflict | KeyGone) and expected_version is None
                 if not again or attempt == TRIES - 1:
                     raise
@@ -202,27 +211,43 @@ class Commands:
         return recorded, found.get(command.stream or "", [])
 
     def _first_outcome(
-        self, ledger: Ledger, command: CommandInput, command_id: str, rows: Sequence[StoredRow]
+        self,
+        ledger: Ledger,
+        command: CommandInput,
+        command_id: str,
+        rows: Sequence[StoredRow],
+        principal: Principal,
+        role: Role | None,
     ) -> Outcome | None:
-        """What the command recorded, if it did. Raises CommandReused where the content was another."""
+        """What the command recorded, if it did.
+
+        Raises CommandReused where the content was another; Forbidden for who did not record it and may not
+        give such a command: command ids stand in entries, and the answer would tell them whether a guess at
+        a sealed value is right.
+        """
         if not rows:
             return None
+        if role is None:
+            author = rows[0].decoded.actor
+            if (author.id, author.organisation) != (principal.person, principal.organisation):
+                self._role_for_any(ledger, command, principal)
         if rows[0].content_mac is not None:
             stream = command.specs[0].stream
             owner = rows[0].stream if stream is None else LEDGER_STREAM
-            key = self._content_key(ledger, owner)
+            keys = self.content_keys(ledger, owner)
             # Without its key (destroyed with the case) a repeat gets the first receipt unchecked (4-wire).
-            mac = None if key is None else content_mac(key, command.canonical)
-            if mac is not None and not hmac.compare_digest(mac, rows[0].content_mac):
+            if keys.same(rows[0].content_mac, command.canonical) is False:
                 raise CommandReused(f"command id {command_id} was used for other content; take a new id")
         receipts = tuple(Receipt(ledger.origin, r.index, r.leaf_hash, r.recorded_at) for r in rows)
         return Outcome(rows[-1].stream, rows[-1].version, receipts, repeated=True)
 
-    def _content_key(self, ledger: Ledger, owner: str) -> bytes | None:
-        for wrapped in self.vault_keys.keys_of(ledger.id, owner):
-            if wrapped.subject == CONTENT:
-                return self._kek.unwrap(wrapped.id, wrapped.wrapped, wrapped.kek_id)
-        return None
+    def content_keys(self, ledger: Ledger, owner: str) -> ContentKeys:
+        """The keys under which ``content_mac`` of a case's commands is made (of a ledger's: LEDGER_STREAM)."""
+        return ContentKeys(
+            (wrapped.id, self._kek.unwrap(wrapped.id, wrapped.wrapped, wrapped.kek_id))
+            for wrapped in self.vault_keys.keys_of(ledger.id, owner)
+            if wrapped.subject == CONTENT
+        )
 
     def _attempt(
         self,
@@ -236,6 +261,7 @@ class Commands:
         role: Role | None,
     ) -> Outcome:
         application = self.application(ledger)
+        self.simulated_moment(ledger)
         case, spec = self._case_for(ledger, command, case_rows, source)
         now = self.clock.now()
         today = melbourne_date(now)
@@ -266,6 +292,7 @@ class Commands:
         )
         proposed = spec.event(case.id, case.version + 1, now, header, **command.fields)  # type: ignore[call-arg]
         case.judge(proposed, context)
+        self.check_files(ledger, case.id, command)
         case.trigger_event(spec.event, timestamp=now, header=header, **command.fields)
         return self._save(application, case, session, spec, command)
 
@@ -279,7 +306,6 @@ class Commands:
     ) -> Outcome:
         receipts: list[Receipt] = []
         mac = session.content_mac(case.id if spec.stream is None else LEDGER_STREAM, command.canonical)
-        simulated = application.ledger.demonstration and isinstance(self.clock, SimulatedClock)
         with sealing_into(Batch(session)) as batch:
             application.save(
                 case,
@@ -287,7 +313,7 @@ class Commands:
                 rows=batch.rows,
                 keys=session.new_keys,
                 content_mac=mac,
-                moment=self.clock.now() if simulated else None,
+                moment=self.simulated_moment(application.ledger),
                 receipts=receipts,
             )
         return Outcome(case.id, case.version, tuple(receipts), repeated=False)
@@ -327,6 +353,43 @@ class Commands:
     def _lookup_keys(self, ledger: Ledger, fresh: str | None) -> Callable[[str], Sequence[WrappedKey]]:
         """Wrapped keys by stream; a case that has no entry yet has no key yet."""
         return lambda stream: () if stream == fresh else self.vault_keys.keys_of(ledger.id, stream)
+
+    def check_files(self, ledger: Ledger, stream: str, command: CommandInput) -> None:
+        """Every file that the fields name is kept for just that field of that case (4-wire 'Entry').
+
+        Raises InvalidInput: a file that nobody kept, of another case, or of a media type that is none.
+        """
+        named = command.attachments()
+        if not named:
+            return
+        own = {key.id for key in self.vault_keys.keys_of(ledger.id, stream)}
+        for path, file in named:
+            kept = None
+            if file.key in own:
+                with suppress(NotFound):
+                    kept, _ = self.opener.attachment(ledger.id, file.key, file.commitment)
+            if kept is None or (kept.path, kept.length) != (f"{path}.content", file.length):
+                raise InvalidInput(f"fields.{path}", "a file kept for this field of this case", "another")
+            if not MEDIA_TYPE.fullmatch(file.media_type):
+                raise InvalidInput(
+                    f"fields.{path}.media_type", "a media type, as application/pdf", "another text"
+                )
+
+    def _role_for_any(self, ledger: Ledger, command: CommandInput, principal: Principal) -> None:
+        """Raises Forbidden where the person has no role that gives the command in any kind of case."""
+        allowed = frozenset[Role]().union(*(spec.roles for spec in command.specs))
+        self.streams.role_for(ledger, principal, command.name, allowed, melbourne_date(self.clock.now()))
+
+    def simulated_moment(self, ledger: Ledger) -> datetime | None:
+        """The moment of a simulated clock; None for the machine's, which the writer reads itself.
+
+        Raises InvalidInput where the clock is simulated and the ledger no demonstration (issue 3 section 7).
+        """
+        if not isinstance(self.clock, SimulatedClock):
+            return None
+        if not ledger.demonstration:
+            raise InvalidInput("clock", f"the machine's: {ledger.slug} is no demonstration", "a simulated one")
+        return self.clock.now()
 
     def _may_write(self, ledger: Ledger, principal: Principal) -> None:
         if not self.streams.roles(ledger, principal, melbourne_date(self.clock.now())):

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
+
+import rfc8785
 
 from ledger.application.commands import SYSTEM, Commands
-from ledger.application.outcome import Outcome, Principal, parse_command, parse_command_id
+from ledger.application.outcome import CommandInput, Outcome, Principal, parse_command, parse_command_id
 from ledger.clock import melbourne_date
 from ledger.codec.declare import Attachment, Sealed, sealed_fields
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.event import CaseEvent, decode_event
-from ledger.errors import CommandReused, Forbidden, InvalidInput, NotFound
+from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.law.calendar import seeded_calendar
 from ledger.law.general import CASE_WRITERS, Role
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import COMMON, Ledger
 from ledger.store.mapper import REASON_PATH
-from ledger.store.submission import Receipt
+from ledger.vault.attachments import CHUNK
 from ledger.vault.opening import Opening, SealedField
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM
 
 SYSTEM_SOURCE = Source(SourceKind.SYSTEM)
+NOT_KEPT = {"commitment": bytes(32).hex(), "key": "", "length": 0}
+"""In place of a file that a repeat need not keep again."""
 ATTACHED = "ledger.attachment.v1.AttachmentAdded"
 
 
@@ -57,8 +63,10 @@ class Installation(Commands):
             if not legal_name:
                 raise InvalidInput("organisation", "a registered id, or a legal name to register", organisation)
             # The id is random; it must be known before the register that it stands in can be made.
-            organisation = known[slug].organisation if slug in known else str(uuid.uuid4())
-        if COMMON not in known:
+            begun = known.get(slug) or (known[COMMON] if set(known) == {COMMON} else None)
+            organisation = str(uuid.uuid4()) if begun is None else begun.organisation
+        # Alone, ``common`` is what a crash left of the first founding: its steps are gone through again.
+        if set(known) <= {COMMON}:
             base = origin.rsplit("/", 1)[0] if "/" in origin else origin
             self._found(
                 COMMON,
@@ -69,11 +77,13 @@ class Installation(Commands):
                 administrator=administrator,
                 administrator_name=administrator_name,
             )
-        if legal_name and not self.streams.facts(self.ledgers.get(COMMON), organisation):
-            self._record_as_system(
+        if legal_name:
+            fields = {"legal_name": legal_name, "kind": kind}
+            self._once(
                 self.ledgers.get(COMMON),
+                organisation,
                 "organisation.OrganisationRegistered",
-                {"legal_name": legal_name, "kind": kind},
+                fields,
                 case=organisation,
                 happened=None,
             )
@@ -103,46 +113,55 @@ class Installation(Commands):
         try:
             ledger = self.ledgers.get(slug)
         except NotFound:
-            ledger = self.ledgers.create(slug, origin, organisation, public=public, demonstration=demonstration)
-        else:
-            asked = (origin, organisation, public, demonstration)
-            is_now = (ledger.origin, ledger.organisation, ledger.public, ledger.demonstration)
-            if asked != is_now:
-                raise InvalidInput("slug", "one that no ledger has", slug)
+            try:
+                self.ledgers.create(slug, origin, organisation, public=public, demonstration=demonstration)
+            except InvalidInput as taken:
+                if taken.field != "slug":
+                    raise
+                # Another process has opened it meanwhile: both go through the steps.
+            ledger = self.ledgers.get(slug)
+        asked = (origin, organisation, public, demonstration)
+        if asked != (ledger.origin, ledger.organisation, ledger.public, ledger.demonstration):
+            raise InvalidInput("slug", "one that no ledger has", slug)
         self.vault_keys.ensure(ledger.id, LEDGER_STREAM, CONTENT)
-        today = melbourne_date(self.clock.now())
-        if not self.streams.facts(ledger, "ledger"):
-            fields = {
-                "slug": slug,
-                "origin": origin,
-                "organisation": organisation,
-                "public": public,
-                "demonstration": demonstration,
-            }
-            self._record_as_system(ledger, "ledger.LedgerCreated", fields)
-        if not self.streams.facts(ledger, "calendar"):
-            self._seed_calendar(ledger, today)
-        if administrator is not None and not self.streams.facts(ledger, "roles"):
+        fields = {
+            "slug": slug,
+            "origin": origin,
+            "organisation": organisation,
+            "public": public,
+            "demonstration": demonstration,
+        }
+        self._once(ledger, "ledger", "ledger.LedgerCreated", fields)
+        self._once(ledger, "calendar", "calendar.CalendarSeeded", _seeds(melbourne_date(self.clock.now())))
+        if administrator is not None:
             fields = {
                 "person": administrator.person,
                 "role": "administrator",
                 "organisation": organisation,
                 "name_of_person": administrator_name,
             }
-            self._record_as_system(ledger, "role.RoleGranted", fields)
+            self._once(ledger, "roles", "role.RoleGranted", fields)
         return ledger
 
-    def _seed_calendar(self, ledger: Ledger, today: date) -> None:
-        calendar = seeded_calendar(today)
-        self._record_as_system(
-            ledger,
-            "calendar.CalendarSeeded",
-            {
-                "days": [{"day": h.day.isoformat(), "name": h.name} for h in calendar.days],
-                "provisional_from": calendar.provisional_from.isoformat(),
-                "seeded_from": f"holidays {version('holidays')}, Australia, VIC",
-            },
-        )
+    def _once(
+        self,
+        ledger: Ledger,
+        stream: str,
+        command: str,
+        fields: Mapping[str, Any],
+        *,
+        case: str | None = None,
+        happened: str | None = "today",
+    ) -> None:
+        """Records the first entry of a stream as the system, unless it stands there already."""
+        if self.streams.facts(ledger, stream):
+            return
+        try:
+            self._record_as_system(ledger, command, fields, case=case, happened=happened)
+        except (LawRefused, InvalidInput, Conflict):
+            # Where another process was first, law refuses a second one; theirs is the step that was wanted.
+            if not self.streams.facts(ledger, stream):
+                raise
 
     def _record_as_system(
         self,
@@ -150,8 +169,8 @@ class Installation(Commands):
         command: str,
         fields: Mapping[str, Any],
         *,
-        case: str | None = None,
-        happened: str | None = "today",
+        case: str | None,
+        happened: str | None,
     ) -> Outcome:
         if happened == "today":
             happened = melbourne_date(self.clock.now()).isoformat()
@@ -204,29 +223,31 @@ class Installation(Commands):
     ) -> Outcome:
         """Keeps a file with a case and records ``AttachmentAdded``. A repeat stores nothing again.
 
-        Raises as ``execute`` does, and what ``keep_file`` raises.
+        It happened the day it is first recorded, so that a repeat is told by case, file, title and media type
+        alone. Raises as ``execute`` does, and what ``keep_file`` raises.
         """
         ledger = self.ledgers.get(slug)
         command_id = parse_command_id(command_id)
         self.streams.facts(ledger, "roles")
-        self._may_write(ledger, principal)
+        today = melbourne_date(self.clock.now())
+        stated = {"media_type": media_type, "title": title}
         rows = self.feed.by_command(ledger.id, command_id)
+        reader = _Digested(source)
         if rows:
             if rows[0].stream != case or rows[0].event != ATTACHED:
                 raise CommandReused(f"command id {command_id} was used for other content; take a new id")
-            receipts = tuple(Receipt(ledger.origin, r.index, r.leaf_hash, r.recorded_at) for r in rows)
-            return Outcome(case, rows[-1].version, receipts, repeated=True)
+            while reader.read(CHUNK):
+                pass
+            command = _attaching(case, today, {**NOT_KEPT, **stated}, reader)
+            first = self._first_outcome(ledger, command, command_id, rows, principal, None)
+            assert first is not None
+            return first
+        self._may_write(ledger, principal)
         if self.application(ledger).load(case) is None:
             raise NotFound(f"case {case}: nothing is recorded in it in {slug}")
-        kept = self.keep_file(slug, case, source, length, field_path="file")
-        body = {
-            "case": case,
-            "happened": melbourne_date(self.clock.now()).isoformat(),
-            "fields": {"file": {**kept, "media_type": media_type, "title": title}},
-        }
-        return self.execute(
-            slug, "attachment.AttachmentAdded", body, principal=principal, command_id=command_id
-        )
+        kept = self.keep_file(slug, case, cast(BinaryIO, reader), length, field_path="file")
+        command = _attaching(case, today, {**kept, **stated}, reader)
+        return self._execute(ledger, command, principal, command_id, None, Source(SourceKind.API))
 
     def read_attachment(
         self, slug: str, index: int, path: str, *, reason: str, principal: Principal
@@ -305,6 +326,42 @@ class Installation(Commands):
     @staticmethod
     def _event(row: StoredRow) -> CaseEvent:
         return decode_event(row.decoded)
+
+
+def _seeds(today: date) -> dict[str, Any]:
+    """The fields of ``CalendarSeeded``: the holidays known today, and where from."""
+    calendar = seeded_calendar(today)
+    return {
+        "days": [{"day": h.day.isoformat(), "name": h.name} for h in calendar.days],
+        "provisional_from": calendar.provisional_from.isoformat(),
+        "seeded_from": f"holidays {version('holidays')}, Australia, VIC",
+    }
+
+
+class _Digested:
+    """A file that is digested as it is read: two attempts differ in their commitments, not in this."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """The file's ``read``."""
+        found = self._file.read(size)
+        self._digest.update(found)
+        return found
+
+    def hexdigest(self) -> str:
+        """SHA-256 of what was read. It goes into a MAC and nowhere else: alone it could be guessed at."""
+        return self._digest.hexdigest()
+
+
+def _attaching(case: str, today: date, file: Mapping[str, Any], content: _Digested) -> CommandInput:
+    """``AttachmentAdded``, whose repeat is told by what was given: a file's commitment is new each time."""
+    body = {"case": case, "happened": today.isoformat(), "fields": {"file": dict(file)}}
+    given = {"media_type": file["media_type"], "title": file["title"], "sha256": content.hexdigest()}
+    command = parse_command("attachment.AttachmentAdded", body)
+    return replace(command, canonical=rfc8785.dumps({"command": command.name, "case": case, "file": given}))
 
 
 def sealed_fields_of(event: CaseEvent) -> list[SealedField]:

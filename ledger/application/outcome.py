@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 from uuid import UUID
 
 import rfc8785
 
+from ledger.codec.declare import Attachment
 from ledger.codec.entry import Actor, Correction, CorrectionKind, HappenedOn, Precision
-from ledger.codec.jsonform import parse_fields, parse_happened
+from ledger.codec.jsonform import parse_fields, parse_happened, unsaid
 from ledger.domain.case import CommandSpec, command_table
 from ledger.errors import InvalidInput, NotFound
 from ledger.law.general import Role
 from ledger.store.submission import Receipt
 
 _STREAM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}(; charset=[a-z0-9-]{1,20})?")
+"""A media type stands in an entry in clear: no name or sentence fits in it."""
 _BODY = ("case", "happened", "fields", "corrects")
 
 
@@ -50,9 +53,12 @@ class Outcome:
     repeated: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CommandInput:
-    """A command read from JSON; ``canonical`` is what a repeat must match (RFC 8785)."""
+    """A command read from JSON; ``canonical`` is what a repeat must match (RFC 8785).
+
+    It has no ``repr`` of its own: what is to be sealed stands in it in clear.
+    """
 
     name: str
     specs: tuple[CommandSpec, ...]
@@ -62,6 +68,21 @@ class CommandInput:
     fields: dict[str, Any]
     corrects: Correction | None
     canonical: bytes
+
+    def attachments(self) -> list[tuple[str, Attachment]]:
+        """The files that the fields name, each with the dotted path of its field."""
+        return [found for name, value in self.fields.items() for found in _attachments(name, value)]
+
+
+def _attachments(path: str, value: object) -> Iterator[tuple[str, Attachment]]:
+    if isinstance(value, Attachment):
+        yield path, value
+    elif isinstance(value, tuple):
+        for place, item in enumerate(value):
+            yield from _attachments(f"{path}.{place}", item)
+    elif hasattr(type(value), "__avro_name__") and is_dataclass(value):
+        for each in fields(value):
+            yield from _attachments(f"{path}.{each.name}", getattr(value, each.name))
 
 
 def parse_command_id(value: object) -> str:
@@ -78,7 +99,7 @@ def parse_command(name: str, body: object) -> CommandInput:
     if specs is None:
         raise NotFound(f"no command is named {name!r}; 'auditledger record --list' names them all")
     if not isinstance(body, Mapping):
-        raise InvalidInput("body", "an object", body)
+        raise InvalidInput("body", "an object", unsaid(body))
     for key in body:
         if key not in _BODY:
             raise InvalidInput(str(key), "one of " + ", ".join(_BODY), "an unknown field")
@@ -107,7 +128,7 @@ def _parse_correction(value: object) -> Correction | None:
     if value is None:
         return None
     if not isinstance(value, Mapping) or set(value) != {"index", "kind", "reason"}:
-        raise InvalidInput("corrects", "an object with index, kind and reason", value)
+        raise InvalidInput("corrects", "an object with index, kind and reason", unsaid(value))
     index, reason = value["index"], value["reason"]
     if type(index) is not int or index < 0:
         raise InvalidInput("corrects.index", "the index of an entry", index)

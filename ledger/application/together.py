@@ -11,7 +11,7 @@ from typing import Any
 from ledger.application.commands import Commands
 from ledger.application.outcome import CommandInput, Principal, parse_command, parse_command_id
 from ledger.application.streams import JUDGED_AGAINST, Lookup
-from ledger.clock import SimulatedClock, melbourne_date
+from ledger.clock import melbourne_date
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.case import Case, CommandSpec, Context
 from ledger.domain.event import CaseEvent, Header, decode_event
@@ -19,7 +19,7 @@ from ledger.errors import CommandReused, InvalidInput, LawRefused, NotFound
 from ledger.store.feed import StoredRow
 from ledger.store.mapper import Batch, sealing_into
 from ledger.store.submission import Receipt, draft
-from ledger.vault.sealing import LEDGER_STREAM, SealingSession, content_mac
+from ledger.vault.sealing import LEDGER_STREAM, ContentKeys, SealingSession
 
 UNPLACED = 1 << 62
 """Index that a judged step has while it has no place: behind every entry that a ledger will ever have."""
@@ -98,22 +98,20 @@ class Together:
             )
             for event, header in zip(stored, batch.headers, strict=True)
         ]
-        simulated = ledger.demonstration and isinstance(commands.clock, SimulatedClock)
-        moment = commands.clock.now() if simulated else None
+        moment = commands.simulated_moment(ledger)
         return commands.writer.submit(ledger.id, drafts, keys=session.new_keys, rows=batch.rows, moment=moment)
 
-    def content_key(self, stream: str) -> bytes | None:
-        """The key under which ``content_mac`` of the case's commands is made; None where it is gone."""
-        return self._commands._content_key(self.ledger, stream)
+    def content_keys(self, stream: str) -> ContentKeys:
+        """The keys under which ``content_mac`` of the case's commands is made; none where they are gone."""
+        return self._commands.content_keys(self.ledger, stream)
 
     def _check_repeat(self, stream: str, steps: Sequence[Step]) -> None:
         """All of the steps were recorded with this content, together. Raises CommandReused."""
-        key = self.content_key(stream)
+        keys = self.content_keys(stream)
         for step in steps:
             rows = self._commands.feed.by_command(self.ledger.id, parse_command_id(step.command_id))
             mac = rows[0].content_mac if rows else None
-            same = key is None or mac is None or mac == mac_of(key, step.command, stream, step.body)
-            if not rows or not same:
+            if not rows or keys.same(mac, canonical(step.command, stream, step.body)) is False:
                 raise CommandReused(f"case {stream}: the same step was recorded meanwhile with other content")
 
     def _read(self, stream: str, steps: Sequence[Step]) -> tuple[Case | None, bool]:
@@ -168,6 +166,7 @@ class Together:
             # The law names later entries by index; a step of the same submission has none to be named by.
             reason = _UNPLACED.sub("another step given with it", refused.reason)
             raise LawRefused(refused.citation, reason) from refused
+        commands.check_files(ledger, case.id, command)
         case.trigger_event(spec.event, timestamp=now, header=header, **command.fields)
         return case, (spec, command)
 
@@ -195,6 +194,6 @@ def case_of(rows: Iterable[StoredRow]) -> tuple[Case | None, list[CaseEvent]]:
     return case, facts
 
 
-def mac_of(key: bytes, command: str, stream: str, body: Mapping[str, Any]) -> bytes:
-    """The ``content_mac`` that a command of this content has (4-wire, 'command, part')."""
-    return content_mac(key, parse_command(command, {**body, "case": stream}).canonical)
+def canonical(command: str, stream: str, body: Mapping[str, Any]) -> bytes:
+    """The canonical JSON of a command of this content, of which ``content_mac`` is made."""
+    return parse_command(command, {**body, "case": stream}).canonical

@@ -25,7 +25,7 @@ def parse_fields(cls: type, data: object, path: str = "fields") -> dict[str, Any
     Personal fields come in clear. Raises InvalidInput naming the field by its dotted path.
     """
     if not isinstance(data, Mapping):
-        raise InvalidInput(path, "an object", data)
+        raise InvalidInput(path, "an object", unsaid(data))
     fields = {f.name: f for f in fields_of(cls)}
     for name in data:
         if name not in fields:
@@ -68,10 +68,11 @@ def _expected(kind: Any) -> str:
 
 def _parse(field: Field, value: object, path: str) -> Any:
     if field.personal:
-        if isinstance(value, Mapping) and set(value) == {"commitment", "key"}:
-            return Sealed(_parse_kind(bytes, value["commitment"], f"{path}.commitment"), str(value["key"]))
+        # Never in sealed form: a commitment that was not made here is one that nobody can ever open.
         if not isinstance(value, str):
-            raise InvalidInput(path, "text", type(value).__name__)
+            raise InvalidInput(
+                path, "text", value if isinstance(value, Mapping | list) else type(value).__name__
+            )
         return value
     return _parse_kind(field.python, value, path)
 
@@ -79,7 +80,7 @@ def _parse(field: Field, value: object, path: str) -> Any:
 def _parse_kind(kind: Any, value: object, path: str) -> Any:
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
-            raise InvalidInput(path, "a list", value)
+            raise InvalidInput(path, "a list", unsaid(value))
         inner = get_args(kind)[0]
         return tuple(_parse_kind(inner, v, f"{path}.{i}") for i, v in enumerate(value))
     if kind in (str, int, bool):
@@ -100,6 +101,14 @@ def _parse_kind(kind: Any, value: object, path: str) -> Any:
                 return member
         raise InvalidInput(path, _expected(kind), value)
     return kind(**parse_fields(kind, value, path))
+
+
+def unsaid(value: object) -> object:
+    """A wrong value as an error may name it: text may be what a sealed field was to hold.
+
+    Objects and lists are never shown by an error (``ledger.errors``).
+    """
+    return "text" if isinstance(value, str) else value
 
 
 def parse_date(value: object, path: str) -> date:

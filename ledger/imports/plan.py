@@ -21,7 +21,8 @@ from ledger.imports.differences import (
     masked,
 )
 from ledger.imports.interpret import RowCase, Wanted
-from ledger.imports.standing import CHANGED, Held, Ids, Standing, has_mac, taken_out, unchanged
+from ledger.imports.standing import CHANGED, Held, Ids, Standing, says, taken_out, unchanged
+from ledger.vault.sealing import ContentKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def plan_new(row: RowCase, ids: Ids, together: Together, source: Source) -> Plan
 
 
 def plan_changed(
-    row: RowCase, standing: Standing, ids: Ids, together: Together, source: Source, key: bytes | None
+    row: RowCase, standing: Standing, ids: Ids, together: Together, source: Source, keys: ContentKeys
 ) -> Plan:
     """The corrections that make the case what the row says now; none where it says nothing else.
 
@@ -61,7 +62,7 @@ def plan_changed(
     recorded. Where law has no order in which that can be done (an outcome of the whole that becomes one of
     parts, say), the outcome is taken out as a whole and recorded anew. Raises LawRefused where neither goes.
     """
-    planner = _Planner(row, standing, ids, key)
+    planner = _Planner(row, standing, ids, keys)
     if not planner.needed():
         return Plan(planner.stream)
     planner.refuse_by_hand()
@@ -81,8 +82,8 @@ class _Move:
 
 
 class _Planner:
-    def __init__(self, row: RowCase, standing: Standing, ids: Ids, key: bytes | None) -> None:
-        self._row, self._standing, self._ids, self._key = row, standing, ids, key
+    def __init__(self, row: RowCase, standing: Standing, ids: Ids, keys: ContentKeys) -> None:
+        self._row, self._standing, self._ids, self._keys = row, standing, ids, keys
         self.stream = ids.case(row.key)
         self._ordinal = standing.ordinal + 1
         held = {each.label: each for each in standing.held}
@@ -90,7 +91,7 @@ class _Planner:
         self._gone = [each for each in standing.held if each.label not in wanted]
         self._new = [each for each in row.steps if each.label not in held]
         self._kept = [(held[each.label], each) for each in row.steps if each.label in held]
-        self._changed = [(was, now) for was, now in self._kept if not unchanged(was, now, self.stream, key)]
+        self._changed = [(was, now) for was, now in self._kept if not unchanged(was, now, self.stream, keys)]
 
     def needed(self) -> bool:
         return bool(self._gone or self._new or self._changed)
@@ -178,11 +179,12 @@ class _Planner:
         return _Move(Step(wanted.command, body, command_id), change)
 
     def _differences(self, held: Held, wanted: Wanted) -> list[Difference]:
-        key, mac = self._key, held.mac
-        if key is None or mac is None:
+        if says(held, wanted.command, self.stream, wanted.body, self._keys) is None:
             return clear_differences(held.fact, wanted)
         return differences(
-            held.fact, wanted, lambda body: has_mac(held, wanted.command, self.stream, body, key, mac)
+            held.fact,
+            wanted,
+            lambda body: says(held, wanted.command, self.stream, body, self._keys) is True,
         )
 
     def _out(self, held: Held) -> _Move:

@@ -189,8 +189,8 @@ class _Import:
         source = self._source(row, import_id)
         if standing is None:
             return _Planned(row, plan_new(row, self._ids, self._together, source), "new")
-        key = self._together.content_key(self._ids.case(row.key))
-        plan = plan_changed(row, standing, self._ids, self._together, source, key)
+        keys = self._together.content_keys(self._ids.case(row.key))
+        plan = plan_changed(row, standing, self._ids, self._together, source, keys)
         if plan.steps:
             changed = ChangedRow(row.row.sheet, row.row.number, row.shown_key, plan.stream, plan.changes)
             return _Planned(row, plan, "corrected", changed)

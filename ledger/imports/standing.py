@@ -7,12 +7,11 @@ a row, though that file may be gone and the words are sealed.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.application.together import case_of, mac_of
+from ledger.application.together import canonical, case_of
 from ledger.codec.entry import SourceKind
 from ledger.domain.case import Case, command_name
 from ledger.domain.common.events import EnteredInError, MergedInto
@@ -20,7 +19,7 @@ from ledger.domain.event import LEAVES_OUT, CaseEvent
 from ledger.imports.differences import clear_differences
 from ledger.imports.interpret import Wanted
 from ledger.store.feed import StoredRow
-from ledger.vault.sealing import derived_id
+from ledger.vault.sealing import ContentKeys, derived_id
 
 CHANGED = "A later file of the register states this otherwise."
 """Reasons of the corrections that an import makes: fixed words, so that a repeat can be told by its MAC."""
@@ -138,21 +137,20 @@ def _step_of(fact: CaseEvent, ids: Ids, row_key: str, versions: int) -> tuple[st
     return None
 
 
-def unchanged(held: Held, wanted: Wanted, stream: str, key: bytes | None) -> bool:
+def unchanged(held: Held, wanted: Wanted, stream: str, keys: ContentKeys) -> bool:
     """Whether the entry says what the row says now.
 
     By ``content_mac``, under the case's own key. Where the key was destroyed, or the MAC lost in a refill,
     only what stands in clear can be compared, and that decides.
     """
-    if key is None or held.mac is None:
-        return not clear_differences(held.fact, wanted)
-    return has_mac(held, wanted.command, stream, wanted.body, key, held.mac)
+    same = says(held, wanted.command, stream, wanted.body, keys)
+    return not clear_differences(held.fact, wanted) if same is None else same
 
 
-def has_mac(held: Held, command: str, stream: str, body: Mapping[str, Any], key: bytes, mac: bytes) -> bool:
-    """Whether the entry was submitted with exactly this happened date and these fields."""
+def says(held: Held, command: str, stream: str, body: Mapping[str, Any], keys: ContentKeys) -> bool | None:
+    """Whether the entry was submitted with exactly this happened date and these fields; None: not known."""
     corrects = held.fact.header.corrects
     if corrects is not None:
         correction = {"index": corrects.index, "kind": corrects.kind.value, "reason": CHANGED}
         body = {**body, "corrects": correction}
-    return hmac.compare_digest(mac_of(key, command, stream, body), mac)
+    return keys.same(held.mac, canonical(command, stream, body))

@@ -27,7 +27,7 @@ class SealedField:
     type: str = "string"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Opened:
     """The value; with ``salt`` and the path, whoever holds the entry can check it (a disclosure)."""
 

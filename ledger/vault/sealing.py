@@ -189,12 +189,38 @@ class SealingSession:
 
         ``stream`` is ``LEDGER_STREAM`` for an entry about no case.
         """
-        return content_mac(self.key(stream, CONTENT)[1], canonical_json)
+        return content_mac(*self.key(stream, CONTENT), canonical_json)
 
 
-def content_mac(key: bytes, canonical_json: bytes) -> bytes:
-    """HMAC-SHA256 of the canonical JSON (RFC 8785) submitted: tells a repeat from other content."""
-    return hmac.digest(key, canonical_json, "sha256")
+def content_mac(key_id: str, key: bytes, canonical_json: bytes) -> bytes:
+    """What tells a repeat from other content: 8 bytes of the key's id ‖ HMAC-SHA256 of the canonical JSON.
+
+    The id's bytes say which key it was: once that one is destroyed, the case may have another, under which
+    every repeat would look like other content.
+    """
+    return _named(key_id) + hmac.digest(key, canonical_json, "sha256")
+
+
+def _named(key_id: str) -> bytes:
+    return bytes.fromhex(key_id)[:8]
+
+
+class ContentKeys:
+    """The content keys that a case has now; forgotten with the command that asked for them."""
+
+    def __init__(self, keys: Iterable[tuple[str, bytes]]) -> None:
+        """``keys``: id and clear bytes of each."""
+        self._keys = {_named(key_id): (key_id, key) for key_id, key in keys}
+
+    def same(self, mac: bytes | None, canonical_json: bytes) -> bool | None:
+        """Whether ``mac`` was made of this content.
+
+        None where nobody can tell any more: its key was destroyed, or it was lost in a refill (4-wire).
+        """
+        found = None if mac is None else self._keys.get(mac[:8])
+        if found is None or mac is None:
+            return None
+        return hmac.compare_digest(content_mac(*found, canonical_json), mac)
 
 
 def derived_id(key: bytes, *parts: str | int) -> str:

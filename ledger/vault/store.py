@@ -38,7 +38,7 @@ class KeyGone(VaultError):
     """A key was destroyed between sealing and commit: nothing was written; seal anew or refuse."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ActorDetails:
     """Who an actor is: issuer of the sign-in, login there, name as stated at the first sign-in."""
 

@@ -41,13 +41,23 @@ def test_decode_is_the_inverse_of_encode(name: str, full: bool) -> None:
     assert type(read) is type(event)
 
 
+def opened(shown: Any) -> Any:
+    """Shown fields with words in place of what is sealed: input never takes a sealed value."""
+    if isinstance(shown, list):
+        return [opened(each) for each in shown]
+    if isinstance(shown, dict):
+        sealed = set(shown) == {"commitment", "key"}
+        return "in words" if sealed else {name: opened(each) for name, each in shown.items()}
+    return shown
+
+
 @pytest.mark.parametrize("name", EVENTS)
 def test_json_form_reads_back_what_it_shows(name: str) -> None:
     cls = load_events()[name]
     event = sample(cls, full=True)
-    shown = {f: show(getattr(event, f)) for f in json_schema(cls)["properties"]}
+    shown = {f: opened(show(getattr(event, f))) for f in json_schema(cls)["properties"]}
     fields = parse_fields(cls, shown)
-    assert all(getattr(event, f) == fields[f] for f in fields)
+    assert {f: show(fields[f]) for f in fields} == shown
     assert set(template(cls)) == set(fields)
 
 

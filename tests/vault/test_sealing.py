@@ -16,6 +16,7 @@ from ledger.vault.kek import LocalKek, WrongKek
 from ledger.vault.sealing import (
     CASE,
     CONTENT,
+    ContentKeys,
     SealingSession,
     WrappedKey,
     commitment,
@@ -189,14 +190,23 @@ def test_sealer_is_what_events_ask_for() -> None:
 
 
 def test_content_mac_known_answer_and_stable_under_the_case_key() -> None:
-    assert (
-        content_mac(KEY, b'{"a":1}').hex() == "b4cebde30982443ec36c18fa99ad10a70e705bba779f57c37e84decb64ae50fb"
-    )
+    mac = content_mac("0123456789abcdef" * 2, KEY, b'{"a":1}')
+    assert mac.hex() == "0123456789abcdef" + "b4cebde30982443ec36c18fa99ad10a70e705bba779f57c37e84decb64ae50fb"
     kek = LocalKek(KEY)
     first = SealingSession(kek, nothing_known)
     mac = first.content_mac("s1", b"{}")
     assert SealingSession(kek, lambda _: first.new_keys).content_mac("s1", b"{}") == mac
     assert SealingSession(kek, nothing_known).content_mac("s1", b"{}") != mac
+
+
+def test_content_keys_tell_same_other_and_nobody_knows() -> None:
+    one, two = ("0" * 32, KEY), ("1" * 32, bytes(32))
+    mac = content_mac(*one, b"{}")
+    keys = ContentKeys([one, two])
+    assert keys.same(mac, b"{}") is True
+    assert keys.same(mac, b"[]") is False
+    assert ContentKeys([two]).same(mac, b"{}") is None, "its key is gone: not other content"
+    assert keys.same(None, b"{}") is None, "lost in a refill"
 
 
 def test_derived_id_known_answer() -> None:
