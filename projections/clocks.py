@@ -28,12 +28,11 @@ from ledger.domain.retention.events import (
     RetentionTriggered,
 )
 from ledger.domain.retention.standing import DONE
-from ledger.domain.timeline import earliest, latest
 from ledger.law import clocks as law
 from ledger.law.clocks import Due
 from ledger.law.complaints import records_are_required
 from projections.base import Column, Kind, Register, Row, StreamInfo
-from projections.views.days import days_from, exact_day, recorded_on
+from projections.views.days import days_from, ended_between, ended_on, exact_day, recorded_on
 from projections.views.due import due_of
 from projections.views.openings import notice_view, retention_view
 from projections.views.request import formal_due, request_view
@@ -72,7 +71,7 @@ class Clock:
         """All that its state turns on, and nothing else."""
         first = last = None
         if self.ended is not None:
-            first, last = earliest(self.ended), latest(self.ended)
+            first, last = ended_between(self.ended)
         due = self.due
         key = None if due is None else (due.due, due.arises_on)
         return Course(
@@ -99,7 +98,7 @@ class Clock:
         return law.explain(
             self.id, self.trigger_on, self.due, on,
             trigger_entry=f"{origin}={self.trigger.index}",
-            ended_on=None if self.ended is None else latest(self.ended),
+            ended_on=None if self.ended is None else ended_between(self.ended)[1],
             held=_held(self.holds, on), in_effect_on=self.in_effect_on, never=self.never,
         )  # fmt: skip
 
@@ -213,7 +212,7 @@ def clocks_of(facts: Sequence[CaseEvent], about: StreamInfo) -> list[Clock]:
 
 def _row(clock: Clock) -> Row:
     rule, due = law.clock(clock.id), clock.due
-    ended_on = exact_day(clock.ended)
+    ended = ended_on(clock.ended)
     state_from, states = clock.steps()
     values: dict[str, object] = {
         "clock": clock.id,
@@ -221,8 +220,8 @@ def _row(clock: Clock) -> Row:
         "nature": rule.nature,
         "trigger_on": clock.trigger_on,
         "ended_index": None if clock.ended is None else clock.ended.index,
-        "ended_on": ended_on,
-        "days_run": days_from(clock.trigger_on, ended_on),
+        "ended_on": ended,
+        "days_run": days_from(clock.trigger_on, ended),
         "in_effect_on": clock.in_effect_on,
         "state_from": state_from,
         "states": states,

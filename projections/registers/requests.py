@@ -8,7 +8,7 @@ from ledger.domain.event import CaseEvent
 from ledger.domain.request.events import RequestForm, RequestMade, RequestReceived
 from ledger.law.requests import FINAL
 from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
-from projections.views.days import days_from, exact_day
+from projections.views.days import days_from, ended_on, exact_day
 from projections.views.request import RequestView, formal_due, request_view
 
 
@@ -73,7 +73,7 @@ def _request(view: RequestView, about: StreamInfo, facts: Sequence[CaseEvent]) -
     received = opening if isinstance(opening, RequestReceived) else None
     counted_from = exact_day(view.formal or received)
     response = view.response
-    response_on = exact_day(response)
+    response_on = ended_on(response)
     due = about.view(formal_due, facts)
     copies_owed = view.refused_formally
     return {

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from ledger.clock import melbourne_date
 from ledger.codec.entry import Precision
 from ledger.domain.event import CaseEvent
+from ledger.domain.timeline import earliest, latest
 
 _EXACT = frozenset({Precision.DAY, Precision.INSTANT})
 
@@ -23,6 +24,22 @@ def exact_day(fact: CaseEvent | None) -> date | None:
 
 _DATES: dict[int, date] = {}
 """Hour (UTC) → Melbourne date: clocks there change on the hour."""
+
+
+def ended_between(fact: CaseEvent) -> tuple[date | None, date | None]:
+    """The first and the last day on which this fact can have ended a clock; None where that is unknown.
+
+    An answer ends it when the requester is told, where that day is stated: a refusal that was decided in time
+    and sent late is late (VPS 'responsibility to share'; Data.NSW guide §2).
+    """
+    sent_on: date | None = getattr(fact, "sent_on", None)
+    return (sent_on, sent_on) if sent_on is not None else (earliest(fact), latest(fact))
+
+
+def ended_on(fact: CaseEvent | None) -> date | None:
+    """The day on which this fact ended a clock, where it is known to the day."""
+    first, last = (None, None) if fact is None else ended_between(fact)
+    return last if first == last else None
 
 
 def recorded_on(fact: CaseEvent) -> date:

@@ -24,12 +24,12 @@ from ledger.domain.request.events import (
     RequestScheme,
     RequestWithdrawn,
 )
-from ledger.domain.timeline import in_order, latest
+from ledger.domain.timeline import in_order
 from ledger.law import requests as law
 from ledger.law.clocks import Due
 from ledger.law.requests import FINAL, PartState
 from projections.base import StreamInfo
-from projections.views.days import exact_day, recorded_on
+from projections.views.days import ended_between, exact_day, recorded_on
 from projections.views.due import due_of
 
 Opening = RequestReceived | RequestMade
@@ -111,7 +111,7 @@ class RequestView:
                 return None
             facts.append(fact)
         # The last answer that can be meant: with one of unknown day, it is not known when all were given.
-        return max(facts, key=lambda f: latest(f) or date.max) if facts else None
+        return max(facts, key=lambda f: ended_between(f)[1] or date.max) if facts else None
 
     def _needs_writing(self, refusal: RequestRefused) -> bool:
         return (self.scheme == "nsw" or self.is_formal(refusal)) and refusal.in_writing is False

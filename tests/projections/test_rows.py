@@ -80,6 +80,17 @@ def test_vps_response_is_of_unknown_day_where_one_answer_is(other: str | None) -
     assert clock(made, "vps.response")["ended_on"] is None
 
 
+def test_vps_response_refused_in_time_and_sent_late_is_late() -> None:
+    """The Policy asks for a response, not for a decision kept in a drawer: told on the day it was sent."""
+    made = book()
+    received(made, FORMAL)
+    refuse(made, "2025-06-20", sent_on=date(2025, 6, 28))
+    row = rows(made, "requests")[0]
+    assert (row["response_on"], row["response_days"], row["late"]) == (date(2025, 6, 28), 17, True)
+    found = clock(made, "vps.response")
+    assert (found["states"], found["ended_on"]) == (["open", "overdue", "met late"], date(2025, 6, 28))
+
+
 def test_nsw_an_approval_of_the_whole_answers_the_parts_that_it_is_divided_into() -> None:
     made = book()
     received(made, NSW)
