@@ -316,11 +316,10 @@ def notice_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Clo
     period = standing.review_period(about.calendar, recorded_on(answers[-1] if answers else issued))
     runs_from = decided_on if period is None else period.counted_from
     yield Clock("pdpa.notice_review", issued, runs_from, period, review, facts=tuple(answers))
-    started_on = decided_on if effect.on is None else effect.on
     due = None
     if effect.on is not None:
         due = law.due("pdpa.notice_effect", effect.on, about.calendar)
-    yield Clock("pdpa.notice_effect", issued, started_on, due, never=effect.never, facts=tuple(facts))
+    yield Clock("pdpa.notice_effect", issued, decided_on, due, never=effect.never, facts=tuple(facts))
 
 
 def retention_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Clock]:

@@ -58,6 +58,7 @@ ROWS: tuple[ClockRule, ...] = (
         choices=(
             "the 14 days run from receipt: the reading of 'agency in receipt'",
             "seeking further information stops no clock",
+            "an answer counts from the day it was sent, where that is stated",
             "a request that lacks what the Policy asks of it starts the clock all the same",
         ),
     ),
@@ -101,6 +102,7 @@ ROWS: tuple[ClockRule, ...] = (
         ended_by="approved, refused in writing, closed, referred or withdrawn",
         nature=Nature.DUTY,
         in_force_from=dates.NSW_GUIDE_FROM,
+        choices=("an answer counts from the day it was sent, where that is stated",),
     ),
     ClockRule(
         id="ciss.complaint",
@@ -139,7 +141,7 @@ ROWS: tuple[ClockRule, ...] = (
     ClockRule(
         id="pdpa.notice_effect",
         section="PDPA 82(2)",
-        starts="latest of 82(2)(a)–(d)",
+        starts="decision to serve; in effect from the latest of 82(2)(a)–(d)",
         period=None,
         rule=Rule.FIXED,
         ended_by="computed",

@@ -171,7 +171,7 @@ def test_holds_by_name(book: Items) -> None:
 def test_1_law_g_destruction_states_its_record(book: Items, event: type[CaseEvent], missing: str) -> None:
     """What, how, by whom, on whose authority; an import leaves a gap."""
     book.act(RetentionTriggered, "2020-01-01")
-    with pytest.raises(LawRefused, match="1-law G"):
+    with pytest.raises(LawRefused, match="ledger rule: destruction"):
         book.act(event, "2025-03-01", **{**DESTROYED, missing: None})
     book.act(event, "2025-03-01", imported=True, **{**DESTROYED, missing: None})
 

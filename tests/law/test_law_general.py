@@ -126,3 +126,12 @@ def test_contravention_found_is_recorded_by_a_named_person():
         with pytest.raises(Forbidden, match="named person"):
             general.contravention_is_recorded_by_a_person(role, imported=imported)
     general.contravention_is_recorded_by_a_person("privacy_officer", imported=False)
+
+
+def test_a_case_is_merged_into_one_of_its_kind_that_stands():
+    with pytest.raises(LawRefused, match="of its own kind"):
+        general.merged_into_a_case_that_stands(False, None)
+    for ended_by, words in (("merged_into", "merged into"), ("entered_in_error", "entered in error")):
+        with pytest.raises(LawRefused, match=f"no longer stands: {words}"):
+            general.merged_into_a_case_that_stands(True, ended_by)
+    general.merged_into_a_case_that_stands(True, None)

@@ -197,3 +197,13 @@ def test_1_law_g_a_hold_of_unknown_days_holds_and_ends() -> None:
     assert row["states"] == ["held", "overdue"]
     released = melbourne_date(made.cases["case-1"].history[-1].timestamp)
     assert row["state_from"] == [date(2021, 1, 1), released]
+
+
+def test_pdpa_s82_2_a_notice_is_pending_until_the_day_on_which_it_takes_effect() -> None:
+    made = Book()
+    made.record(
+        ComplianceNoticeIssued, on="2025-03-03", role="regulator", imported=True, period_ends=date(2025, 6, 30)
+    )
+    row = clock(made, "pdpa.notice_effect")
+    assert row["states"] == ["pending", "in effect"]
+    assert row["state_from"] == [date(2025, 3, 3), date(2025, 6, 30)]
