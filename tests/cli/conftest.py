@@ -138,9 +138,7 @@ def start(environment: dict[str, str]) -> Service:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        process.wait()
-        assert process.stderr is not None
-        raise AssertionError(process.stderr.read())
+        raise AssertionError(process.communicate()[1])
     return Service(process, environment, json.loads(line))
 
 
@@ -148,7 +146,7 @@ def start(environment: dict[str, str]) -> Service:
 def service(home: dict[str, str]) -> Iterator[Service]:
     """A running service; stopped at the end if the test has not."""
     running = start(home)
-    yield running
-    if running.process.poll() is None:
-        running.process.terminate()
-    running.process.communicate(timeout=60)
+    with running.process:
+        yield running
+        if running.process.poll() is None:
+            running.process.terminate()

@@ -258,15 +258,23 @@ def test_every_command_has_json_and_says_what_it_does() -> None:
 
 def test_entries_are_followed_as_they_are_recorded(dffh: Program) -> None:
     environment = {**os.environ, **dffh.environment, "AUDITLEDGER_PERSON": dffh.people["officer"]}
-    following = subprocess.Popen(
-        [sys.executable, "-m", "ledger.main", "entries", "-l", "dffh", "--follow", "--limit", "5", "--json"],
-        env=environment, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert following.stdout is not None
-    seen = [json.loads(following.stdout.readline())["index"] for _ in range(4)]
-    made = receive(dffh)
-    seen.append(json.loads(following.stdout.readline())["index"])
-    following.communicate(timeout=60)
+    command = [
+        sys.executable,
+        "-m",
+        "ledger.main",
+        "entries",
+        "-l",
+        "dffh",
+        "--follow",
+        "--limit",
+        "5",
+        "--json",
+    ]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        seen = [json.loads(following.stdout.readline())["index"] for _ in range(4)]
+        made = receive(dffh)
+        seen.append(json.loads(following.stdout.readline())["index"])
     assert seen == [0, 1, 2, 3, made["receipts"][0]["index"]]
     assert following.returncode == 0
 

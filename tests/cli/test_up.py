@@ -99,12 +99,12 @@ def test_after_a_kill_it_starts_again_on_what_was_recorded(service: Service) -> 
     service.process.kill()
     service.process.communicate(timeout=60)
     again = start(service.environment)
-    try:
-        assert health(again.started["url"])["ledgers"] == 2
-        assert json.loads(service.run("verify", "--json").stdout)["clean"] is True
-    finally:
-        again.process.terminate()
-        again.process.communicate(timeout=60)
+    with again.process:
+        try:
+            assert health(again.started["url"])["ledgers"] == 2
+            assert json.loads(service.run("verify", "--json").stdout)["clean"] is True
+        finally:
+            again.process.terminate()
     assert servers(service.environment["AUDITLEDGER_DATA_DIR"]) == []
 
 
