@@ -9,7 +9,7 @@ from datetime import date
 from ledger.law.complaints import CH_5, CH_6
 from ledger.law.dates import Provision, in_force
 from ledger.law.general import TWO_DATES, missing
-from ledger.law.notices import RECEIPT_CONFIRMED
+from ledger.law.notices import LEFT_WITH_A_PERSON, RECEIPT_CONFIRMED
 from ledger.law.requests import (
     DISCLOSURES,
     IPP_2_1_H,
@@ -237,7 +237,7 @@ def notice_decision(
 
 
 def service(
-    on: date | None, directed_to: object, method: str | None, confirmed: bool | None
+    on: date | None, directed_to: object, method: str | None, confirmed: bool | None, left: bool | None = None
 ) -> tuple[Gap, ...]:
     """An imported service without whom it is directed to, or a confirmed receipt (PDPA 78(7), 83C)."""
     if _before(Provision.PDPA_78_7, on):
@@ -245,6 +245,8 @@ def service(
     found = unstated({"whom the notice is directed to": directed_to}, "PDPA 78(7)")
     if method in RECEIPT_CONFIRMED:
         found += unstated({"whether receipt was confirmed": confirmed}, "PDPA 83C(3A), (4A)")
+    if method in LEFT_WITH_A_PERSON:
+        found += unstated({"with whom it was left": left}, "PDPA 83C(3A)(d), (4)")
     return found
 
 

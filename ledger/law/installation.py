@@ -25,8 +25,13 @@ def ledger_is_named(slug: str, origin: str) -> None:
     Raises InvalidInput."""
     if _SLUG.fullmatch(slug) is None:
         raise InvalidInput("slug", "lower-case letters, digits, single hyphens", slug)
-    if not origin or any(c == "+" or c.isspace() for c in origin):
-        raise InvalidInput("origin", "no space and no plus sign", origin)
+    is_origin("origin", origin)
+
+
+def is_origin(field: str, value: str) -> None:
+    """An origin has no space and no plus sign (4-wire 'Ledgers'). Raises InvalidInput."""
+    if not value or any(c == "+" or c.isspace() for c in value):
+        raise InvalidInput(field, "no space and no plus sign", value)
 
 
 def is_code(field: str, value: str) -> None:

@@ -158,8 +158,9 @@ def service_by_83c(
     if method in RECEIPT_CONFIRMED:
         reason = "electronic delivery serves only when its receipt is confirmed"
         must_hold("whether receipt was confirmed", receipt_confirmed, section, reason, imported=imported)
-    if method in LEFT_WITH_A_PERSON and left_with_adult_there is False:
-        raise LawRefused(section, "the copy must be left with a person of that place, apparently 18 or older")
+    if method in LEFT_WITH_A_PERSON:
+        reason = "the copy must be left with a person of that place, apparently 18 or older"
+        must_hold("with whom it was left", left_with_adult_there, section, reason, imported=imported)
 
 
 def notice_to_produce_precedes_decision(decided_on: date | None, produce_served_on: date | None) -> None:

@@ -188,7 +188,8 @@ def _notice(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
         if isinstance(fact, NoticeServed):
             # A registered body's legal form stands in the register of organisations.
             to = issued.directed_to or issued.organisation
-            yield fact, gaps.service(fact.happened_date, to, fact.method, fact.receipt_confirmed)
+            how = (fact.method, fact.receipt_confirmed, fact.left_with_adult_there)
+            yield fact, gaps.service(fact.happened_date, to, *how)
         elif isinstance(fact, ExtensionGranted):
             yield fact, gaps.extension(fact.not_reasonably_possible, fact.undertaking, fact.extended_to)
         elif isinstance(fact, ReviewApplied):

@@ -229,6 +229,8 @@ def test_pdpa_s78_s8o_imported_decision():
 def test_pdpa_s83c_s78_3_s83_1_imported_service_extension_and_review():
     assert fields(gaps.service(ON, None, "registered_post", None)) == ["whom the notice is directed to"]
     assert fields(gaps.service(ON, "d", "electronic", None)) == ["whether receipt was confirmed"]
+    assert fields(gaps.service(ON, "d", "left_at_office", None)) == ["with whom it was left"]
+    assert gaps.service(ON, "d", "left_at_office", None, True) == ()
     assert gaps.service(date(2021, 4, 25), None, "electronic", None) == ()
     assert {gap.section for gap in gaps.extension(None, None, None)} == {"PDPA 78(3)"}
     assert fields(gaps.extension(False, True, None)) == ["end of the extended period"]

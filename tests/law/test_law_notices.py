@@ -402,3 +402,14 @@ def test_pdpa_s8O_a_delegate_names_the_instrument():
     notices.delegate_names_instrument("commissioner", None, imported=False)
     notices.delegate_names_instrument("deputy_commissioner", None, imported=False)
     notices.delegate_names_instrument(None, None, imported=True)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "method"), [("natural_person", "representative_left"), ("body_corporate", "left_at_office")]
+)
+def test_pdpa_s83c_3a_d_and_4_with_whom_a_copy_was_left_is_stated(recipient, method):
+    on = date(2026, 2, 2)
+    with pytest.raises(LawRefused, match=r"with whom it was left must be stated.*83C"):
+        notices.service_by_83c(on, recipient, method, None, None, imported=False)
+    notices.service_by_83c(on, recipient, method, None, None, imported=True)
+    notices.service_by_83c(on, recipient, method, None, True, imported=False)
