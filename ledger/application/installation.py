@@ -13,7 +13,14 @@ from typing import Any, BinaryIO, cast
 import rfc8785
 
 from ledger.application.commands import SYSTEM, Commands
-from ledger.application.outcome import CommandInput, Outcome, Principal, parse_command, parse_command_id
+from ledger.application.outcome import (
+    MEDIA_TYPE,
+    CommandInput,
+    Outcome,
+    Principal,
+    parse_command,
+    parse_command_id,
+)
 from ledger.clock import melbourne_date
 from ledger.codec.declare import Attachment, Sealed, sealed_fields
 from ledger.codec.entry import Source, SourceKind
@@ -31,6 +38,8 @@ from ledger.vault.sealing import CONTENT, LEDGER_STREAM
 SYSTEM_SOURCE = Source(SourceKind.SYSTEM)
 NOT_KEPT = {"commitment": bytes(32).hex(), "key": "", "length": 0}
 """In place of a file that a repeat need not keep again."""
+SWEPT_AFTER = 24 * 3600.0
+"""Seconds after which an upload that was not finished is over."""
 ATTACHED = "ledger.attachment.v1.AttachmentAdded"
 
 
@@ -209,6 +218,13 @@ class Installation(Commands):
         )
         return {"commitment": row.commitment.hex(), "key": row.key, "length": row.length}
 
+    def sweep_attachments(self, older_than: float = SWEPT_AFTER) -> int:
+        """Removes files that no row of the vault names: what a crash left of uploads. Says how many.
+
+        ``older_than``: seconds since a file was last written to; whoever writes still is left alone.
+        """
+        return len(self.files.sweep(self.vault_keys.attachment_names(), older_than))
+
     def attach(
         self,
         slug: str,
@@ -229,6 +245,8 @@ class Installation(Commands):
         ledger = self.ledgers.get(slug)
         command_id = parse_command_id(command_id)
         self.streams.facts(ledger, "roles")
+        if not MEDIA_TYPE.fullmatch(media_type):
+            raise InvalidInput("media_type", "a media type, as application/pdf", "another text")
         today = melbourne_date(self.clock.now())
         stated = {"media_type": media_type, "title": title}
         rows = self.feed.by_command(ledger.id, command_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -215,6 +216,39 @@ def test_an_entry_names_only_a_file_kept_for_that_field_of_that_case(house: Hous
         assert PLANTED not in str(refused.value)
     assert house.run("attachment.AttachmentAdded", {"file": good}, case=case).version == 2
     check_ledger(house.installation.database, house.installation.ledgers.get("dffh"))
+
+
+def test_what_a_crash_left_of_uploads_is_swept_and_nothing_else(house: House) -> None:
+    case = house.run("request.RequestReceived", FIELDS).stream
+    index = attach(house, case).receipts[0].index
+    folder = house.installation.data_dir / "attachments"
+    (kept,) = [path for path in folder.rglob("*") if path.is_file()]
+    left = [folder / "unfinished" / ("0" * 32), kept.with_name("ab" * 32)]
+    still_written = folder / "unfinished" / ("1" * 32)
+    for path in (*left, still_written):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    for path in (*left, kept):
+        os.utime(path, (0, 0))
+    assert house.installation.sweep_attachments() == 2
+    assert {path for path in folder.rglob("*") if path.is_file()} == {kept, still_written}
+    _, chunks = house.installation.read_attachment(
+        "dffh", index, "file", reason="reading it", principal=house.officer
+    )
+    assert b"".join(chunks) == b"a letter"
+
+
+def test_no_name_fits_in_what_a_grant_and_an_opening_say_in_clear(house: House) -> None:
+    opened = [{"entry": 1, "paths": [PLANTED]}]
+    with pytest.raises(InvalidInput, match="a code"):
+        house.run("vault.SealedFieldsOpened", {"opened": opened, "reason": "r"})
+    grant = {"person": str(uuid.uuid4()), "role": "officer", "organisation": house.organisation}
+    for field, value in (("proposed_by", PLANTED), ("ledgers", [PLANTED])):
+        with pytest.raises(InvalidInput, match=field):
+            house.run("role.RoleGranted", {**grant, field: value}, principal=house.administrator)
+    with pytest.raises(InvalidInput, match="media type"):
+        attach(house, house.run("request.RequestReceived", FIELDS).stream, media_type=PLANTED)
+    assert not (house.installation.data_dir / "attachments").exists(), "refused before it was kept"
 
 
 # --- clocks and founding ----------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ def test_4_wire_ledgers_a_slug_is_lower_case_with_single_hyphens(slug):
 def test_4_wire_ledgers_an_origin_has_no_space_and_no_plus(origin):
     with pytest.raises(InvalidInput, match="origin"):
         installation.ledger_is_named("dpc", origin)
+    with pytest.raises(InvalidInput, match="ledgers"):
+        installation.is_origin("ledgers", origin)
     installation.ledger_is_named("dpc-2", "vic.gov.au/dpc")
 
 

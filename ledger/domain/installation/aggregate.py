@@ -71,7 +71,10 @@ class RoleGrants(Case):
         law.is_code("person", e.person)
         law.is_code("organisation", e.organisation)
         law.grants_to_another(granter.id, e.person)
+        for origin in e.ledgers:
+            law.is_origin("ledgers", origin)
         if e.proposed_by is not None:
+            law.is_code("proposed_by", e.proposed_by)
             approver_is_another(e.proposed_by, granter.id)
         now = grants_in_force(self.history, context.today)
         administrators = sum(grant.role is GrantedRole.ADMINISTRATOR for grant in now)
@@ -98,6 +101,9 @@ class Openings(Case):
     @command(SealedFieldsOpened, roles=CASE_WRITERS | {Role.AUDITOR}, stream="openings")
     def open(self, e: SealedFieldsOpened, context: Context) -> None:
         """Record, before they are shown, which sealed fields one call opens and why."""
+        for one in e.opened:
+            for path in one.paths:
+                law.is_code("opened.paths", path)
         law.opening_states_what_and_why(len(e.opened), [len(one.paths) for one in e.opened], e.reason)
 
 
