@@ -12,8 +12,6 @@ from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
 
-from holidays import country_holidays
-
 from ledger.errors import InvalidInput
 
 FIRST_SEEDED_YEAR = 2014
@@ -147,6 +145,9 @@ def seed_days(first_year: int, last_year: int) -> tuple[Holiday, ...]:
     if last_year < first_year:
         raise InvalidInput("last_year", f"{first_year} or later", last_year)
     years = range(first_year, last_year + 1)
+    # Loaded where a calendar is seeded, which is once a ledger: it takes a quarter of a second.
+    from holidays import country_holidays
+
     found = country_holidays("AU", subdiv="VIC", years=years, language="en_AU", expand=False)
     return tuple(Holiday(day, name) for day, name in sorted(found.items()))
 

@@ -18,7 +18,7 @@ from joserfc.jwk import OKPKey
 
 from ledger.api.tokens import DEVELOPMENT_ALGORITHM, DEVELOPMENT_ISSUER, development_key
 from ledger.application import Installation, Principal
-from ledger.main import application
+from ledger.service import application
 from ledger.settings import Settings
 from ledger.store.database import Database
 

@@ -26,7 +26,8 @@ from ledger.domain.case import command_table
 from ledger.law import dates
 from ledger.law.clock_table import ROWS
 from ledger.law.dates import Provision
-from ledger.main import app, application
+from ledger.main import app
+from ledger.service import application
 from ledger.settings import PREFIX, Settings
 from projections.base import COMMON, registers
 from tests.docs.lawbook import modules

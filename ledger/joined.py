@@ -1,0 +1,70 @@
+"""What joins the doors to the projections: who reads which registers, how a report is handed over, the lag.
+
+With ``ledger.main`` and ``ledger.service`` it is the composition root; it loads no HTTP.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+from ledger.application import Installation, Outcome, Principal
+from ledger.application.access import Matter, readable
+from ledger.clock import melbourne_date
+from ledger.codec.entry import Source, SourceKind
+from ledger.domain.case import command_table
+from ledger.errors import Forbidden
+from ledger.store.database import Role
+from projections import sql
+from projections.doors import Door
+from projections.facts import heads
+from projections.reports.handover import COMMAND as HAND_OVER
+from projections.reports.handover import Desk
+from projections.runner import connect
+
+OVER_HTTP = Source(SourceKind.API)
+
+
+def door(installation: Installation, asking: Sequence[Principal], matter: Matter = Matter.CASES) -> Door:
+    """What someone may read of the registers, known under these principals. Raises Forbidden."""
+    slugs = {each.slug for who in asking for each in readable(installation, who, matter)}
+    if not slugs:
+        raise Forbidden(f"{asking[0].person} has no role in force that reads {matter.value}")
+    today = melbourne_date(installation.clock.now())
+    return Door(installation.database.conninfo(Role.PROJECTOR), sorted(slugs), today)
+
+
+def desk(
+    installation: Installation, *asking: Principal, through: Source = OVER_HTTP, key: str | None = None
+) -> Desk:
+    """What someone may read of reports, and how what they hand over is recorded. Raises Forbidden."""
+    (hands_over,) = command_table()[HAND_OVER]
+
+    def who(slug: str) -> Principal:
+        organisation = installation.ledgers.get(slug).organisation
+        return next((each for each in asking if each.organisation == organisation), asking[0])
+
+    def submit(slug: str, command: str, body: Mapping[str, Any]) -> Outcome:
+        return installation.execute(
+            slug, command, body, principal=who(slug), command_id=key or str(uuid.uuid4()), source=through
+        )
+
+    def keep_file(
+        slug: str, stream: str, source: BinaryIO, length: int | None, *, field_path: str
+    ) -> dict[str, Any]:
+        if not installation.roles(slug, who(slug)) & hands_over.roles:
+            raise Forbidden(f"ledger {slug}: {HAND_OVER} takes one of {', '.join(sorted(hands_over.roles))}")
+        return installation.keep_file(slug, stream, source, length, field_path=field_path)
+
+    return Desk(door(installation, asking, Matter.REPORTS), submit, keep_file)
+
+
+def lag(installation: Installation) -> dict[str, Any]:
+    """How far the registers are behind the ledgers, and what stands still. Raises Unavailable."""
+    with connect(installation.database.conninfo(Role.READER), "auditledger health") as connection:
+        sizes = {head.id: head.size for head in heads(connection)}
+        positions = {row[0]: row[1] for row in connection.execute(sql.get("positions"))}
+        (counted,) = connection.execute(sql.get("count_parked"))
+    behind = sum(size - positions.get(ledger, 0) for ledger, size in sizes.items())
+    return {"behind": behind, "parked": counted[0], "paused": counted[1]}

@@ -1,0 +1,156 @@
+"""The service: HTTP with the routes of the projections, and their runner beside it; loaded when ``up`` runs."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+
+import projections.api
+import projections.reports.api
+from ledger.api import tokens
+from ledger.api.app import create_app
+from ledger.api.body import command_id
+from ledger.api.logs import configure
+from ledger.api.service import principal
+from ledger.application import Installation, Principal
+from ledger.application.opened import opened
+from ledger.cli.session import Announce
+from ledger.errors import SettingsError, Unavailable
+from ledger.joined import desk, door, lag
+from ledger.settings import Settings
+from ledger.store.database import Role
+from projections.reports.handover import Desk
+from projections.runner import Runner
+
+
+def identify(installation: Installation) -> Any:
+    """Who a token names here: a development token by the id itself, an issuer's by one the vault keeps."""
+
+    def identified(claims: tokens.Claims) -> Principal:
+        authority = f"{claims.issuer} {claims.kind}"
+        if claims.issuer == tokens.DEVELOPMENT_ISSUER:
+            return Principal(claims.subject, claims.organisation, authority)
+        person = installation.vault_keys.actor_id(claims.issuer, claims.subject, claims.name)
+        return Principal(person, claims.organisation, authority)
+
+    return identified
+
+
+def application(
+    installation: Installation, settings: Settings, running: Callable[[], bool] = lambda: True
+) -> FastAPI:
+    """The HTTP application over an open installation, with the projections' routes.
+
+    ``running`` says whether the projections' runner lives.
+    """
+
+    def state() -> dict[str, Any]:
+        if not running():
+            raise Unavailable("projections: the runner has failed; its failure is in the log")
+        return lag(installation)
+
+    return create_app(
+        installation,
+        settings,
+        tokens=tokens.tokens(settings),
+        identify=identify(installation),
+        routers=[
+            projections.api.router(lambda request: door(installation, [principal(request)])),
+            projections.reports.api.router(lambda request: request_desk(installation, request)),
+        ],
+        lag=state,
+    )
+
+
+def request_desk(installation: Installation, request: Request) -> Desk:
+    """The desk of who asks over HTTP; what is handed over is recorded under the request's Idempotency-Key.
+
+    A repeat makes the report anew, so that it is refused as another content under a key that was used.
+    """
+    key = command_id(request) if request.method == "POST" else None
+    return desk(installation, principal(request), key=key)
+
+
+def serve(settings: Settings, announce: Announce) -> None:
+    """Runs the service until SIGINT or SIGTERM. Raises SettingsError where the address is taken."""
+    configure(settings.log_level)
+    listening = _listen(settings)
+    with listening, opened(settings) as installation, projecting(installation, settings) as running:
+        # What an upload left that did not end, or whose command was never recorded durably.
+        installation.sweep_attachments()
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        server = Server(
+            uvicorn.Config(
+                application(installation, settings, running),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=10,
+                timeout_keep_alive=75,
+            )
+        )
+        # What is loaded by now stays: the collector need not walk it again with every few hundred requests.
+        gc.collect()
+        gc.freeze()
+        server.on_start = lambda: announce({"url": f"http://{shown}:{port}"})
+        asyncio.run(server.serve(sockets=[listening]))
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which tells when it answers and takes signals as a wish to stop, no more."""
+
+    on_start: Any = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts to answer, then says so."""
+        await super().startup(sockets)
+        if self.started and self.on_start is not None:
+            self.on_start()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn raises the signal again once it has stopped; here what is open is closed after it."""
+        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        kept = [each for each in wanted if signal.getsignal(each) is not signal.SIG_IGN]
+        before = {each: signal.signal(each, self.handle_exit) for each in kept}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+@contextmanager
+def projecting(installation: Installation, settings: Settings) -> Iterator[Callable[[], bool]]:
+    """The projections' runner, on a thread, for as long as the service lives; gives whether it lives."""
+    stop = Event()
+    runner = Runner(installation.database.conninfo(Role.PROJECTOR), batch=settings.projection_batch)
+    thread = Thread(target=runner.run, args=(stop, settings.projection_interval), name="projections")
+    thread.start()
+    try:
+        yield thread.is_alive
+    finally:
+        stop.set()
+        thread.join()
+        runner.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
+    except OSError as error:
+        raise SettingsError(
+            f"host and port: cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+            "set another port, or 0 for a free one"
+        ) from None
