@@ -167,24 +167,15 @@ def test_clients_that_stop_half_way_hold_nobody_up(site: Site, service: Service)
     """More of them than the service has threads, of bodies and of files; then they hang up."""
     case = site.receive(service)
     before = site.sizes()
+    path = f"/ledgers/dffh/commands/{ACKNOWLEDGED}"
+    half_a_head = head(site, path)[:-4]
+    half_a_body = head(site, path, "Content-Length: 500") + b'{"case": "'
+    path = f"/ledgers/dffh/cases/{case}/attachments"
+    half_a_file = head(site, path, "Attachment-Title: Half", "Content-Length: 300000") + b"x" * 1000
     with ExitStack() as stack:
-        for number in range(180):
-            raw = stack.enter_context(Raw(service))
-            match number % 3:
-                case 0:
-                    raw.send(head(site, f"/ledgers/dffh/commands/{ACKNOWLEDGED}")[:-4])
-                case 1:
-                    start = head(site, f"/ledgers/dffh/commands/{ACKNOWLEDGED}", "Content-Length: 500")
-                    raw.send(start + b'{"case": "')
-                case _:
-                    start = head(
-                        site,
-                        f"/ledgers/dffh/cases/{case}/attachments",
-                        "Attachment-Title: Half",
-                        "Content-Length: 300000",
-                    )
-                    raw.send(start + b"x" * 1000)
-        stack.enter_context(Raw(service))
+        for _ in range(60):
+            for begun in (half_a_head, half_a_body, half_a_file):
+                stack.enter_context(Raw(service)).send(begun)
         time.sleep(0.5)
         started = time.monotonic()
         service.wait_healthy()

@@ -114,7 +114,7 @@ def test_connections_to_the_database_cut_at_random_under_load(site: Site, proxy:
         load = Load(site, [service])
         with load.running():
             load.wait_for(20)
-            until = time.monotonic() + 6
+            until = time.monotonic() + 4
             while time.monotonic() < until:
                 # The statement never arrives; it commits and the answer is lost; all connections go at once.
                 fault = chance.choice(("request", "answer", "everything"))
