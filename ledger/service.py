@@ -108,7 +108,7 @@ def serve(settings: Settings, announce: Announce) -> None:
 
 
 def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's, where there is one for this machine (not on Windows): it halves what a request costs the loop."""
+    """uvloop's, where there is one for this machine (not on Windows): half of what a request costs the loop."""
     try:
         from uvloop import new_event_loop
     except ImportError:
