@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
@@ -22,9 +22,11 @@ from ledger.codec.entry import Source, SourceKind
 from ledger.errors import NotFound
 from ledger.joined import desk, door, lag
 from ledger.settings import Settings
+from ledger.store.database import Role
 from projections.doors import Door
 from projections.reports.cli import report_command
 from projections.reports.handover import Desk
+from projections.runner import Leased, Runner
 
 
 @contextmanager
@@ -32,6 +34,7 @@ def local_desk(context: typer.Context, person: str | None, organisation: str | N
     """The same for who acts on the command line."""
     with of(context).installation() as installation:
         asking = local_principals(of(context), installation, person, organisation)
+        bring_up(installation)
         yield desk(installation, *asking, through=Source(SourceKind.TYPED))
 
 
@@ -39,7 +42,16 @@ def local_desk(context: typer.Context, person: str | None, organisation: str | N
 def local_door(context: typer.Context, person: str | None, organisation: str | None) -> Iterator[Door]:
     """What who acts on the command line may read: in every organisation, unless one is named."""
     with of(context).installation() as installation:
-        yield door(installation, local_principals(of(context), installation, person, organisation))
+        asking = local_principals(of(context), installation, person, organisation)
+        if context.info_name != "rebuild":
+            bring_up(installation)
+        yield door(installation, asking)
+
+
+def bring_up(installation: Installation) -> None:
+    """Brings the registers up to the ledgers where no service does that. Raises Unavailable."""
+    with suppress(Leased), Runner(installation.database.conninfo(Role.PROJECTOR)) as runner:
+        runner.catch_up()
 
 
 def local_principals(

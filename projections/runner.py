@@ -60,6 +60,10 @@ def connect(conninfo: str, name: str = "auditledger projections") -> Connection[
         raise Unavailable(f"database: {' '.join(str(error).split())}") from error
 
 
+class Leased(Unavailable):
+    """Another runner projects these registers: what is to be read is brought up by that one."""
+
+
 class Runner:
     """Projects new entries into the live registers, as the only one that does.
 
@@ -101,15 +105,15 @@ class Runner:
     def open(self) -> None:
         """Takes the lease, makes the tables that are not there, and reads where it stood.
 
-        Raises Unavailable where another runner has the lease, or a table was made by another definition
-        (then ``rebuild`` it).
+        Raises Leased where another runner has the lease, Unavailable where a table was made by another
+        definition (then ``rebuild`` it).
         """
         self.close()
         connection = connect(self._conninfo, "auditledger projector")
         try:
             leased = connection.execute(sql.get("lease"), (LEASE,)).fetchone()
             if leased is None or not leased[0]:
-                raise Unavailable("projections: another runner has the lease")
+                raise Leased("projections: another runner has the lease")
             with connection.transaction():
                 connection.execute(sql.get("lock_positions"))
                 self._begin(connection)

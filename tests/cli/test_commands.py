@@ -282,3 +282,13 @@ def test_entries_are_followed_as_they_are_recorded(dffh: Program) -> None:
 def test_version_and_help(program: Program) -> None:
     assert program("--version").out.startswith("auditledger ")
     assert "Commands:" in program().out
+
+
+def test_registers_are_brought_up_where_no_service_runs(dffh: Program) -> None:
+    body = {"happened": "2025-06-11", "fields": {"scheme": "other", "made_under_law": "An Act"}}
+    recorded = ("record", "request.RequestReceived", "-", "--ledger", "dffh")
+    for known in (1, 2):
+        dffh.ok(*recorded, text=json.dumps(body), person="officer")
+        rows = dffh.ok("replay", "requests", "--ledger", "dffh", person="officer")["rows"]
+        assert len(rows) == known
+    assert [row["section"] for row in dffh.ok("clocks", "--ledger", "dffh", person="officer")["rows"]] == []
