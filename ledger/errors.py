@@ -111,6 +111,7 @@ class UnknownSchema(CodecError):
     """The bytes are framed well, but no schema here has their fingerprint: upgrade this reader."""
 
     title = "Unknown schema"
+    status = 503
 
 
 class SchemaRefused(AuditLedgerError):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
+from ledger.api.problem import problem
 from ledger.codec.entry import decode_entry
 from ledger.domain.case import command_table
+from ledger.errors import CodecError, UnknownSchema
 from ledger.tlog.chain import leaf_hash
 from tests.api.conftest import House
 from tests.api.test_commands import check
@@ -245,3 +248,12 @@ def test_me_says_who_one_is_and_holds_what(house: House) -> None:
     assert found["person"] == house.people["auditor"].person
     assert found["roles"]["dffh"] == ["auditor"]
     assert "djcs" not in found["roles"]
+
+
+@pytest.mark.parametrize(("error", "status"), [(UnknownSchema("newer"), 503), (CodecError("broken"), 500)])
+def test_an_entry_newer_than_this_service_is_unavailable_and_a_broken_one_a_fault(
+    error: CodecError, status: int
+) -> None:
+    answer = problem(error)
+    assert answer.media_type == "application/problem+json"
+    assert (answer.status_code, json.loads(bytes(answer.body))["status"]) == (status, status)
