@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ledger.application.outcome import Principal
 from ledger.codec.declare import CaseRef
 from ledger.domain.case import Case
+from ledger.domain.common.aggregate import CommonCase
 from ledger.domain.event import CaseEvent, decode_event
 from ledger.domain.installation.events import GrantedRole, RoleGranted
 from ledger.domain.installation.standing import calendar_of, grants_in_force
@@ -147,7 +148,10 @@ class Lookup:
         self._common_size: int | None = None
 
     def organisation(self, organisation: str) -> Case | None:
-        """The organisation's case in ``common``, or None where none is registered under that id."""
+        """The organisation's case in ``common``, or None where none is registered under that id.
+
+        One that was entered in error or merged into another is registered no more.
+        """
         common = self._commands.ledgers.get(COMMON)
         if self._common_size is None:
             self._common_size = self._commands.feed.head(common.id).size
@@ -157,7 +161,8 @@ class Lookup:
         case: Case | None = None
         for fact in facts:
             case = fact.mutate(case)
-        return case
+        ended = isinstance(case, CommonCase) and case.ended_by is not None
+        return None if ended else case
 
     def case(self, ref: CaseRef) -> Case:
         """A case of this or another ledger. Raises NotFound."""

@@ -237,3 +237,25 @@ def test_founding_again_adds_nothing(house: House) -> None:
     )  # fmt: skip
     assert house.installation.feed.heads() == heads
     assert {ledger.slug for ledger in house.installation.ledgers.all()} == {"common", "dffh"}
+
+
+@pytest.mark.parametrize("end", ["case.EnteredInError", "case.MergedInto"])
+def test_an_organisation_that_was_ended_is_registered_no_more(house: House, end: str) -> None:
+    made = [
+        house.run(
+            "organisation.OrganisationRegistered",
+            {"legal_name": name, "kind": "department"},
+            happened="2025-01-01",
+            ledger="common",
+            principal=house.administrator,
+        ).stream
+        for name in ("Department of Doubles", "Department of Singles")
+    ]
+    received = {**FIELDS, "requester": made[0]}
+    house.run("request.RequestReceived", received)
+    ledger = house.installation.ledgers.get("common")
+    into = {"ledger": ledger.origin, "stream": made[1], "size": house.installation.feed.head(ledger.id).size}
+    fields = {"reason": "Entered twice.", **({"into": into} if end == "case.MergedInto" else {})}
+    house.run(end, fields, case=made[0], ledger="common", principal=house.administrator)
+    with pytest.raises(InvalidInput, match="requester"):
+        house.run("request.RequestReceived", received)
