@@ -86,13 +86,14 @@ def _fold(
     folded = Folded()
     # Most streams have no correction: their history is their facts.
     history = facts if not any(fact.header.corrects for fact in facts) else effective(facts)
+    # A case that was ended stands as that by every date: what it held by then was as wrong, or as double.
+    status = _status(history)
     if happened_by is not None:
         dated = [(fact, fact.happened_date) for fact in history]
         folded.left_out = sum(day is None for _, day in dated)
         history = [fact for fact, day in dated if day is not None and day <= happened_by]
     if not history:
         return folded
-    status = _status(history)
     for register in registers:
         if not register.looks_at(about.opened_by):
             continue

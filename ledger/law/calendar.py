@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
 
-from ledger.errors import InvalidInput
+from ledger.errors import InvalidInput, LawRefused
 
 FIRST_SEEDED_YEAR = 2014
 """The Act commenced in 2014; nothing earlier is judged."""
@@ -178,7 +178,12 @@ def with_substituted(
 ) -> Calendar:
     """The calendar with a council's substitute for Cup Day, in its municipality only.
 
-    Raises InvalidInput where ``instead_of`` is no holiday there, is not Cup Day, or ``day`` is one."""
+    A ledger's calendar says which days are holidays under ILA 1984 s 44 in one municipality (our choice:
+    2-clocks). Raises LawRefused for another's; InvalidInput where ``instead_of`` is no holiday there, is not
+    Cup Day, or ``day`` is one."""
+    if calendar.municipality not in (None, municipality):
+        reason = f"this ledger's days are those of {calendar.municipality}, not of {municipality}"
+        raise LawRefused("ILA 1984 s 44", reason)
     local = calendar.of_municipality(municipality).holidays
     if local.get(instead_of) != CUP_DAY:
         raise InvalidInput("instead_of", f"{CUP_DAY} of that year in {municipality}", instead_of.isoformat())

@@ -364,16 +364,26 @@ def test_calendar_is_the_law_s_and_restates_clocks(book: Streams) -> None:
 
 
 def test_calendar_council_substitute_for_cup_day(book: Streams) -> None:
-    """2-clocks: a council's substitute counts in its municipality only."""
+    """2-clocks, ILA 1984 s 44: a council's substitute counts in its municipality, which is the ledger's."""
     stream = seed(book)
     cup, show = date(2025, 11, 4), date(2025, 10, 31)
     fields = {"municipality": "Ballarat", "day": show, "holiday": "Show Day"}
     with pytest.raises(InvalidInput, match="instead_of"):
         book.act(HolidaySubstituted, "calendar", instead_of=date(2025, 12, 25), **fields)
     book.act(HolidaySubstituted, "calendar", instead_of=cup, **fields)
-    assert not stream.calendar.is_ordinary(cup)
-    assert stream.calendar.of_municipality("Ballarat").is_ordinary(cup)
-    assert not stream.calendar.of_municipality("Ballarat").is_ordinary(show)
+    assert stream.calendar.municipality == "Ballarat"
+    assert stream.calendar.is_ordinary(cup)
+    assert not stream.calendar.is_ordinary(show)
+    assert not stream.calendar.of_municipality("Hume").is_ordinary(cup)
+    with pytest.raises(LawRefused, match="ILA 1984 s 44"):
+        book.act(
+            HolidaySubstituted,
+            "calendar",
+            municipality="Hume",
+            instead_of=date(2026, 11, 3),
+            day=date(2026, 10, 30),
+            holiday="Show Day",
+        )
 
 
 def test_calendar_refuses_what_changes_nothing(book: Streams) -> None:

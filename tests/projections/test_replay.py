@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.domain.common.events import EnteredInError
-from ledger.domain.installation.events import HolidayAdded
+from ledger.domain.installation.events import HolidayAdded, HolidaySubstituted
 from ledger.domain.request.events import (
     DisclosureMade,
     LegalBasis,
@@ -103,6 +103,19 @@ def test_as_happened_by_takes_facts_as_they_stand_corrected(book: Book, conninfo
     assert listed(conninfo, found)[0]["acknowledged_on"] is None
 
 
+@pytest.mark.parametrize("ended_on", [date(2025, 7, 12), None])
+def test_as_happened_by_a_case_ended_later_is_not_current(
+    book: Book, conninfo: str, ended_on: date | None
+) -> None:
+    """That a case was never one is so by every date, whenever it was said."""
+    case = book.case(formal(DAY))
+    book.put(case, make(EnteredInError, ended_on, reason="r"))
+    found = replay(conninfo, register("requests"), resolve(conninfo), happened_by=date(2025, 6, 30))
+    assert listed(conninfo, found) == []
+    (row,) = listed(conninfo, found, all_status=True)
+    assert (row["stream"], row["status"]) == (case, "entered in error")
+
+
 def test_a_difference_is_told_field_by_field(book: Book, ledger: Ledger, conninfo: str) -> None:
     requests = register("requests")
     changed = book.case(formal(DAY))
@@ -190,6 +203,32 @@ def test_a_changed_day_restates_the_clocks_that_it_touches_and_says_why(book: Bo
     assert "Gazetted day" in str(found[case]["restated_because"])
     assert found[other]["restated_from"] is None
     assert rows(conninfo, "notices")[0]["review_until"] == date(2026, 3, 3)
+
+
+def test_a_councils_substitute_for_cup_day_restates_the_clocks_of_its_ledger(book: Book, conninfo: str) -> None:
+    """ILA 1984 s 44, PDPA 83(2)(a): the last day, 2025-10-31, becomes a holiday of the council's."""
+    from ledger.domain.notice.events import ComplianceNoticeIssued
+
+    case = book.case(make(ComplianceNoticeIssued, date(2025, 10, 3), period_ends=date(2025, 12, 1)))
+    substitute = make(
+        HolidaySubstituted,
+        date(2025, 10, 10),
+        municipality="Ballarat",
+        instead_of=date(2025, 11, 4),
+        day=date(2025, 10, 31),
+        holiday="Show Day",
+    )
+    book.now = datetime(2025, 10, 10, tzinfo=UTC)
+    with Runner(conninfo) as runner:
+        runner.catch_up()
+        before = {r["stream"]: r for r in rows(conninfo, "clocks") if r["clock"] == "pdpa.notice_review"}
+        assert before[case]["due_on"] == date(2025, 10, 31)
+        book.put("calendar", substitute)
+        runner.catch_up()
+    after = {r["stream"]: r for r in rows(conninfo, "clocks") if r["clock"] == "pdpa.notice_review"}
+    assert after[case]["due_on"] == date(2025, 11, 3)
+    assert after[case]["restated_from"] == date(2025, 10, 31)
+    assert "Show Day" in str(after[case]["restated_because"])
 
 
 # --- reading ------------------------------------------------------------------------------------------

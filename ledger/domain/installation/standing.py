@@ -48,8 +48,9 @@ def same_grant(one: RoleGranted | RoleEnded, other: RoleGranted | RoleEnded) -> 
 def calendar_of(facts: Iterable[CaseEvent]) -> Calendar:
     """The calendar that a ``calendar`` stream amounts to, as corrected.
 
-    A change counts as known from the Melbourne date on which it was recorded. Raises NotFound where the
-    calendar was never seeded.
+    A change counts as known from the Melbourne date on which it was recorded. The calendar speaks for its
+    ledger: the municipality whose council substituted Cup Day in it is the ledger's. Raises NotFound where
+    the calendar was never seeded.
     """
     history = effective(facts)
     seeds = [fact for fact in history if isinstance(fact, CalendarSeeded)]
@@ -57,17 +58,20 @@ def calendar_of(facts: Iterable[CaseEvent]) -> Calendar:
         raise NotFound("stream calendar: no CalendarSeeded is recorded in it")
     calendar = Calendar(tuple(Holiday(d.day, d.name) for d in seeds[-1].days), seeds[-1].provisional_from)
     changes = []
+    municipality = None
     for fact in history:
         known_on = melbourne_date(fact.timestamp)
         if isinstance(fact, HolidayAdded):
             changes.append(CalendarChange(ChangeKind.ADDED, fact.day, fact.holiday, known_on))
         elif isinstance(fact, HolidayRemoved):
-            was = replace(calendar, changes=tuple(changes)).holidays.get(fact.day, "")
+            so_far = replace(calendar, changes=tuple(changes), municipality=municipality)
+            was = so_far.holidays.get(fact.day, "")
             changes.append(CalendarChange(ChangeKind.REMOVED, fact.day, was, known_on))
         elif isinstance(fact, HolidaySubstituted):
+            municipality = fact.municipality
             changes.append(
                 CalendarChange(
                     ChangeKind.SUBSTITUTED, fact.day, fact.holiday, known_on, fact.municipality, fact.instead_of
                 )
             )
-    return replace(calendar, changes=tuple(changes))
+    return replace(calendar, changes=tuple(changes), municipality=municipality)
