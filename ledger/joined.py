@@ -17,6 +17,7 @@ from ledger.domain.case import command_table
 from ledger.errors import Forbidden
 from ledger.store.database import Role
 from projections import sql
+from projections.base import registers
 from projections.doors import Door
 from projections.facts import heads
 from projections.reports.handover import COMMAND as HAND_OVER
@@ -61,10 +62,17 @@ def desk(
 
 
 def lag(installation: Installation) -> dict[str, Any]:
-    """How far the registers are behind the ledgers, and what stands still. Raises Unavailable."""
+    """How far the registers are behind the ledgers, and what stands still. Raises Unavailable.
+
+    ``to_rebuild``: registers that another version made, or none did yet; they stand still until rebuilt.
+    """
     with connect(installation.database.conninfo(Role.READER), "auditledger health") as connection:
         sizes = {head.id: head.size for head in heads(connection)}
         positions = {row[0]: row[1] for row in connection.execute(sql.get("positions"))}
         (counted,) = connection.execute(sql.get("count_parked"))
+        made = dict(connection.execute(sql.get("definitions")).fetchall())
     behind = sum(size - positions.get(ledger, 0) for ledger, size in sizes.items())
-    return {"behind": behind, "parked": counted[0], "paused": counted[1]}
+    # Before the first projection there is nothing to rebuild: the runner makes the tables.
+    known = registers().values() if made else ()
+    stale = [each.name for each in known if made.get(each.name) != each.definition]
+    return {"behind": behind, "parked": counted[0], "paused": counted[1], "to_rebuild": stale}

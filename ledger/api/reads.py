@@ -173,6 +173,7 @@ def state(service: Service) -> tuple[dict[str, Any], bool]:
     if service.lag is not None and healthy:
         try:
             content["projections"] = dict(service.lag())
+            healthy = not content["projections"].get("to_rebuild")
         except AuditLedgerError:
             content["projections"], healthy = "unavailable", False
     if not healthy:

@@ -216,7 +216,9 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
     checks.append(_check("ledgers", True, ", ".join(each.slug for each in ledgers) or "none yet"))
     parked = lag.get("parked", 0)
     behind = f"{lag.get('behind', 0)} entries behind, {parked} parked cases"
-    checks.append(_check("registers", not parked and not lag.get("paused"), behind))
+    if stale := lag.get("to_rebuild"):
+        behind += f"; made by another version, run 'auditledger rebuild': {', '.join(stale)}"
+    checks.append(_check("registers", not (parked or stale or lag.get("paused")), behind))
     return checks
 
 

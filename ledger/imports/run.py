@@ -281,7 +281,9 @@ class _Import:
         if recorded.previous_import is not None:
             fields["previous_import"] = recorded.previous_import
         corrects = {"index": recorded.index, "kind": CorrectionKind.TYPING.value, "reason": RECOUNTED}
-        self._file_imported(fields, f"FileImported {recorded.index}", corrects)
+        # Of two who import one file at the same moment, the first to finish says what came of it.
+        with contextlib.suppress(CommandReused):
+            self._file_imported(fields, f"FileImported {recorded.index}", corrects)
 
     def _file_imported(self, fields: dict[str, Any], step: str, corrects: dict[str, Any] | None) -> None:
         body: dict[str, Any] = {

@@ -52,7 +52,8 @@ def test_a_register_is_given_as_csv(live: House) -> None:
 
 
 def test_health_says_how_far_the_registers_are(live: House) -> None:
-    assert live.client.get("/health").json()["projections"] == {"behind": 0, "parked": 0, "paused": 0}
+    well = {"behind": 0, "parked": 0, "paused": 0, "to_rebuild": []}
+    assert live.client.get("/health").json()["projections"] == well
     live.receive()
     assert live.client.get("/health").json()["projections"]["behind"] == 1
 

@@ -16,6 +16,7 @@ import typer
 
 from ledger.domain.case import command_table
 from ledger.main import app
+from ledger.store.database import Database
 from tests.cli.conftest import Program
 
 RECEIVED = {
@@ -292,3 +293,15 @@ def test_registers_are_brought_up_where_no_service_runs(dffh: Program) -> None:
         rows = dffh.ok("replay", "requests", "--ledger", "dffh", person="officer")["rows"]
         assert len(rows) == known
     assert [row["section"] for row in dffh.ok("clocks", "--ledger", "dffh", person="officer")["rows"]] == []
+
+
+def test_doctor_says_which_registers_stand_still_until_a_rebuild(dffh: Program, database: Database) -> None:
+    dffh.ok("replay", "gaps", "--ledger", "dffh", person="officer")
+    before = {check["check"]: check for check in dffh("doctor", "--json").json["checks"]}
+    assert before["registers"]["ok"]
+    with database.connect_admin() as connection:
+        connection.execute("UPDATE registers.tables SET definition = 'an older one' WHERE name = 'gaps'")
+    after = {check["check"]: check for check in dffh("doctor", "--json").json["checks"]}
+    assert not after["registers"]["ok"]
+    assert "rebuild" in str(after["registers"])
+    assert "gaps" in str(after["registers"])

@@ -90,7 +90,7 @@ def test_commands_work_beside_it_and_it_sees_what_they_record(service: Service) 
     deadline = time.monotonic() + 20
     while health(url)["projections"]["behind"] and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert health(url)["projections"] == {"behind": 0, "parked": 0, "paused": 0}
+    assert health(url)["projections"] == {"behind": 0, "parked": 0, "paused": 0, "to_rebuild": []}
 
 
 def test_after_a_kill_it_starts_again_on_what_was_recorded(service: Service) -> None:
