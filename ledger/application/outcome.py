@@ -107,6 +107,7 @@ def parse_command(name: str, body: object) -> CommandInput:
     named = specs[0].stream
     if stream is not None and stream != named and not (isinstance(stream, str) and _STREAM.fullmatch(stream)):
         raise InvalidInput("case", "a case id (UUID)" if named is None else f"none, or {named!r}", stream)
+    _no_nul(body, "body")
     happened_on, precision = parse_happened(body.get("happened"))
     try:
         canonical = rfc8785.dumps({"command": name, **{k: v for k, v in body.items() if v is not None}})
@@ -122,6 +123,18 @@ def parse_command(name: str, body: object) -> CommandInput:
         _parse_correction(body.get("corrects")),
         canonical,
     )
+
+
+def _no_nul(value: object, path: str) -> None:
+    """PostgreSQL's text holds no NUL: refused at every door, with the place where it stands."""
+    if isinstance(value, str) and "\0" in value:
+        raise InvalidInput(path, "text without NUL characters", "text with one")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _no_nul(item, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            _no_nul(item, f"{path}.{place}")
 
 
 def _parse_correction(value: object) -> Correction | None:

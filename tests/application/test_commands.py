@@ -197,6 +197,7 @@ def test_an_attachment_is_kept_once_and_read_back(house: House) -> None:
         ("request.RequestReceived", {"case": str(uuid.uuid1()), "fields": {"scheme": "other"}}, InvalidInput),
         ("request.RequestReceived", {"fields": {"scheme": "other", "purpose": "\ud800"}}, InvalidInput),
         ("request.RequestReceived", {"unknown": 1}, InvalidInput),
+        ("request.RequestReceived", {"fields": {"scheme": "other", "purpose": "a\0b"}}, InvalidInput),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_written(
