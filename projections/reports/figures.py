@@ -25,7 +25,7 @@ class ReportRefused(AuditLedgerError):
 
     title = "Report refused"
     status = 409
-    exit_code = 9
+    exit_code = 10
 
 
 class RowId(NamedTuple):
