@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ from ledger.store.database import Database
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.migrate import create_database, migrate
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A run in the background of a shell is started so, and the services that tests stop would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEMPLATE = "template_auditledger"
 # Tests of faults make servers of their own, with fsync on; here only speed counts.
