@@ -1,0 +1,36 @@
+"""Every line of the log is one JSON object, whoever else speaks at the same moment."""
+
+import json
+import subprocess
+import sys
+
+SPEAK = """
+import logging, sys, threading
+from ledger.api.logs import configure, log
+configure("info")
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+
+def speak(n):
+    together.wait()
+    for k in range(300):
+        if n % 2:
+            log.info("asked", n=n, k=k)
+        else:
+            logging.getLogger("psycopg.pool").warning("error connecting in %r: %s", n, k)
+
+threads = [threading.Thread(target=speak, args=(n,)) for n in range(8)]
+for each in threads: each.start()
+for each in threads: each.join()
+"""
+
+
+def test_threads_and_libraries_never_share_a_line_of_the_log() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", SPEAK], capture_output=True, text=True, check=True, timeout=60
+    ).stderr
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert len(lines) == 8 * 300
+    assert sum(line["event"] == "asked" for line in lines) == 4 * 300
+    # Of a library's message the template only: its arguments may repeat what was submitted.
+    assert {line["event"] for line in lines} == {"asked", "error connecting in %r: %s"}
