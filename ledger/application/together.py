@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,7 @@ from ledger.domain.event import CaseEvent, Header, decode_event
 from ledger.errors import CommandReused, InvalidInput, LawRefused, NotFound
 from ledger.store.feed import StoredRow
 from ledger.store.mapper import Batch, sealing_into
-from ledger.store.submission import Receipt, draft
+from ledger.store.submission import Submission, draft
 from ledger.vault.sealing import LEDGER_STREAM, ContentKeys, SealingSession
 
 UNPLACED = 1 << 62
@@ -58,19 +57,17 @@ class Together:
             raise InvalidInput("steps", "at least one", 0)
         return case
 
-    def submit(self, stream: str, steps: Sequence[Step], source: Source) -> Future[list[Receipt]]:
+    def submit(self, stream: str, steps: Sequence[Step], source: Source) -> Submission | None:
         """Judges the steps against the case as it is now and submits them as one; does not wait.
 
-        Steps that were recorded before give no receipt again. Raises at once as ``judge``, and CommandReused;
-        the future raises as ``Writer.submit``'s (Conflict: the case moved on).
+        None where the steps were recorded before. Raises at once as ``judge``, and CommandReused;
+        the result raises as ``Writer.submit``'s (Conflict: the case moved on).
         """
         commands, ledger = self._commands, self.ledger
         case, repeated = self._read(stream, steps)
         if repeated:
             self._check_repeat(stream, steps)
-            nothing: Future[list[Receipt]] = Future()
-            nothing.set_result([])
-            return nothing
+            return None
         session = SealingSession(commands._kek, commands._lookup_keys(ledger, stream if case is None else None))
         macs: dict[str, bytes] = {}
         for step in steps:

@@ -13,7 +13,6 @@ import contextlib
 import io
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ from ledger.imports.reading import parse_document, read_bytes
 from ledger.imports.register import CHUNK, IMPORTS, Known
 from ledger.imports.result import ChangedRow, ProposedContravention, Result
 from ledger.imports.standing import Standing
-from ledger.store.submission import Receipt
+from ledger.store.submission import Submission
 from ledger.vault.opening import Opened
 
 STOP = (Unavailable, OutcomeUnknown, Forbidden)
@@ -214,23 +213,23 @@ class _Import:
 
     def _write(self, planned: Sequence[_Planned], import_id: str, result: Result) -> None:
         todo = [each for each in planned if each.plan.steps]
-        waiting: deque[tuple[_Planned, Future[list[Receipt]]]] = deque()
+        waiting: deque[tuple[_Planned, Submission | None]] = deque()
         for number, each in enumerate(todo):
             self._progress("writing", number, len(todo))
             while len(waiting) >= IN_FLIGHT:
                 self._await(*waiting.popleft(), result)
             with _Listing(each.row):
-                future = self._together.submit(
+                submission = self._together.submit(
                     each.plan.stream, each.plan.steps, self._source(each.row, import_id)
                 )
-                waiting.append((each, future))
+                waiting.append((each, submission))
         while waiting:
             self._await(*waiting.popleft(), result)
         self._progress("writing", len(todo), len(todo))
 
-    def _await(self, each: _Planned, future: Future[list[Receipt]], result: Result) -> None:
+    def _await(self, each: _Planned, submission: Submission | None, result: Result) -> None:
         with _Listing(each.row):
-            result.entries += len(future.result())
+            result.entries += 0 if submission is None else len(submission.result())
 
     def _record_file(
         self,

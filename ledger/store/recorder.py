@@ -8,7 +8,6 @@ conflict. Notification id = index + 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event
@@ -32,7 +31,7 @@ from ledger.codec.entry import Actor, Entry, Precision, Source, SourceKind
 from ledger.domain.event import Header
 from ledger.errors import Conflict, InvalidInput
 from ledger.store.feed import Feed, StoredRow
-from ledger.store.submission import Receipt, draft
+from ledger.store.submission import Receipt, Submission, draft
 from ledger.store.writer import Writer
 from ledger.vault.sealing import VaultRow, WrappedKey
 
@@ -68,7 +67,7 @@ class LedgerRecorder(ApplicationRecorder):
         keys: Sequence[WrappedKey] = (),
         rows: Sequence[VaultRow] = (),
         moment: datetime | None = None,
-    ) -> Future[list[Receipt]]:
+    ) -> Submission:
         """Appends events, together or not at all; does not wait, so that a thread does not cap a group.
 
         ``headers``: one an event (without, they are the system's own under a fresh command id); ``content_mac``

@@ -23,11 +23,10 @@ from ledger.errors import AuditLedgerError, CommandReused, Conflict, Unavailable
 from ledger.store import queries
 from ledger.store.ledgers import Ledger
 from ledger.store.placing import Head, Placed, VaultRows, place_all
-from ledger.store.submission import Draft, Receipt, Submission
+from ledger.store.submission import Draft, Outcome, Receipt, Submission
 from ledger.vault.store import KEY_GONE, KeyGone
 
 Connection = psycopg.Connection[TupleRow]
-Outcome = list[Receipt] | AuditLedgerError
 IDLE = pq.TransactionStatus.IDLE
 
 AHEAD_MICROS = 2_000_000

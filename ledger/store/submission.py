@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from threading import Lock
 from typing import NamedTuple
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from ledger.codec.entry import (
     happened_date,
     template,
 )
-from ledger.errors import InvalidInput
+from ledger.errors import AuditLedgerError, InvalidInput
 from ledger.store.binary import NULL, date_field, int4_field, text_field, varlena_field
 from ledger.vault.sealing import VaultRow, WrappedKey
 
@@ -133,16 +133,73 @@ def _command_field(command: str) -> bytes:
     return varlena_field(command_id.bytes)
 
 
-@dataclass(slots=True)
-class Submission:
-    """Drafts that enter together or not at all, the vault rows that belong to them, and who waits."""
+Outcome = list[Receipt] | AuditLedgerError
+"""What became of a submission: its receipts, or why there are none."""
 
-    ledger_id: int
-    drafts: Sequence[Draft]
-    keys: Sequence[WrappedKey]
-    rows: Sequence[VaultRow]
-    moment: datetime | None
-    future: Future[list[Receipt]] = field(default_factory=Future)
+
+class Submission:
+    """Drafts that enter together or not at all, the vault rows that belong to them, and who waits for it."""
+
+    __slots__ = ("_outcome", "_roused", "_wait", "_woken", "drafts", "keys", "ledger_id", "moment", "rows")
+
+    def __init__(
+        self,
+        ledger_id: int,
+        drafts: Sequence[Draft],
+        keys: Sequence[WrappedKey],
+        rows: Sequence[VaultRow],
+        moment: datetime | None,
+        wait: Callable[[Submission, float | None], None],
+    ) -> None:
+        self.ledger_id = ledger_id
+        self.drafts = drafts
+        self.keys = keys
+        self.rows = rows
+        self.moment = moment
+        self._wait = wait
+        self._outcome: Outcome | None = None
+        self._roused = False
+        self._woken = Lock()
+        self._woken.acquire()
+
+    def result(self, timeout: float | None = None) -> list[Receipt]:
+        """The receipts, one a draft; waits for them, ``timeout`` seconds at most.
+
+        Raises what ``Writer.submit`` says, TimeoutError (the outcome is still to come).
+        """
+        if self._outcome is None:
+            self._wait(self, timeout)
+        outcome = self._outcome
+        assert outcome is not None
+        if isinstance(outcome, AuditLedgerError):
+            raise outcome
+        return outcome
+
+    def done(self) -> bool:
+        """Whether it is known what became of it."""
+        return self._outcome is not None
+
+    # --- for the writer ----------------------------------------------------------------------------------
+
+    def settle(self, outcome: Outcome) -> None:
+        """Says what became of it, with the writer's turn. What was said first stands."""
+        if self._outcome is None:
+            self._outcome = outcome
+            self.rouse()
+
+    def rouse(self) -> None:
+        """Wakes the thread that waits for it, or the next that will, with the writer's turn."""
+        if not self._roused:
+            self._roused = True
+            self._woken.release()
+
+    def sleep(self, seconds: float | None) -> None:
+        """Until roused, or for ``seconds``."""
+        if self._woken.acquire(timeout=-1 if seconds is None else seconds):
+            self._roused = False
+            if self._outcome is not None:
+                # Another thread may wait for the same.
+                self.rouse()
 
     def check(self, prefix: bytes) -> None:
         """Refuses what could only fail in the writer's thread. Raises InvalidInput."""

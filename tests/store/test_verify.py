@@ -189,7 +189,7 @@ def test_a_stream_with_a_gap(filled: Database, ledger: Ledger) -> None:
         head = feed.head(other.id)
     drafts = samples("a", 1, first=3)
     placed = place_all(
-        other, prefix(other.origin), head, [Submission(other.id, drafts, (), (), None)],
+        other, prefix(other.origin), head, [Submission(other.id, drafts, (), (), None, lambda *_: None)],
         micros(SystemClock().now()),
     )  # fmt: skip
     receipt = placed.receipts[0][0]

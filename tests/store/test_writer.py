@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -13,11 +16,11 @@ import pytest
 from ledger.clock import SystemClock
 from ledger.codec.entry import decode_entry
 from ledger.errors import CommandReused, Conflict, InvalidInput, NotFound, OutcomeUnknown, Unavailable
-from ledger.store import writer as writer_module
+from ledger.store import groups
 from ledger.store.database import Database
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger, Ledgers
-from ledger.store.submission import Draft, Receipt
+from ledger.store.submission import Draft, Receipt, Submission
 from ledger.store.writer import Writer
 from ledger.tlog.chain import GENESIS, leaf_hash
 from tests.support import check_ledger, sample, samples
@@ -120,13 +123,14 @@ def test_a_case_that_moved_on_is_a_conflict_that_says_where_it_stands(
 
 def test_a_conflict_never_harms_its_neighbours(database: Database, ledger: Ledger, writer: Writer) -> None:
     put(writer, ledger, *samples("a", 2))
-    futures: list[Future[list[Receipt]]] = []
+    futures: list[Submission] = []
     for n in range(50):
         futures.append(writer.submit(ledger.id, [sample(f"good-{n}")]))
         futures.append(writer.submit(ledger.id, [sample("a", 2)]))
     for n, future in enumerate(futures):
         if n % 2:
-            assert isinstance(future.exception(30), Conflict)
+            with pytest.raises(Conflict):
+                future.result(30)
         else:
             assert len(future.result(30)) == 1
     assert check_ledger(database, ledger) == 52
@@ -188,7 +192,7 @@ def test_ledgers_are_independent(database: Database, ledger: Ledger, writer: Wri
 
 
 def test_a_large_submission_goes_by_copy(database: Database, ledger: Ledger, writer: Writer) -> None:
-    count = writer_module.GROUP_ENTRIES * 2 + 1
+    count = groups.GROUP_ENTRIES * 2 + 1
     neighbours = [writer.submit(ledger.id, [sample(f"n-{n}")]) for n in range(3)]
     receipts = put(writer, ledger, *samples("big", count))
     assert [receipt.index for receipt in receipts] == list(range(receipts[0].index, receipts[0].index + count))
@@ -266,27 +270,78 @@ def test_a_closed_writer_finishes_what_it_took_and_takes_no_more(database: Datab
     assert check_ledger(database, ledger) == 200
 
 
-def test_a_cancelled_submission_is_left_out_and_harms_nobody(
+def test_what_nobody_waits_for_is_written_all_the_same(
     database: Database, ledger: Ledger, writer: Writer
 ) -> None:
-    futures = [writer.submit(ledger.id, [sample(f"s{n}")]) for n in range(300)]
-    cancelled = sum(future.cancel() for future in futures[100:])
-    for future in futures:
-        if not future.cancelled():
-            future.result(30)
-    assert check_ledger(database, ledger) == 300 - cancelled
+    for pause in (0.0, 1.5):  # the writer's own thread awake, and asleep after a while at rest
+        time.sleep(pause)
+        submissions = [writer.submit(ledger.id, [sample(f"{pause}-{n}")]) for n in range(50)]
+        deadline = time.monotonic() + 20
+        while not all(submission.done() for submission in submissions):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert check_ledger(database, ledger) == 100
 
 
-def test_a_callback_may_submit(database: Database, ledger: Ledger, writer: Writer) -> None:
-    chained: Future[list[Receipt]] = Future()
+def test_threads_may_wait_for_one_submission(database: Database, ledger: Ledger, writer: Writer) -> None:
+    with head_held(database, ledger) as let_go:
+        submission = writer.submit(ledger.id, [sample("a")])
+        with ThreadPoolExecutor(8) as pool:
+            waiting = [pool.submit(submission.result, 30) for _ in range(8)]
+            time.sleep(0.2)
+            let_go()
+            assert {each.result()[0].index for each in waiting} == {0}
+    assert check_ledger(database, ledger) == 1
 
-    def again(_: Future[list[Receipt]]) -> None:
-        following = writer.submit(ledger.id, [sample("b")])
-        following.add_done_callback(lambda future: chained.set_result(future.result()))
 
-    writer.submit(ledger.id, [sample("a")]).add_done_callback(again)
-    assert chained.result(30)[0].index == 1
-    assert check_ledger(database, ledger) == 2
+def test_who_gives_up_waiting_leaves_the_work_to_the_next(
+    database: Database, ledger: Ledger, writer: Writer
+) -> None:
+    put(writer, ledger, sample("warm"))
+    with head_held(database, ledger) as let_go:
+        first = writer.submit(ledger.id, [sample("a")])
+        second = writer.submit(ledger.id, [sample("b")])
+        with ThreadPoolExecutor(2) as pool:
+            driving = pool.submit(first.result, 0.3)
+            time.sleep(0.1)
+            waiting = pool.submit(second.result, 30)
+            with pytest.raises(TimeoutError):
+                driving.result()
+            assert not first.done()
+            let_go()
+            assert waiting.result()[0].index == 2
+    assert first.result(0)[0].index == 1
+    assert check_ledger(database, ledger) == 3
+
+
+def test_an_interrupt_while_waiting_harms_nobody(database: Database, ledger: Ledger, writer: Writer) -> None:
+    put(writer, ledger, sample("warm"))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with head_held(database, ledger) as let_go:
+            submission = writer.submit(ledger.id, [sample("a")])
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(KeyboardInterrupt):
+                submission.result(30)
+            let_go()
+            assert submission.result(30)[0].index == 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert put(writer, ledger, sample("b"))[0].index == 2
+    assert check_ledger(database, ledger) == 3
+
+
+@contextmanager
+def head_held(database: Database, ledger: Ledger) -> Iterator[Callable[[], None]]:
+    """Somebody else holds the ledger's head until the function given is called."""
+    with database.connect_admin() as connection:
+        connection.autocommit = False
+        connection.execute("SELECT FROM ledger.heads WHERE ledger = %s FOR UPDATE", (ledger.id,))
+        yield connection.rollback
 
 
 def test_an_interrupt_within_submit_ends_the_writer_and_tells_all(database: Database, ledger: Ledger) -> None:
