@@ -18,9 +18,10 @@ import projections.api
 import projections.reports.api
 from ledger.api import tokens
 from ledger.api.app import create_app
-from ledger.api.body import command_id
+from ledger.api.body import command_id, json_body
 from ledger.api.logs import configure
 from ledger.api.service import principal
+from ledger.api.patience import patient
 from ledger.application import Installation, Principal
 from ledger.application.opened import opened
 from ledger.cli.session import Announce
@@ -65,17 +66,14 @@ def application(
         identify=identify(installation),
         routers=[
             projections.api.router(lambda request: door(installation, [principal(request)])),
-            projections.reports.api.router(lambda request: request_desk(installation, request)),
+            projections.reports.api.router(lambda request: request_desk(installation, request), json_body),
         ],
         lag=state,
     )
 
 
 def request_desk(installation: Installation, request: Request) -> Desk:
-    """The desk of who asks over HTTP; what is handed over is recorded under the request's Idempotency-Key.
-
-    A repeat makes the report anew, so that it is refused as another content under a key that was used.
-    """
+    """The desk of who asks over HTTP; what is handed over is recorded under the request's Idempotency-Key."""
     key = command_id(request) if request.method == "POST" else None
     return desk(installation, principal(request), key=key)
 
@@ -97,6 +95,7 @@ def serve(settings: Settings, announce: Announce) -> None:
                 server_header=False,
                 timeout_graceful_shutdown=10,
                 timeout_keep_alive=75,
+                http=patient(settings.head_timeout, settings.max_silence),
             )
         )
         # What is loaded by now stays: the collector need not walk it again with every few hundred requests.

@@ -83,7 +83,13 @@ class Settings(BaseModel):
         16, ge=1, le=256, description="Files received at once; more are refused for the moment"
     )
     max_silence: float = Field(
-        30, gt=0, le=3600, description="Seconds that a client may be silent in the middle of a body"
+        30, gt=0, le=3600, description="Seconds that a client may be silent in a body, or not read its answer"
+    )
+    min_body_rate: int = Field(
+        1024, ge=1, le=1 << 30, description="Least bytes a second of a body, on average, beyond max_silence"
+    )
+    head_timeout: float = Field(
+        20, gt=0, le=3600, description="Seconds within which the head of a request must have come"
     )
     max_body: int = Field(
         1 << 20, ge=1024, le=1 << 28, description="Most bytes of a request's body, attachments apart"

@@ -92,6 +92,7 @@ def create_app(
         metrics=service.metrics,
         body_limit=body_limit,
         max_silence=settings.max_silence,
+        min_rate=settings.min_body_rate,
     )
     return app
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 import structlog
@@ -59,6 +59,7 @@ class Edge:
         metrics: Metrics,
         body_limit: Callable[[Scope], int],
         max_silence: float,
+        min_rate: int,
     ) -> None:
         self.app = app
         self._tokens = tokens
@@ -68,6 +69,7 @@ class Edge:
         self._metrics = metrics
         self._body_limit = body_limit
         self._max_silence = max_silence
+        self._min_rate = min_rate
         self._known: dict[Claims, Principal] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,8 +90,8 @@ class Edge:
         try:
             if scope["path"] not in self._public:
                 scope.setdefault("state", {})["principal"] = await self._principal(scope)
-            bounded = _bounded(scope, receive, self._body_limit(scope), self._max_silence)
-            await self.app(scope, bounded, sending)
+            body = Body(scope, receive, self._body_limit(scope), self._max_silence, self._min_rate)
+            await self.app(scope, body, sending)
         except ClientDisconnect:
             status = status or 499
         except AuditLedgerError as error:
@@ -154,31 +156,47 @@ def _bearer(scope: Scope) -> str:
     raise Unauthenticated("expected a header 'Authorization: Bearer TOKEN'; see 'auditledger token --help'")
 
 
-def _bounded(
-    scope: Scope, receive: Receive, limit: int, max_silence: float
-) -> Callable[[], Awaitable[Message]]:
-    """``receive`` that refuses a body of more than ``limit`` bytes, by its header or as it comes.
+class Body:
+    """``receive`` that refuses a body that is too large, by its header or as it comes, or too slow.
 
-    It refuses one that stops for ``max_silence`` seconds too; after its end a client may be silent.
+    Too slow is one that stops for ``max_silence`` seconds, and one that was waited for longer than that and
+    what it brought is worth at ``min_rate`` bytes a second: drops that keep a connection open. After its end a
+    client may be silent.
     """
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value[:20]) > limit:
-            raise TooLarge(f"body: expected at most {limit} bytes, got {int(value[:20])}")
-    seen = 0
-    ended = False
 
-    async def bounded() -> Message:
-        nonlocal seen, ended
+    def __init__(self, scope: Scope, receive: Receive, limit: int, max_silence: float, min_rate: int) -> None:
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit() and int(value[:20]) > limit:
+                raise TooLarge(f"body: expected at most {limit} bytes, got {int(value[:20])}")
+        self._receive = receive
+        self._limit = limit
+        self._max_silence = max_silence
+        self._min_rate = min_rate
+        self._seen = 0
+        self._waited = 0.0
+        self._ended = False
+
+    async def __call__(self) -> Message:
+        """The next part of the body. Raises TooLarge, TooSlow."""
+        if self._ended:
+            return await self._receive()
+        since = time.perf_counter()
+        left = self._max_silence + self._seen / self._min_rate - self._waited
         try:
-            async with asyncio.timeout(None if ended else max_silence):
-                message = await receive()
+            async with asyncio.timeout(min(self._max_silence, left)):
+                message = await self._receive()
         except TimeoutError:
-            raise TooSlow(f"body: nothing came for {max_silence:g} seconds") from None
+            raise self._too_slow(left) from None
+        # The client's time alone: what a route does between two parts is not its slowness.
+        self._waited += time.perf_counter() - since
         if message["type"] == "http.request":
-            ended = not message.get("more_body", False)
-            seen += len(message.get("body", b""))
-            if seen > limit:
-                raise TooLarge(f"body: expected at most {limit} bytes, got more")
+            self._ended = not message.get("more_body", False)
+            self._seen += len(message.get("body", b""))
+            if self._seen > self._limit:
+                raise TooLarge(f"body: expected at most {self._limit} bytes, got more")
         return message
 
-    return bounded
+    def _too_slow(self, left: float) -> TooSlow:
+        if left < self._max_silence:
+            return TooSlow(f"body: expected {self._min_rate} bytes a second, got {self._seen} bytes by now")
+        return TooSlow(f"body: nothing came for {self._max_silence:g} seconds")
