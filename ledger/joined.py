@@ -46,10 +46,18 @@ def desk(
         organisation = installation.ledgers.get(slug).organisation
         return next((each for each in asking if each.organisation == organisation), asking[0])
 
-    def submit(slug: str, command: str, body: Mapping[str, Any]) -> Outcome:
+    def submit(
+        slug: str, command: str, body: Mapping[str, Any], given: Mapping[str, Any] | None = None
+    ) -> Outcome:
         return installation.execute(
-            slug, command, body, principal=who(slug), command_id=key or str(uuid.uuid4()), source=through
-        )
+            slug, command, body,
+            principal=who(slug), command_id=key or str(uuid.uuid4()), source=through, given=given,
+        )  # fmt: skip
+
+    def recorded(slug: str, command: str, given: Mapping[str, Any]) -> Outcome | None:
+        if key is None:
+            return None
+        return installation.recorded(slug, command, given, principal=who(slug), command_id=key)
 
     def keep_file(
         slug: str, stream: str, source: BinaryIO, length: int | None, *, field_path: str
@@ -58,7 +66,7 @@ def desk(
             raise Forbidden(f"ledger {slug}: {HAND_OVER} takes one of {', '.join(sorted(hands_over.roles))}")
         return installation.keep_file(slug, stream, source, length, field_path=field_path)
 
-    return Desk(door(installation, asking, Matter.REPORTS), submit, keep_file)
+    return Desk(door(installation, asking, Matter.REPORTS), submit, keep_file, recorded)
 
 
 def lag(installation: Installation) -> dict[str, Any]:

@@ -111,11 +111,14 @@ def _openings() -> dict[str, Any]:
     return {
         "tags": ["cases"],
         "operationId": "openings",
-        "summary": "Open sealed fields; the opening is an entry, recorded before anything is shown.",
+        "summary": "Open sealed fields; the opening is an entry, recorded before anything is shown. ",
         "security": SECURITY,
-        "parameters": [_slug()],
+        "parameters": [_slug(), _idempotency_key()],
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-        "responses": {"200": {"description": "One of four words for each field"}, "default": _problem()},
+        "responses": {
+            "200": {"description": "One of four words for each field; the receipt of the opening"},
+            "default": _problem(),
+        },
     }
 
 
@@ -136,7 +139,7 @@ def _file() -> dict[str, Any]:
         "operationId": "file",
         "summary": "Open an attachment that an entry names; the opening is an entry, recorded first.",
         "security": SECURITY,
-        "parameters": [_slug()],
+        "parameters": [_slug(), _idempotency_key()],
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
         "responses": {"200": {"description": "The file", "content": octets}, "default": _problem()},
     }

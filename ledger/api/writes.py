@@ -23,6 +23,7 @@ from ledger.application.access import Matter
 from ledger.application.shown import shown_receipt
 from ledger.codec.entry import Source, SourceKind
 from ledger.errors import InvalidInput
+from ledger.store.submission import Receipt
 from ledger.vault.opening import Destroyed, Lost, Opened, Opening, Withheld
 
 API = Source(SourceKind.API)
@@ -63,22 +64,26 @@ def routes(service: Service) -> list[Route]:
 
     async def openings(request: Request) -> Response:
         """Open sealed fields of entries; recorded before anything is shown."""
-        await service.run(service.allow, request, Matter.CASES)
+        ledger = await service.run(service.allow, request, Matter.CASES)
+        identity = command_id(request)
         wanted, reason = _wanted(await json_body(request))
         found = await service.run(
             lambda: installation.open_sealed(
-                request.path_params["slug"], wanted, reason=reason, principal=principal(request)
+                ledger.slug, wanted, reason=reason, principal=principal(request), command_id=identity
             )
         )
+        rows = await service.run(installation.feed.by_command, ledger.id, identity)
+        receipts = [Receipt(ledger.origin, r.index, r.leaf_hash, r.recorded_at) for r in rows]
         content = [
             {"index": index, "fields": {path: _opening(opening) for path, opening in opened.items()}}
             for (index, _), opened in zip(wanted, found, strict=True)
         ]
-        return _json({"openings": content}, 200)
+        return _json({"openings": content, "receipts": [shown_receipt(each) for each in receipts]}, 200)
 
     async def file(request: Request) -> Response:
         """Open an attachment that an entry names; recorded before it is sent."""
-        await service.run(service.allow, request, Matter.CASES)
+        ledger = await service.run(service.allow, request, Matter.CASES)
+        identity = command_id(request)
         body = await json_body(request)
         unknown = set(body) - {"index", "path", "reason"}
         if unknown:
@@ -92,13 +97,15 @@ def routes(service: Service) -> list[Route]:
             raise InvalidInput("reason", "text: why the file is opened", type(reason).__name__)
         attachment, chunks = await service.run(
             lambda: installation.read_attachment(
-                request.path_params["slug"], index, path, reason=reason, principal=principal(request)
+                ledger.slug, index, path, reason=reason, principal=principal(request), command_id=identity
             )
         )
         # A file of ours is never shown in the service's own name: it is given to be saved.
         headers = {
             "Content-Length": str(attachment.length),
             "Content-Disposition": "attachment",
+            # Where the receipt of the opening stands: the body is the file's.
+            "Location": f"/ledgers/{ledger.slug}/receipts/{identity}",
         }
         return StreamingResponse(chunks, 200, headers, attachment.media_type)
 

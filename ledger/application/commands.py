@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,13 +19,14 @@ from ledger.application.outcome import (
     CommandInput,
     Outcome,
     Principal,
+    asked_for,
     parse_command,
     parse_command_id,
 )
 from ledger.application.streams import JUDGED_AGAINST, Lookup, Streams
 from ledger.clock import Clock, SimulatedClock, SystemClock, melbourne_date
-from ledger.codec.entry import Source, SourceKind
-from ledger.domain.case import Case, CommandSpec, Context
+from ledger.codec.entry import Precision, Source, SourceKind
+from ledger.domain.case import Case, CommandSpec, Context, command_table
 from ledger.domain.event import Header, decode_event
 from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.law.general import Role
@@ -153,18 +155,37 @@ class Commands:
     ) -> Outcome:
         """Records what a command says, if law lets it; a repeat gets its first receipts and adds nothing.
 
+        given: Mapping[str, Any] | None = None,
         ``body``: {"case", "happened", "fields", "corrects"}; ``expected_version``: the case's version that
-        the caller saw (If-Match). Raises InvalidInput, NotFound, Forbidden, LawRefused, Conflict,
-        CommandReused, Unavailable (nothing was written), OutcomeUnknown (repeat with the same id).
+        the caller saw (If-Match); ``given``: what a repeat must match in place of the body, where that is new
+        at each attempt (files that were kept, positions). Raises InvalidInput, NotFound, Forbidden, LawRefused,
+        Conflict, CommandReused, Unavailable (nothing was written), OutcomeUnknown (repeat with the same id).
         """
         ledger = self.ledgers.get(slug)
         parsed = parse_command(command, body)
         source = source or Source(SourceKind.API)
         return self._execute(ledger, parsed, principal, parse_command_id(command_id), expected_version, source)
 
+        if given is not None:
+            parsed = replace(parsed, canonical=asked_for(command, given))
     def _execute(
         self,
         ledger: Ledger,
+    def recorded(
+        self, slug: str, command: str, given: Mapping[str, Any], *, principal: Principal, command_id: str
+    ) -> Outcome | None:
+        """The first outcome of what was ``given`` to ``execute`` under this id; None where nothing was.
+
+        Raises CommandReused, Forbidden, NotFound.
+        """
+        ledger = self.ledgers.get(slug)
+        self.streams.facts(ledger, "roles")
+        rows = self.feed.by_command(ledger.id, parse_command_id(command_id))
+        canonical = asked_for(command, given)
+        specs = command_table()[command]
+        repeat = CommandInput(command, specs, None, None, Precision.UNKNOWN, {}, None, canonical)
+        return self._first_outcome(ledger, repeat, command_id, rows, principal, None)
+
         command: CommandInput,
         principal: Principal,
         command_id: str,

@@ -268,11 +268,18 @@ class Installation(Commands):
         return self._execute(ledger, command, principal, command_id, None, Source(SourceKind.API))
 
     def read_attachment(
-        self, slug: str, index: int, path: str, *, reason: str, principal: Principal
+        self,
+        slug: str,
+        index: int,
+        path: str,
+        *,
+        reason: str,
+        principal: Principal,
+        command_id: str | None = None,
     ) -> tuple[Attachment, Iterator[bytes]]:
         """A file that an entry names at a dotted path, checked chunk by chunk; recorded as an opening first.
 
-        Raises NotFound, Forbidden, VaultError (altered, lost).
+        ``command_id`` as of ``open_sealed``. Raises NotFound, Forbidden, VaultError (altered, lost).
         """
         ledger = self.ledgers.get(slug)
         event = self._event(self.feed.entry(ledger.id, index))
@@ -283,7 +290,7 @@ class Installation(Commands):
             )
         if not isinstance(found, Attachment):
             raise NotFound(f"entry {index} of {slug} names no attachment at {path!r}")
-        self._record_opening(ledger, [(index, [f"{path}.content"])], reason, principal)
+        self._record_opening(ledger, [(index, [f"{path}.content"])], reason, principal, command_id)
         row, key = self.opener.attachment(ledger.id, found.key, found.commitment)
         return found, self.files.read(row, key)
 
@@ -296,11 +303,13 @@ class Installation(Commands):
         *,
         reason: str,
         principal: Principal,
+        command_id: str | None = None,
     ) -> list[dict[str, Opening]]:
         """For each ``(index, paths)`` the openings by path; ``None`` for all sealed fields of the entry.
 
-        The opening is recorded before anything is opened (4-wire 'Sealed fields'), by ids and paths. Raises
-        Forbidden, NotFound, InvalidInput (no such field, no reason).
+        The opening is recorded before anything is opened (4-wire 'Sealed fields'), by ids and paths.
+        ``command_id``: the same again on the same day adds no entry and opens the same fields, for who opened
+        them and may still. Raises Forbidden, NotFound, InvalidInput (no such field, no reason), CommandReused.
         """
         ledger = self.ledgers.get(slug)
         entries = []
@@ -313,7 +322,7 @@ class Installation(Commands):
                     raise InvalidInput("path", f"one of {', '.join(have)} (entry {index})", path)
             entries.append((index, fields))
             named.append((index, list(paths) if paths is not None else have))
-        self._record_opening(ledger, named, reason, principal)
+        self._record_opening(ledger, named, reason, principal, command_id)
         shown = {index: set(paths) for index, paths in named}
         opened = self.opener.open(ledger.id, entries, lambda index, field: field.path in shown[index])
         return [
@@ -322,7 +331,12 @@ class Installation(Commands):
         ]
 
     def _record_opening(
-        self, ledger: Ledger, named: Sequence[tuple[int, Sequence[str]]], reason: str, principal: Principal
+        self,
+        ledger: Ledger,
+        named: Sequence[tuple[int, Sequence[str]]],
+        reason: str,
+        principal: Principal,
+        command_id: str | None,
     ) -> None:
         if not reason.strip():
             raise InvalidInput("reason", "why the fields are opened", reason)
@@ -339,7 +353,12 @@ class Installation(Commands):
         fields = {"opened": [{"entry": i, "paths": list(paths)} for i, paths in named], "reason": reason}
         parsed = parse_command("vault.SealedFieldsOpened", {"happened": today.isoformat(), "fields": fields})
         source = Source(SourceKind.API)
-        self._execute(ledger, parsed, principal, str(uuid.uuid4()), None, source, role=role)
+        command_id = str(uuid.uuid4()) if command_id is None else parse_command_id(command_id)
+        if self._execute(ledger, parsed, principal, command_id, None, source, role=role).repeated:
+            # Nobody sees anything under another one's entry: every reader has one of their own.
+            author = self.feed.by_command(ledger.id, command_id)[0].decoded.actor
+            if (author.id, author.organisation) != (principal.person, principal.organisation):
+                raise CommandReused(f"command id {command_id} is someone else's; take a new id")
 
     @staticmethod
     def _event(row: StoredRow) -> CaseEvent:

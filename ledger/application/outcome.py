@@ -125,6 +125,11 @@ def parse_command(name: str, body: object) -> CommandInput:
     )
 
 
+def asked_for(name: str, given: Mapping[str, Any]) -> bytes:
+    """What a repeat must match where the fields are new at each attempt: what was asked for, as RFC 8785."""
+    return rfc8785.dumps({"command": name, "given": dict(given)})
+
+
 def _no_nul(value: object, path: str) -> None:
     """PostgreSQL's text holds no NUL: refused at every door, with the place where it stands."""
     if isinstance(value, str) and "\0" in value:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ledger.domain.installation.events import ReportStatus
 from ledger.errors import InvalidInput
 from projections.reports.catalogue import REPORTS
-from projections.reports.handover import Desk, hand_over, made_for, recipient
+from projections.reports.handover import COMMAND, Desk, hand_over, handed_over, made_for, recipient
 from projections.reports.render import FORMATS, render
 
 _HEADERS = {
@@ -30,8 +30,12 @@ OpenDesk = Callable[[Request], Desk]
 """Who asks → what they may read reports of, and how what they hand over is recorded. Raises Forbidden."""
 
 
+ReadBody = Callable[[Request], Awaitable[dict[str, Any]]]
+"""The JSON object of a request, as strictly read as that of a command."""
+
+
 class HandOver(BaseModel):
-    """What is handed over, to whom, and where that is recorded."""
+    """What is handed over, and to whom."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,9 +49,38 @@ class HandOver(BaseModel):
     incomplete: bool = False
 
 
-def router(desk: OpenDesk) -> APIRouter:
+def _described() -> dict[str, Any]:
+    """What OpenAPI says of a hand-over beside its path."""
+    key = {
+        "name": "Idempotency-Key", "in": "header", "required": True,
+        "description": "A UUID of your own making: the same again gets the first receipt and adds nothing",
+        "schema": {"type": "string", "format": "uuid"},
+    }  # fmt: skip
+    schema = HandOver.model_json_schema()
+    # Named types stand in the document's one list of them; here they stand where they are used.
+    named = schema.pop("$defs", {})
+    for given in schema["properties"].values():
+        reference = given.pop("$ref", None)
+        if reference is not None:
+            given |= named[reference.rpartition("/")[2]]
+    content = {"application/json": {"schema": schema}}
+    return {"parameters": [key], "requestBody": {"required": True, "content": content}}
+
+
+def _hand_over(body: dict[str, Any]) -> HandOver:
+    try:
+        return HandOver.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+        raise InvalidInput(name, expected, first.get("input")) from None
+
+
+def router(desk: OpenDesk, read_body: ReadBody) -> APIRouter:
     """The routes of reports. Plain functions: they wait for the database on a thread."""
     api = APIRouter()
+    body_of = Depends(read_body)
 
     @api.get("/reports", tags=["reports"])
     def reports(request: Request) -> JSONResponse:
@@ -76,27 +109,43 @@ def router(desk: OpenDesk) -> APIRouter:
         (content,) = files.values()
         return Response(content, media_type=f"{FORMATS[form]}; charset=utf-8", headers=_HEADERS)
 
-    @api.post("/ledgers/{slug}/reports", tags=["reports"], status_code=201)
-    def handed(request: Request, slug: str, body: HandOver) -> JSONResponse:
-        """Hand a report over: files, figures and the rows behind them are kept, recorded in this ledger."""
-        at = desk(request)
+    @api.post("/ledgers/{slug}/reports", tags=["reports"], status_code=201, openapi_extra=_described())
+    def handed(request: Request, slug: str, submitted: dict[str, Any] = body_of) -> JSONResponse:
+        """Hand a report over: files, figures and the rows behind them are kept, recorded in this ledger.
+
+        The same again under one Idempotency-Key gets the first receipts, and makes no report anew.
+        """
+        at, body = desk(request), _hand_over(submitted)
+        given = body.model_dump(mode="json", exclude_none=True)
+        first = at.recorded(slug, COMMAND, given)
+        if first is not None:
+            kept = handed_over(at.door.conninfo, slug, first.stream)
+            return _recorded(slug, first, [file.name for file in kept.files])
         made = made_for(at.door, body.report, body.period, as_at=body.as_at, incomplete=body.incomplete)
         outcome, files = hand_over(
             at.submit, at.keep_file, made, recipient(body.to), slug=slug, happened=at.door.today,
-            status=body.status, supersedes=body.supersedes, embargo_until=body.embargo_until,
+            status=body.status, supersedes=body.supersedes, embargo_until=body.embargo_until, given=given,
         )  # fmt: skip
-        receipts = [
-            {
-                "ledger": each.ledger, "index": each.index, "leaf_hash": each.leaf_hash.hex(),
-                "recorded_at": each.recorded_at.isoformat(),
-            }
-            for each in outcome.receipts
-        ]  # fmt: skip
-        return JSONResponse(
-            {"case": outcome.stream, "receipts": receipts, "files": sorted(files)}, status_code=201
-        )
+        return _recorded(slug, outcome, files)
 
     return api
+
+
+def _recorded(slug: str, outcome: Any, files: Iterable[str]) -> JSONResponse:
+    """201 with the receipts of what was recorded; 200 with the first receipts for a repeat."""
+    receipts = [
+        {
+            "ledger": each.ledger, "index": each.index, "leaf_hash": each.leaf_hash.hex(),
+            "recorded_at": each.recorded_at.isoformat(),
+        }
+        for each in outcome.receipts
+    ]  # fmt: skip
+    content = {
+        "case": outcome.stream, "version": outcome.version, "receipts": receipts,
+        "repeated": outcome.repeated, "files": sorted(files),
+    }  # fmt: skip
+    headers = {"ETag": f'"{outcome.version}"', "Location": f"/ledgers/{slug}/cases/{outcome.stream}"}
+    return JSONResponse(content, 200 if outcome.repeated else 201, headers)
 
 
 def _attached(content: bytes, media_type: str, name: str) -> Response:

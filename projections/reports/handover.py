@@ -37,8 +37,10 @@ Result = TypeVar("Result", covariant=True)
 class Submit(Protocol[Result]):
     """Records a command as who hands over. Given by the composition root."""
 
-    def __call__(self, slug: str, command: str, body: Mapping[str, Any]) -> Result:
-        """The outcome. Raises as the application does."""
+    def __call__(
+        self, slug: str, command: str, body: Mapping[str, Any], given: Mapping[str, Any] | None = None
+    ) -> Result:
+        """The outcome. ``given``: what a repeat must match in place of the body. Raises as the application."""
         ...
 
 
@@ -52,6 +54,14 @@ class KeepFile(Protocol):
         ...
 
 
+class Recorded(Protocol[Result]):
+    """Looks whether a command was recorded already. Given by the composition root."""
+
+    def __call__(self, slug: str, command: str, given: Mapping[str, Any]) -> Result | None:
+        """Its first outcome, or None. Raises CommandReused for other content, Forbidden."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What the composition root gives reports: what may be read, and the ways to record and to keep files."""
@@ -61,6 +71,7 @@ class Desk:
     submit: Submit[Any]
     keep_file: KeepFile
     """Raises Forbidden where the caller may hand no report over in that ledger."""
+    recorded: Recorded[Any]
 
 
 def made_for(
@@ -126,12 +137,13 @@ def hand_over(
     formats: Sequence[str] = tuple(FORMATS),
     supersedes: Mapping[str, Any] | None = None,
     embargo_until: date | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> tuple[Result, dict[str, bytes]]:
     """Keeps a report's files and records that it was handed over, in the ledger ``slug``; with the files.
 
-    ``supersedes``: the hand-over before it, as a CaseRef {ledger (origin), stream, size}. The report is checked
-    once more. A crash after a file is kept leaves a file that no entry names: a sweep finds it. Raises
-    ReportRefused, and what ``submit`` and ``keep_file`` raise.
+    ``supersedes``: the hand-over before it, as a CaseRef {ledger (origin), stream, size}. ``given``: what was
+    asked for, by which a repeat is told. The report is checked once more. A crash after a file is kept leaves a
+    file that no entry names: a sweep finds it. Raises ReportRefused, and what ``submit`` and ``keep_file`` do.
     """
     report.check()
     case = str(uuid.uuid4())
@@ -171,7 +183,8 @@ def hand_over(
         "supersedes": None if supersedes is None else dict(supersedes),
         "embargo_until": None if embargo_until is None else str(embargo_until),
     }
-    return submit(slug, COMMAND, {"case": case, "happened": str(happened), "fields": fields}), files
+    body = {"case": case, "happened": str(happened), "fields": fields}
+    return submit(slug, COMMAND, body, given), files
 
 
 def every_figure(report: Report) -> bytes:

@@ -7,10 +7,12 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from ledger.api.problem import problem
+from ledger.clock import SimulatedClock
 from ledger.codec.entry import decode_entry
 from ledger.domain.case import command_table
 from ledger.errors import CodecError, UnknownSchema
@@ -257,3 +259,56 @@ def test_an_entry_newer_than_this_service_is_unavailable_and_a_broken_one_a_faul
     answer = problem(error)
     assert answer.media_type == "application/problem+json"
     assert (answer.status_code, json.loads(bytes(answer.body))["status"]) == (status, status)
+
+
+def test_an_opening_that_is_repeated_shows_the_same_and_adds_no_entry(house: House) -> None:
+    index = house.receive().json()["receipts"][0]["index"]
+    path = "/ledgers/dffh/openings"
+    wanted = {"wanted": [{"index": index, "paths": ["requester_name"]}], "reason": "to answer"}
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    first = house.post("officer", path, wanted, headers=key)
+    (receipt,) = first.json()["receipts"]
+    size = house.get("officer", "/ledgers/dffh").json()["size"]
+    assert receipt["index"] == size - 1
+    assert house.post("officer", path, wanted, headers=key).json() == first.json()
+    assert house.get("officer", f"/ledgers/dffh/receipts/{key['Idempotency-Key']}").json()["receipts"] == [
+        receipt
+    ]
+    for who, body in (("officer", wanted | {"reason": "another"}), ("privacy_officer", wanted)):
+        # Not even the same: what another one reads is recorded as theirs.
+        refused = house.post(who, path, body, headers=key)
+        assert (refused.status_code, refused.json()["title"]) == (409, "Command id reused")
+    assert house.post("auditor", path, wanted, headers=key).status_code == 409
+    for headers, status in (({}, 428), ({"Idempotency-Key": "seven"}, 400)):
+        headers |= house.headers("officer")
+        for route in (path, f"{path}/file"):
+            assert house.client.post(route, json=wanted, headers=headers).status_code == status
+    assert house.get("officer", "/ledgers/dffh").json()["size"] == size
+    check(house)
+
+
+def test_an_opening_counts_for_the_day_on_which_it_was_recorded(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = house.receive().json()["receipts"][0]["index"]
+    wanted = {"wanted": [{"index": index}], "reason": "to answer"}
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    assert house.post("officer", "/ledgers/dffh/openings", wanted, headers=key).status_code == 200
+    tomorrow = house.installation.clock.now() + timedelta(days=1)
+    monkeypatch.setattr(house.installation, "clock", SimulatedClock(tomorrow))
+    assert house.post("officer", "/ledgers/dffh/openings", wanted, headers=key).status_code == 409
+
+
+def test_a_file_that_is_opened_again_under_one_key_adds_no_entry(house: House) -> None:
+    case = house.receive().json()["case"]
+    headers = house.headers("officer") | {"Idempotency-Key": str(uuid.uuid4()), "Attachment-Title": "x"}
+    kept = house.client.post(f"/ledgers/dffh/cases/{case}/attachments", content=b"whole", headers=headers)
+    body = {"index": kept.json()["receipts"][0]["index"], "reason": "a test"}
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    answers = [house.post("officer", "/ledgers/dffh/openings/file", body, headers=key) for _ in range(2)]
+    assert [each.content for each in answers] == [b"whole", b"whole"]
+    (receipt,) = house.get("officer", answers[1].headers["location"]).json()["receipts"]
+    assert receipt["index"] == house.get("officer", "/ledgers/dffh").json()["size"] - 1
+    other = body | {"reason": "another"}
+    assert house.post("officer", "/ledgers/dffh/openings/file", other, headers=key).status_code == 409
+    check(house)

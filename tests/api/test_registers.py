@@ -67,8 +67,10 @@ def test_a_hand_over_wants_a_key_and_is_never_recorded_twice(live: House) -> Non
     made = live.post("reporter", path, body, headers=key)
     assert made.status_code == 201, made.text
     again = live.post("reporter", path, body, headers=key)
-    assert again.status_code == 409
+    assert (again.status_code, again.json()) == (200, made.json() | {"repeated": True})
+    assert live.post("reporter", path, body | {"status": "provisional"}, headers=key).status_code == 409
     found = live.get("officer", f"/ledgers/dffh/receipts/{key['Idempotency-Key']}").json()
     assert found["case"] == made.json()["case"]
     for who in ("officer", "administrator", "auditor", "other_officer"):
         assert live.post(who, path, body).status_code == 403, who
+        assert live.post(who, path, body, headers=key).status_code == 403, who

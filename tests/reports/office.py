@@ -45,10 +45,17 @@ class Office:
             where.get("ledger", "dffh"), command, body, principal=who, command_id=str(uuid.uuid4())
         )
 
-    def submit(self, slug: str, command: str, body: Mapping[str, Any]) -> Outcome:
+    def submit(
+        self,
+        slug: str,
+        command: str,
+        body: Mapping[str, Any],
+        given: Mapping[str, Any] | None = None,
+        key: str | None = None,
+    ) -> Outcome:
         """As the reporter."""
         return self.installation.execute(
-            slug, command, body, principal=self.reporter, command_id=str(uuid.uuid4())
+            slug, command, body, principal=self.reporter, command_id=key or str(uuid.uuid4()), given=given
         )
 
     def request(self, received: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,30 +17,41 @@ import typer
 from fastapi import FastAPI, Request
 from typer.testing import CliRunner
 
+from ledger.api.body import json_body
 from ledger.application import Outcome
-from ledger.errors import Forbidden, InvalidInput, NotFound
+from ledger.domain.installation.events import ReportStatus
+from ledger.errors import CommandReused, Forbidden, InvalidInput, NotFound
 from projections.doors import Door
 from projections.reports.api import router
+from projections.reports.catalogue import make
 from projections.reports.cli import report_command
-from projections.reports.handover import Desk
+from projections.reports.handover import COMMAND, Desk, hand_over, recipient
+from projections.reports.period import financial_year
 from tests.api.conftest import TestClient
 from tests.reports.office import Office
 
 PERIOD = ("--period", "2024-25")
 
 
-def desk(office: Office) -> Desk:
-    """The reporter's."""
+def desk(office: Office, key: str | None = None) -> Desk:
+    """The reporter's; what is handed over is recorded under that key."""
 
     def keep_file(
         slug: str, stream: str, source: BinaryIO, length: int | None, *, field_path: str
     ) -> dict[str, Any]:
         return office.installation.keep_file(slug, stream, source, length, field_path=field_path)
 
-    def submit(slug: str, command: str, body: Mapping[str, Any]) -> Outcome:
-        return office.submit(slug, command, body)
+    def submit(
+        slug: str, command: str, body: Mapping[str, Any], given: Mapping[str, Any] | None = None
+    ) -> Outcome:
+        return office.submit(slug, command, body, given, key)
 
-    return Desk(Door(office.conninfo, ["common", "dffh"], office.today), submit, keep_file)
+    def recorded(slug: str, command: str, given: Mapping[str, Any]) -> Outcome | None:
+        if key is None:
+            return None
+        return office.installation.recorded(slug, command, given, principal=office.reporter, command_id=key)
+
+    return Desk(Door(office.conninfo, ["common", "dffh"], office.today), submit, keep_file, recorded)
 
 
 class Program:
@@ -129,10 +141,10 @@ def test_handed_over_and_printed_again(program: Program, tmp_path: Path) -> None
 def test_reports_over_http(office: Office) -> None:
     app = FastAPI()
 
-    def open_desk(_: Request) -> Desk:
-        return desk(office)
+    def open_desk(request: Request) -> Desk:
+        return desk(office, request.headers.get("idempotency-key"))
 
-    app.include_router(router(open_desk))
+    app.include_router(router(open_desk, json_body))
     with TestClient(app) as client:
         assert [r["report"] for r in client.get("/reports").json()["reports"]] == [
             "data-sharing-annual", "annual-compliance",
@@ -153,7 +165,54 @@ def test_reports_over_http(office: Office) -> None:
             with pytest.raises(refused):
                 client.get("/reports/data-sharing-annual", params=params)
         body = {"report": "data-sharing-annual", "to": "cabinet: Cabinet", "period": "2024-25"}
-        done = client.post("/ledgers/dffh/reports", json=body)
-        assert done.status_code == 201
-        assert done.json()["receipts"][0]["ledger"] == "example.vic.gov.au/dffh"
-        assert client.post("/ledgers/dffh/reports", json={**body, "who": "x"}).status_code == 422
+        for wrong in ({**body, "who": "x"}, {**body, "status": "last"}, {"report": 1, "to": "x"}, {}):
+            with pytest.raises(InvalidInput):
+                client.post("/ledgers/dffh/reports", json=wrong)
+
+
+def test_a_hand_over_that_is_repeated_gets_its_first_receipt(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = FastAPI()
+    app.include_router(router(lambda request: desk(office, request.headers["idempotency-key"]), json_body))
+    body = {"report": "data-sharing-annual", "to": "cabinet: Cabinet", "period": "2024-25"}
+    with TestClient(app) as client:
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        first = client.post("/ledgers/dffh/reports", json=body, headers=key)
+        assert first.status_code == 201
+        said = first.json()
+        assert (said["version"], said["repeated"]) == (1, False)
+        assert said["receipts"][0]["ledger"] == "example.vic.gov.au/dffh"
+        assert "data-sharing-annual-2024-07-01-2025-06-30.html" in said["files"]
+        # The register goes on; the repeat tells of what was handed over, and makes nothing again.
+        office.request("2025-06-20")
+        with monkeypatch.context() as patched:
+            patched.setattr("projections.reports.api.made_for", None)
+            again = client.post("/ledgers/dffh/reports", json=dict(reversed(body.items())), headers=key)
+        assert (again.status_code, again.json()) == (200, said | {"repeated": True})
+        assert again.headers["etag"] == first.headers["etag"] == '"1"'
+        assert again.headers["location"] == first.headers["location"] == f"/ledgers/dffh/cases/{said['case']}"
+        for other in ({**body, "to": "minister: another"}, {**body, "as_at": "dffh=3"}):
+            with pytest.raises(CommandReused):
+                client.post("/ledgers/dffh/reports", json=other, headers=key)
+        anew = client.post(
+            "/ledgers/dffh/reports", json=body, headers={"Idempotency-Key": str(uuid.uuid4())}
+        ).json()
+        assert anew["case"] != said["case"]
+
+
+def test_two_that_hand_over_under_one_key_at_once_record_one(office: Office) -> None:
+    """Neither sees the other's entry when it looks; the one that comes second gets the first's receipt."""
+    report = make(office.conninfo, "data-sharing-annual", financial_year(2024))
+    one = desk(office, str(uuid.uuid4()))
+    given = {"report": report.name}
+    assert one.recorded("dffh", COMMAND, given) is None
+    outcomes = [
+        hand_over(
+            one.submit, one.keep_file, report, recipient("cabinet"), slug="dffh", happened=office.today,
+            status=ReportStatus.FINAL, given=given,
+        )[0]
+        for _ in range(2)
+    ]  # fmt: skip
+    assert [each.repeated for each in outcomes] == [False, True]
+    assert outcomes[0].receipts == outcomes[1].receipts
