@@ -9,14 +9,13 @@ from typing import Any
 
 from psycopg import Connection
 
-from ledger.domain.event import CaseEvent, effective
+from ledger.domain.event import CaseEvent, class_of, effective
 from ledger.errors import NotFound
 from projections import sql
 from projections.base import StreamInfo
 from projections.calendar import CALENDAR_STREAM, calendar_of
 from projections.clocks import Clock, clocks_of
 from projections.facts import LedgerHead, facts_of
-from projections.projector import class_of
 
 
 @dataclass(frozen=True, slots=True)

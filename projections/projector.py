@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from psycopg import Connection
 
-from ledger.domain.event import UPCASTS, CaseEvent, load_events
+from ledger.domain.event import class_of
 from ledger.errors import UnknownSchema
 from ledger.law.calendar import Calendar
 from projections import sql, tables
@@ -248,13 +248,3 @@ class Projector:
             self._connection.execute(
                 sql.get("park"), (ledger, stream, folded.parked.index, joined, folded.parked.reason)
             )
-
-
-def class_of(name: str) -> type[CaseEvent]:
-    """Today's class of an event by any name it had. Raises UnknownSchema for a name unknown here."""
-    while name in UPCASTS:
-        name, _ = UPCASTS[name]
-    try:
-        return load_events()[name]
-    except KeyError:
-        raise UnknownSchema(f"event {name} is unknown here: upgrade this reader first") from None

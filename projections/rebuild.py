@@ -21,14 +21,14 @@ from typing import Any
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from ledger.domain.event import CaseEvent, load_events
+from ledger.domain.event import CaseEvent, class_of, load_events
 from ledger.errors import InvalidInput, Unavailable
 from projections import sql, tables
 from projections.base import Register, StreamInfo, register, registers
 from projections.calendar import CALENDAR_STREAM, calendar_of
 from projections.facts import Fact, LedgerHead, facts_of, heads, read_fact
 from projections.fold import Folded, fold
-from projections.projector import Projector, class_of
+from projections.projector import Projector
 from projections.runner import connect
 from projections.tables import NEW, OLD, Digest
 

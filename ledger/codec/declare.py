@@ -1,9 +1,9 @@
 """How events and records are declared once, in Python, and what Avro schema follows from it.
 
 A declaration is a dataclass whose annotations are the Avro types (4-wire 'Entry', 'Sealed fields').
-From it this module derives the schema text under ``schemas/`` and the two conversions between a Python
-value and what fastavro writes. Logical types are converted here and never by fastavro, which in a union
-writes a ``datetime`` as a date and loses the time.
+From it this module derives the schema text under ``schemas/`` and the conversion of a Python value to what
+fastavro writes; ``reading`` makes the way back. Logical types are converted here and never by fastavro, which
+in a union writes a ``datetime`` as a date and loses the time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -251,7 +251,6 @@ def _enum_schema(kind: type[StrEnum], seen: set[str]) -> Any:
 # --- conversions --------------------------------------------------------------------------------------
 
 ToAvro = Callable[[Any, str, Seal | None], Any]
-FromAvro = Callable[[Any], Any]
 
 
 def micros(moment: datetime) -> int:
@@ -372,55 +371,6 @@ def _value_to_avro(kind: Any) -> ToAvro:
         return enum
     record = to_avro(kind)
     return lambda value, path, seal: record(value, path + ".", seal)
-
-
-@cache
-def from_avro(cls: type) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """The function that turns a decoded Avro dict into the Python field values of ``cls``, in place.
-
-    Fields that the writer's schema did not have yet take their declared default (upcasting of additions).
-    """
-    convs = [(f.name, conv) for f in fields_of(cls) if (conv := _value_from_avro(f.python)) is not None]
-    defaults = {f.name: f.default for f in fields_of(cls) if f.has_default}
-
-    def convert(raw: dict[str, Any]) -> dict[str, Any]:
-        for name, default in defaults.items():
-            if name not in raw:
-                raw[name] = default
-        for name, conv in convs:
-            value = raw[name]
-            if value is not None:
-                raw[name] = conv(value)
-        return raw
-
-    return convert
-
-
-def _value_from_avro(kind: Any) -> FromAvro | None:
-    if kind in (str, int, bool, bytes):
-        return None
-    if kind is date:
-        return day
-    if kind is datetime:
-        return moment
-    if get_origin(kind) is tuple:
-        inner = _value_from_avro(get_args(kind)[0])
-        return tuple if inner is None else lambda value: tuple(inner(v) for v in value)
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        symbols: Mapping[str, StrEnum] = {m.value: m for m in kind}
-
-        def enum(value: str) -> StrEnum:
-            # A symbol that this version does not know is shown as the vocabulary's default (open vocabularies).
-            member = symbols.get(value) or symbols.get(getattr(kind, "__avro_default__", None) or "")
-            if member is None:
-                raise CodecError(f"{kind.__name__}: unknown symbol {value!r}")
-            return member
-
-        return enum
-    if kind is Sealed:
-        return lambda raw: Sealed(raw["commitment"], raw["key"])
-    convert = from_avro(kind)
-    return lambda raw: kind(**convert(raw))
 
 
 def sealed_fields(obj: Any, path: str = "") -> list[tuple[str, str, Sealed]]:

@@ -20,12 +20,12 @@ from ledger.codec.declare import (
     Text,
     avro_enum,
     avro_record,
-    day,
     days,
     micros,
     moment,
     type_schema,
 )
+from ledger.codec.reading import decode_day
 from ledger.errors import CodecError, InvalidInput
 
 HASH_LENGTH = 32
@@ -187,7 +187,7 @@ def check_precision(happened_on: HappenedOn, precision: Precision) -> None:
         raise InvalidInput("happened_on", f"a value that fits precision {precision.value}", happened_on)
 
 
-# The same few event names, actors and moments come again and again.
+# The same few event names, days, actors and moments come again and again.
 _known = lru_cache(maxsize=8192)(encode_string)
 _moment = lru_cache(maxsize=64)(encode_long)
 _PRECISIONS = {m: encode_long(i) for i, m in enumerate(Precision)}
@@ -225,13 +225,6 @@ def template(
 
     ``corrects.reason`` must be sealed. Raises InvalidInput, CodecError.
     """
-    check_precision(happened_on, precision)
-    if happened_on is None:
-        happened = b"\x00"
-    elif isinstance(happened_on, datetime):
-        happened = b"\x04" + encode_long(micros(happened_on))
-    else:
-        happened = b"\x02" + encode_long(days(happened_on))
     if corrects is None:
         correction = b"\x00"
     else:
@@ -250,14 +243,7 @@ def template(
         middle=encode_string(stream) + encode_long(version) + _known(event),
         tail=b"".join(
             (
-                happened,
-                _PRECISIONS[precision],
-                _known(actor.id),
-                _known(actor.role),
-                _known(actor.organisation),
-                _known(actor.authority),
-                _SOURCES[source.kind],
-                b"\x00" if source.reference is None else b"\x02" + encode_string(source.reference),
+                _circumstances(happened_on, precision, actor, source),
                 encode_string(command),
                 encode_long(part),
                 correction,
@@ -265,6 +251,30 @@ def template(
                 payload,
             )
         ),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _circumstances(happened_on: HappenedOn, precision: Precision, actor: Actor, source: Source) -> bytes:
+    """happened_on, precision, actor and source, which many entries of one client share."""
+    check_precision(happened_on, precision)
+    if happened_on is None:
+        happened = b"\x00"
+    elif isinstance(happened_on, datetime):
+        happened = b"\x04" + encode_long(micros(happened_on))
+    else:
+        happened = b"\x02" + encode_long(days(happened_on))
+    return b"".join(
+        (
+            happened,
+            _PRECISIONS[precision],
+            _known(actor.id),
+            _known(actor.role),
+            _known(actor.organisation),
+            _known(actor.authority),
+            _SOURCES[source.kind],
+            b"\x00" if source.reference is None else b"\x02" + encode_string(source.reference),
+        )
     )
 
 
@@ -290,7 +300,7 @@ def place(ledger_prefix: bytes, index: int, previous: bytes, recorded_at: int, t
             encode_long(index),
             previous,
             template.middle,
-            encode_long(recorded_at),
+            _moment(recorded_at),
             template.tail,
         )
     )
@@ -326,100 +336,143 @@ Fields = tuple[
 
 def decode_fields(data: bytes) -> Fields:
     """As ``decode_entry``, for readers of many that need no object."""
-    if data[: avro.FRAME] != ENTRY_FRAME:
-        avro.fingerprint_of(data)
-        raise CodecError(f"expected an entry (fingerprint {ENTRY_FRAME[2:].hex()}), got {data[2:10].hex()}")
-    ledger, at = decode_string(data, avro.FRAME)
+    try:
+        return _decode_fields(data)
+    except IndexError as error:
+        raise CodecError("entry: cut short") from error
+    except KeyError as error:
+        raise CodecError(f"entry: no symbol is numbered by the byte {error}") from error
+    except UnicodeDecodeError as error:
+        raise CodecError(f"entry: text is not UTF-8: {error}") from error
+
+
+def _decode_fields(data: bytes) -> Fields:
+    # Texts of one byte of length are read in place, which nearly all are. One that runs past the end comes out
+    # cut short, and the end of the whole is then not where the data ends.
+    at = avro.FRAME + 1 + (data[avro.FRAME] >> 1) if len(data) > avro.FRAME else 0
+    ledger = _ledgers.get(data[:at])
+    if ledger is None:
+        ledger, at = _read_ledger(data)
     index, at = decode_long(data, at)
     previous = data[at : at + HASH_LENGTH]
     at += HASH_LENGTH
-    stream, at = decode_string(data, at)
+    size = data[at]
+    if size & 0x81:
+        stream, at = decode_string(data, at)
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+        stream = data[start:at].decode()
     version, at = decode_long(data, at)
-    event, at = decode_string(data, at)
+    size = data[at]
+    if size & 0x81:
+        event, at = decode_string(data, at)
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+        event = data[start:at].decode()
     recorded_at, at = decode_long(data, at)
-    branch, at = _branch(data, at, 3)
+    branch = data[at]
     happened_on: HappenedOn = None
-    if branch:
-        value, at = decode_long(data, at)
-        happened_on = day(value) if branch == 1 else moment(value)
-    precision, at = _symbol(data, at, _PRECISION_LIST)
-    actor, at = _actor(data, at)
-    kind, at = _symbol(data, at, _SOURCE_LIST)
-    reference: str | None = None
-    branch, at = _branch(data, at, 2)
-    if branch:
-        reference, at = decode_string(data, at)
-    command, at = decode_string(data, at)
+    if branch == 2:
+        happened_on, at = decode_day(data, at + 1)
+    elif branch == 4:
+        value, at = decode_long(data, at + 1)
+        happened_on = moment(value)
+    elif branch:
+        raise CodecError(f"entry: union branch at byte {at}")
+    else:
+        at += 1
+    precision = _PRECISION_OF[data[at]]
+    actor, at = _actor(data, at + 1)
+    kind = _SOURCE_OF[data[at]]
+    source, at = (kind, at + 2) if data[at + 1] == 0 else _referring(kind, data, at + 1)
+    size = data[at]
+    if size & 0x81:
+        command, at = decode_string(data, at)
+    else:
+        start = at + 1
+        at = start + (size >> 1)
+        command = data[start:at].decode()
     part, at = decode_long(data, at)
     corrects: Correction | None = None
-    branch, at = _branch(data, at, 2)
-    if branch:
-        corrected, at = decode_long(data, at)
-        why, at = _symbol(data, at, _CORRECTION_LIST)
-        commitment = data[at : at + HASH_LENGTH]
-        key, at = decode_string(data, at + HASH_LENGTH)
-        corrects = Correction(corrected, why, Sealed(commitment, key))
+    if data[at] == 0:
+        at += 1
+    else:
+        corrects, at = _correction(data, at)
     payload, at = decode_bytes(data, at)
     if at != len(data):
         raise CodecError(f"entry: expected {at} bytes, got {len(data)}")
     if not -(1 << 31) <= part < 1 << 31:
         raise CodecError(f"entry: part out of range: {part}")
-    try:
-        check_precision(happened_on, precision)
-    except InvalidInput as error:
-        raise CodecError(f"entry: {error}") from error
-    source = _BARE_SOURCES[kind] if reference is None else Source(kind, reference)
+    if precision is not Precision.DAY or type(happened_on) is not date:
+        try:
+            check_precision(happened_on, precision)
+        except InvalidInput as error:
+            raise CodecError(f"entry: {error}") from error
     return (
         ledger, index, previous, stream, version, event, moment(recorded_at), happened_on, precision, actor,
         source, command, part, corrects, payload,
     )  # fmt: skip
 
 
-_BARE_SOURCES = {kind: Source(kind) for kind in SourceKind}
-_ACTORS: dict[bytes, Actor] = {}
-_ACTORS_KEPT = 10_000
+# What comes again in many entries is kept by its bytes, and not read again.
+_KEPT = 10_000
+_ledgers: dict[bytes, str] = {}
+_actors: dict[bytes, Actor] = {}
+
+
+def _read_ledger(data: bytes) -> tuple[str, int]:
+    if data[: avro.FRAME] != ENTRY_FRAME:
+        avro.fingerprint_of(data)
+        raise CodecError(f"expected an entry (fingerprint {ENTRY_FRAME[2:].hex()}), got {data[2:10].hex()}")
+    ledger, at = decode_string(data, avro.FRAME)
+    return _keep(_ledgers, data[:at], ledger), at
 
 
 def _actor(data: bytes, at: int) -> tuple[Actor, int]:
-    """Few actors record many entries: the bytes of one that was read before are not read again."""
     end = at
     for _ in range(4):
-        size = data[end] if end < len(data) else 0x81
+        size = data[end]
         if size & 0x81:
             return _read_actor(data, at)
         end += 1 + (size >> 1)
-    raw = data[at:end]
-    actor = _ACTORS.get(raw)
-    if actor is None:
-        actor, end = _read_actor(data, at)
-        if len(_ACTORS) >= _ACTORS_KEPT:
-            _ACTORS.clear()
-        _ACTORS[raw] = actor
-    return actor, end
+    actor = _actors.get(data[at:end])
+    return _read_actor(data, at) if actor is None else (actor, end)
 
 
 def _read_actor(data: bytes, at: int) -> tuple[Actor, int]:
-    actor_id, at = decode_string(data, at)
-    role, at = decode_string(data, at)
-    organisation, at = decode_string(data, at)
-    authority, at = decode_string(data, at)
-    return Actor(actor_id, role, organisation, authority), at
+    actor_id, end = decode_string(data, at)
+    role, end = decode_string(data, end)
+    organisation, end = decode_string(data, end)
+    authority, end = decode_string(data, end)
+    return _keep(_actors, data[at:end], Actor(actor_id, role, organisation, authority)), end
 
 
-def _branch(data: bytes, at: int, branches: int) -> tuple[int, int]:
-    value = data[at] if at < len(data) else 1
-    if value & 1 or value >= 2 * branches:
+def _keep(kept: dict[bytes, E], read: bytes, value: E) -> E:
+    if len(kept) >= _KEPT:
+        kept.clear()
+    kept[read] = value
+    return value
+
+
+def _referring(kind: Source, data: bytes, at: int) -> tuple[Source, int]:
+    if data[at] != 2:
         raise CodecError(f"entry: union branch at byte {at}")
-    return value >> 1, at + 1
+    reference, at = decode_string(data, at + 1)
+    return Source(kind.kind, reference), at
 
 
-_PRECISION_LIST = tuple(Precision)
-_SOURCE_LIST = tuple(SourceKind)
-_CORRECTION_LIST = tuple(CorrectionKind)
+def _correction(data: bytes, at: int) -> tuple[Correction, int]:
+    if data[at] != 2:
+        raise CodecError(f"entry: union branch at byte {at}")
+    corrected, at = decode_long(data, at + 1)
+    why = _CORRECTION_OF[data[at]]
+    commitment = data[at + 1 : at + 1 + HASH_LENGTH]
+    key, at = decode_string(data, at + 1 + HASH_LENGTH)
+    return Correction(corrected, why, Sealed(commitment, key)), at
 
 
-def _symbol(data: bytes, at: int, symbols: tuple[E, ...]) -> tuple[E, int]:
-    value = data[at] if at < len(data) else 1
-    if value & 1 or value >= 2 * len(symbols):
-        raise CodecError(f"entry: enum symbol at byte {at}")
-    return symbols[value >> 1], at + 1
+_PRECISION_OF = {2 * number: member for number, member in enumerate(Precision)}
+_SOURCE_OF = {2 * number: Source(member) for number, member in enumerate(SourceKind)}
+_CORRECTION_OF = {2 * number: member for number, member in enumerate(CorrectionKind)}

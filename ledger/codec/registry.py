@@ -10,6 +10,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from ledger.codec.avro import Writer, fingerprint_of
+from ledger.codec.reading import Read, reader_of
 from ledger.errors import SchemaRefused, UnknownSchema
 
 SUFFIX = ".avsc"
@@ -23,6 +24,7 @@ class Registry:
         self.texts = dict(texts)
         self.current: dict[str, Writer] = {}
         self.by_fingerprint: dict[bytes, Writer] = {}
+        self._readers: dict[bytes, Read] = {}
         for file_name, text in sorted(texts.items()):
             writer = Writer(parse_text(file_name, text))
             if file_name == writer.name + SUFFIX:
@@ -47,8 +49,8 @@ class Registry:
         except KeyError:
             raise UnknownSchema(f"no schema named {name}") from None
 
-    def decode(self, data: bytes) -> tuple[str, dict[str, Any]]:
-        """(full name, value) of single-object bytes, by the schema they were written with; strict.
+    def written_with(self, data: bytes) -> Writer:
+        """The schema that single-object bytes were written with.
 
         Raises CodecError; UnknownSchema where the fingerprint is none of this folder's.
         """
@@ -56,7 +58,18 @@ class Registry:
         writer = self.by_fingerprint.get(fingerprint)
         if writer is None:
             raise UnknownSchema(f"fingerprint {fingerprint.hex()} is unknown here: upgrade this reader first")
-        return writer.name, writer.decode(data)
+        return writer
+
+    def decode(self, data: bytes) -> tuple[str, dict[str, Any]]:
+        """(full name, bare values) of single-object bytes, by the schema they were written with; strict.
+
+        Raises as ``written_with``.
+        """
+        writer = self.written_with(data)
+        read = self._readers.get(writer.fingerprint)
+        if read is None:
+            read = self._readers[writer.fingerprint] = reader_of(writer.schema)
+        return writer.name, read(data)
 
 
 def parse_text(file_name: str, text: str) -> dict[str, Any]:

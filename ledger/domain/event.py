@@ -5,16 +5,16 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from eventsourcing.domain import CanMutateAggregate, MetaDomainEvent
 from eventsourcing.utils import register_topic
 
 import ledger.domain
-from ledger.codec.declare import Seal, avro_record, from_avro, to_avro
+from ledger.codec.avro import FRAME
+from ledger.codec.declare import Seal, avro_record, to_avro
 from ledger.codec.entry import (
     Actor,
     Correction,
@@ -26,6 +26,7 @@ from ledger.codec.entry import (
     decode_fields,
     happened_date,
 )
+from ledger.codec.reading import Read, reader_of
 from ledger.codec.registry import registry
 from ledger.errors import CodecError, UnknownSchema
 
@@ -44,8 +45,7 @@ LEAVES_OUT = frozenset({CorrectionKind.DUPLICATE, CorrectionKind.ENTERED_IN_ERRO
 """Corrections that take the corrected entry out of the history instead of standing in its place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What an entry says beside its payload (4-wire 'Entry'). ``index`` is None until it has its place."""
 
     happened_on: HappenedOn
@@ -55,7 +55,8 @@ class Header:
     command: str
     part: int
     corrects: Correction | None = None
-    index: int | None = None
+    # In the way of tuple's own method of that name, which nothing calls.
+    index: int | None = None  # type: ignore[assignment]
 
 
 class CaseEvent(CanMutateAggregate[str], metaclass=MetaDomainEvent):
@@ -139,52 +140,70 @@ def decode_event(entry: Entry) -> CaseEvent:
     Raises CodecError; UnknownSchema for an event newer than this version.
     """
     e = entry
-    return _event(
-        e.index, e.stream, e.version, e.event, e.recorded_at, e.happened_on, e.precision, e.actor, e.source,
-        e.command, e.part, e.corrects, e.payload,
-    )  # fmt: skip
+    header = Header(e.happened_on, e.precision, e.actor, e.source, e.command, e.part, e.corrects, e.index)
+    return _event(e.stream, e.version, e.event, e.recorded_at, header, e.payload)
 
 
 def read_event(data: bytes) -> CaseEvent:
     """The event of an entry's bytes: as ``decode_event`` of ``decode_entry``, for readers of many."""
-    fields = decode_fields(data)
-    return _event(fields[1], *fields[3:])
+    (
+        _, index, _, stream, version, event, recorded_at, happened_on, precision, actor, source, command, part,
+        corrects, payload,
+    ) = decode_fields(data)  # fmt: skip
+    header = Header(happened_on, precision, actor, source, command, part, corrects, index)
+    return _event(stream, version, event, recorded_at, header, payload)
 
 
 def _event(
-    index: int,
-    stream: str,
-    version: int,
-    event_name: str,
-    recorded_at: datetime,
-    happened_on: HappenedOn,
-    precision: Precision,
-    actor: Actor,
-    source: Source,
-    command: str,
-    part: int,
-    corrects: Correction | None,
-    payload: bytes,
+    stream: str, version: int, name: str, recorded_at: datetime, header: Header, payload: bytes
 ) -> CaseEvent:
-    name, value = registry().decode(payload)
-    if name != event_name:
-        raise CodecError(f"entry {index}: event says {event_name}, payload is {name}")
-    events = load_events()
-    while name in UPCASTS:
-        name, upcast = UPCASTS[name]
-        value = upcast(value)
-    cls = events.get(name)
-    if cls is None:
-        raise UnknownSchema(f"entry {index}: event {name} is unknown here: upgrade this reader first")
-    state = from_avro(cls)(value)
+    found = _READINGS.get(payload[:FRAME])
+    if found is None:
+        found = _READINGS[payload[:FRAME]] = _reading(payload)
+    written_as, cls, read = found
+    if written_as != name:
+        raise CodecError(f"entry {header.index}: event says {name}, payload is {written_as}")
+    state = read(payload)
     state["originator_id"] = stream
     state["originator_version"] = version
     state["timestamp"] = recorded_at
-    state["header"] = Header(happened_on, precision, actor, source, command, part, corrects, index)
+    state["header"] = header
     # As eventsourcing's own mapper does: the stored state was checked when it was written.
     event = object.__new__(cls)
     object.__setattr__(event, "__dict__", state)
     return event
+
+
+_READINGS: dict[bytes, tuple[str, type[CaseEvent], Read]] = {}
+"""Frame of a payload → the name it was written under, today's class, the reader of that class's fields."""
+
+
+def _reading(payload: bytes) -> tuple[str, type[CaseEvent], Read]:
+    writer = registry().written_with(payload)
+    cls = class_of(writer.name)
+    if writer.name not in UPCASTS:
+        return writer.name, cls, reader_of(writer.schema, cls)
+    today = registry().writer(cls.name)
+    read_former, read_today = reader_of(writer.schema), reader_of(today.schema, cls)
+
+    def read(data: bytes) -> dict[str, Any]:
+        name, value = writer.name, read_former(data)
+        while name in UPCASTS:
+            name, upcast = UPCASTS[name]
+            value = upcast(value)
+        return read_today(today.encode(value))
+
+    return writer.name, cls, read
+
+
+def class_of(name: str) -> type[CaseEvent]:
+    """Today's class of an event by any name that it had. Raises UnknownSchema for a name unknown here."""
+    while name in UPCASTS:
+        name, _ = UPCASTS[name]
+    try:
+        return load_events()[name]
+    except KeyError:
+        raise UnknownSchema(f"event {name} is unknown here: upgrade this reader first") from None
 
 
 def effective(facts: Iterable[CaseEvent]) -> list[CaseEvent]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from eventsourcing.persistence import Mapper, StoredEvent
@@ -67,7 +67,7 @@ class LedgerMapper(Mapper[str]):
             if not isinstance(reason, Sealed):
                 reason = seal(REASON_PATH, "string", "case", reason)
             corrects = Correction(header.corrects.index, header.corrects.kind, reason)
-            header = replace(header, corrects=corrects)
+            header = header._replace(corrects=corrects)
         payload = encode_payload(event, seal)
         batch.rows.extend(batch.sealing.rows(len(batch.headers)))
         batch.headers.append(header)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ledger.codec.check import LOCK, Locked, check, compatible, read_lock, release, write
-from ledger.codec.declare import from_avro, schema_of
+from ledger.codec.declare import schema_of
 from ledger.codec.entry import entry_schema
 from ledger.codec.registry import Registry, registry, render, schema_folder, texts_in
 from ledger.domain.event import load_events
@@ -158,11 +158,6 @@ def test_an_incompatible_addition_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(SchemaRefused, match="v2"):
         write(tmp_path, {V1["name"]: changed(lambda f: f.pop(4))}, lock)
     assert json.loads((tmp_path / FILE).read_text()) == V1
-
-
-def test_a_field_added_later_reads_as_its_default() -> None:
-    cls = load_events()["ledger.request.v1.RequestReceived"]
-    assert from_avro(cls)({"scheme": "vps"})["required_by"] is None
 
 
 def test_the_schemas_shipped_are_in_order() -> None:

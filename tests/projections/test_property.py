@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import Connection, sql
 
+from ledger.domain.event import class_of
 from ledger.law.calendar import Calendar
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledgers
@@ -19,7 +20,6 @@ from projections.base import StreamInfo, registers
 from projections.calendar import calendar_of
 from projections.facts import Fact, read_fact
 from projections.fold import fold
-from projections.projector import class_of
 from projections.rebuild import rebuild
 from projections.replay import replay, resolve
 from projections.runner import Runner, connect

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -106,7 +105,7 @@ def facts_of(number: int, life: tuple[Any, ...]) -> list[CaseEvent]:
             more["parts"] = parts
         made.append(make(cls, when, precision=_known(when, how), **more))
     for place, fact in enumerate(made):
-        object.__setattr__(fact, "header", replace(fact.header, index=number * 100 + place))
+        object.__setattr__(fact, "header", fact.header._replace(index=number * 100 + place))
     return made
 
 
