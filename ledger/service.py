@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -82,7 +83,11 @@ def serve(settings: Settings, announce: Announce) -> None:
     """Runs the service until SIGINT or SIGTERM. Raises SettingsError where the address is taken."""
     configure(settings.log_level)
     listening = _listen(settings)
-    with listening, opened(settings) as installation, projecting(installation, settings) as running:
+    with (
+        listening,
+        opened(settings, supervise=True) as installation,
+        projecting(installation, settings) as running,
+    ):
         # What an upload left that did not end, or whose command was never recorded durably.
         installation.sweep_attachments()
         host, port = listening.getsockname()[:2]
@@ -101,6 +106,8 @@ def serve(settings: Settings, announce: Announce) -> None:
         # What is loaded by now stays: the collector need not walk it again with every few hundred requests.
         gc.collect()
         gc.freeze()
+        if installation.supervisor is not None:
+            server.on_stop = installation.supervisor.stop
         server.on_start = lambda: announce({"url": f"http://{shown}:{port}"})
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
             runner.run(server.serve(sockets=[listening]))
@@ -119,6 +126,13 @@ class Server(uvicorn.Server):
     """uvicorn's server, which tells when it answers and takes signals as a wish to stop, no more."""
 
     on_start: Any = None
+    on_stop: Callable[[], None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal: what begins nothing more is told at once, then the requests in hand are finished."""
+        if self.on_stop is not None:
+            self.on_stop()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to answer, then says so."""

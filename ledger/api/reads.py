@@ -163,13 +163,20 @@ def state(service: Service) -> tuple[dict[str, Any], bool]:
     """What ``GET /health`` says, and whether that is well."""
     content: dict[str, Any] = {"status": "ok", "version": version("auditledger")}
     healthy = True
-    try:
-        heads = service.installation.feed.heads()
-        content["database"] = "ok"
-        content["ledgers"] = len(heads)
-        content["entries"] = sum(head.size for head in heads.values())
-    except Unavailable:
-        content["database"], healthy = "unavailable", False
+    supervisor = service.installation.supervisor
+    if supervisor is not None:
+        content["database_restarts"] = supervisor.restarts
+    if supervisor is not None and supervisor.alarm is not None:
+        # Why it is down stands in the log: this page is open to anyone. Nobody waits for what is known.
+        content["database"], healthy = "restarting", False
+    else:
+        try:
+            heads = service.installation.feed.heads()
+            content["database"] = "ok"
+            content["ledgers"] = len(heads)
+            content["entries"] = sum(head.size for head in heads.values())
+        except Unavailable:
+            content["database"], healthy = "unavailable", False
     if service.lag is not None and healthy:
         try:
             content["projections"] = dict(service.lag())

@@ -38,6 +38,7 @@ from ledger.store.mapper import Batch, LedgerMapper, sealing_into
 from ledger.store.pools import pool
 from ledger.store.recorder import LedgerFactory, LedgerRecorder
 from ledger.store.submission import Receipt
+from ledger.store.supervise import Supervisor
 from ledger.store.writer import Writer
 from ledger.vault.attachments import AttachmentFiles
 from ledger.vault.kek import KEK_VARIABLE, load_or_create_kek
@@ -116,6 +117,8 @@ class Commands:
         self.files = AttachmentFiles(data_dir / "attachments")
         self.streams = Streams(self.feed, self.ledgers, regulator)
         self._applications: dict[int, LedgerApplication] = {}
+        self.supervisor: Supervisor | None = None
+        """What keeps an embedded database up, in a service that does."""
 
     def close(self) -> None:
         """Finishes what was submitted and lets go of every connection."""

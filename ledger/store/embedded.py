@@ -15,6 +15,7 @@ import os
 import pwd
 import secrets
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -139,6 +140,30 @@ class EmbeddedServer:
         with self._starting():
             if not self.running():
                 self._start()
+
+    def revive(self) -> bool:
+        """Starts it where it died under its users; says whether that was needed.
+
+        Nothing is started once this user has left. Raises Unavailable where it does not start.
+        """
+        with self._starting():
+            if self._users is None or self.running():
+                return False
+            self._start()
+            return True
+
+    def listening(self) -> bool:
+        """Whether anything listens at its socket: cheaper than ``running``, and true of one that recovers."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1.0)
+            try:
+                probe.connect(str(self.socket / ".s.PGSQL.5432"))
+            except (ConnectionRefusedError, FileNotFoundError):
+                return False
+            except OSError:
+                # Too many at once, or too slow to answer: somebody is there.
+                return True
+        return True
 
     def __enter__(self) -> EmbeddedServer:
         return self

@@ -17,8 +17,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import PoolClosed, PoolTimeout
 
 from ledger.codec.declare import micros
 from ledger.codec.entry import Entry, decode_entry
@@ -26,12 +25,12 @@ from ledger.errors import InvalidInput, NotFound, Unavailable
 from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.placing import Head
+from ledger.store.pools import Connection, pool
 
 END = (1 << 63) - 1
 """As ``until``: to the end, wherever that is."""
 BATCH = 500
 
-Connection = psycopg.Connection[TupleRow]
 Order = Literal["index", "stream"]
 _COLUMN_TYPES = (
     "int4", "int8", "text", "int4", "text", "timestamptz", "date", "text", "uuid", "int4", "bytea", "bytea",
@@ -69,17 +68,7 @@ class Feed:
     def __init__(self, database: Database, *, role: Role = Role.READER, connections: int = 8) -> None:
         self._database = database
         self._role = role
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
-            database.conninfo(role),
-            kwargs={"autocommit": True, "application_name": f"{role} feed"},
-            configure=_configure,
-            min_size=0,
-            max_size=connections,
-            max_idle=60,
-            timeout=10,
-            num_workers=1,
-            open=True,
-        )
+        self._pool = pool(database, role, name="feed", connections=connections, configure=_configure)
 
     def close(self) -> None:
         """Lets go of the connections."""

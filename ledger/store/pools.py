@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 
 from ledger.store.database import Database, Role
 
-Pool = ConnectionPool[psycopg.Connection[TupleRow]]
+Connection = psycopg.Connection[TupleRow]
+Pool = ConnectionPool[Connection]
 
 
-def pool(database: Database, role: Role, *, connections: int = 8) -> Pool:
-    """A pool of connections in autocommit; opened as they are needed, closed by who asked for it."""
+def pool(
+    database: Database,
+    role: Role,
+    *,
+    name: str = "pool",
+    connections: int = 8,
+    timeout: float = 10.0,
+    configure: Callable[[Connection], None] | None = None,
+) -> Pool:
+    """A pool of connections in autocommit; opened as they are needed, closed by who asked for it.
+
+    ``timeout``: seconds that anyone waits for one. No attempt to connect goes on for longer either: its pauses
+    double, and after a long outage the next try would be as far away as the outage was long.
+    """
     return ConnectionPool(
         database.conninfo(role),
-        kwargs={"autocommit": True, "application_name": f"{role} pool"},
+        kwargs={"autocommit": True, "application_name": f"{role} {name}"},
+        configure=configure,
         min_size=0,
         max_size=connections,
         max_idle=60,
-        timeout=10,
+        timeout=timeout,
+        reconnect_timeout=timeout,
         num_workers=1,
         open=True,
     )

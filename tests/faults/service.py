@@ -148,6 +148,13 @@ class Service:
         """What it logged."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
+    def wait_said(self, text: str, seconds: float = 30.0) -> None:
+        """Waits until it has logged this."""
+        deadline = time.monotonic() + seconds
+        while text not in self.said():
+            assert time.monotonic() < deadline, self.said()[-4000:]
+            time.sleep(0.05)
+
     def failures(self) -> list[dict[str, Any]]:
         """What it logged as failed unexpectedly; no fault may bring that about."""
         lines = [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]

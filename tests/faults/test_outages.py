@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,17 +19,21 @@ from ledger.store.embedded import EmbeddedServer
 from ledger.store.migrate import migrate
 from projections.runner import connect
 from tests.faults.service import Service
-from tests.faults.site import Load, Site, found
+from tests.faults.site import RECEIVED, Load, Site, found
 from tests.store.proxy import Proxy
+from tests.store.test_embedded import postmasters
 
 
 @contextmanager
-def embedded(data_dir: Path) -> Iterator[tuple[Site, Service, EmbeddedServer]]:
-    """A service on its own embedded server, which this process uses too, so that it outlives the service."""
+def embedded(data_dir: Path, *, configured: bool = False) -> Iterator[tuple[Site, Service, EmbeddedServer]]:
+    """A service on its own embedded server, which this process uses too, so that it outlives the service.
+
+    ``configured``: the service knows it by its address alone, and does not keep it up.
+    """
     with EmbeddedServer(data_dir) as server:
         migrate(server.database)
         site = found(server.database, data_dir)
-        with Service(data_dir) as service:
+        with Service(data_dir, database_url=server.database.admin if configured else None) as service:
             yield site, service, server
 
 
@@ -61,7 +66,7 @@ def test_a_service_killed_under_load_and_then_with_its_database(data_dir: Path) 
 
 
 def test_the_database_stopped_killed_and_started_under_load(data_dir: Path) -> None:
-    with embedded(data_dir) as (site, service, server):
+    with embedded(data_dir, configured=True) as (site, service, server):
         before = site.sizes()
         load = Load(site, [service])
         with load.running():
@@ -89,6 +94,86 @@ def test_the_database_stopped_killed_and_started_under_load(data_dir: Path) -> N
         sizes = site.check(load.acknowledged)
         assert sum(sizes.values()) - sum(before.values()) == len(load.acknowledged)
         assert not service.failures()
+
+
+def backend(server: EmbeddedServer, role: Role) -> int:
+    """The process id of a session of a role."""
+    with server.database.connect_admin() as connection:
+        row = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE usename = %s LIMIT 1", (str(role),)
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_an_embedded_database_that_dies_is_started_again_under_load(data_dir: Path) -> None:
+    """Its first process killed twice; and a session killed, after which it restarts itself."""
+    with embedded(data_dir) as (site, service, server):
+        before = site.sizes()
+        load = Load(site, [service])
+        with load.running():
+            load.wait_for(40)
+            for restarts in (1, 2):
+                os.kill(postmaster(server), signal.SIGKILL)
+                load.wait_for(40)
+                assert service.wait_healthy()["database_restarts"] == restarts
+            first = postmaster(server)
+            os.kill(backend(server, Role.WRITER), signal.SIGKILL)
+            load.wait_for(40)
+            assert postmaster(server) == first
+        # Never a second one beside it, not even one that saw the first and gave up.
+        assert server.log.read_text().count("starting PostgreSQL") == 1 + 2
+        assert "is already in use" not in server.log.read_text()
+        assert set(load.seen) <= {"200", "201", "503 Unavailable", "503 Outcome unknown"}
+        assert service.said().count("embedded database: up again") == 2
+        sizes = site.check(load.acknowledged)
+        assert sum(sizes.values()) - sum(before.values()) == len(load.acknowledged)
+        assert not service.failures()
+
+
+def test_health_says_that_an_embedded_database_is_down_and_that_it_is_up_again(data_dir: Path) -> None:
+    with embedded(data_dir) as (site, service, server):
+        assert service.wait_healthy()["database_restarts"] == 0
+        broken = server.data / "postgresql.auto.conf"
+        right = broken.read_text()
+        broken.write_text("no_such_setting = on\n")
+        os.kill(postmaster(server), signal.SIGKILL)
+        content = service.wait_health(lambda _, said: said["database"] == "restarting")
+        assert (content["status"], content["database_restarts"]) == ("unavailable", 0)
+        refused = site.post(service, RECEIVED, site.request("dffh"))
+        assert refused.status_code == 503
+        service.wait_said('"attempt": 2')
+        assert "no_such_setting" in service.said()
+        broken.write_text(right)
+        assert service.wait_healthy()["database_restarts"] == 1
+        site.receive(service)
+        site.check()
+        assert not service.failures()
+
+
+def test_a_service_that_is_told_to_stop_starts_no_database_again(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir) as server:
+        migrate(server.database)
+        found(server.database, data_dir)
+    for gone_first in (True, False):
+        with Service(data_dir) as service:
+            service.wait_healthy()
+            (pid,) = postmasters(data_dir)
+            # Held up by a client that does not finish, it lives a while after it was told.
+            with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2]))) as slow:
+                slow.sendall(b"POST /ledgers/dffh/commands/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+                if gone_first:
+                    service.signal(signal.SIGSTOP)
+                    os.kill(pid, signal.SIGKILL)
+                service.signal(signal.SIGTERM)
+                service.signal(signal.SIGCONT)
+                if not gone_first:
+                    time.sleep(0.5)
+                    os.kill(pid, signal.SIGKILL)
+                time.sleep(1)
+                assert postmasters(data_dir) == []
+            assert service.stop() == 0
+        assert postmasters(data_dir) == []
 
 
 class Cutting(Proxy):
