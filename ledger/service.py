@@ -21,8 +21,8 @@ from ledger.api import tokens
 from ledger.api.app import create_app
 from ledger.api.body import command_id, json_body
 from ledger.api.logs import configure
-from ledger.api.service import principal
 from ledger.api.patience import patient
+from ledger.api.service import principal
 from ledger.application import Installation, Principal
 from ledger.application.opened import opened
 from ledger.cli.session import Announce
@@ -95,12 +95,12 @@ def serve(settings: Settings, announce: Announce) -> None:
         server = Server(
             uvicorn.Config(
                 application(installation, settings, running),
+                http=patient(settings.head_timeout, settings.max_silence),
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=10,
                 timeout_keep_alive=75,
-                http=patient(settings.head_timeout, settings.max_silence),
             )
         )
         # What is loaded by now stays: the collector need not walk it again with every few hundred requests.

@@ -155,10 +155,10 @@ class Commands:
         command_id: str,
         expected_version: int | None = None,
         source: Source | None = None,
+        given: Mapping[str, Any] | None = None,
     ) -> Outcome:
         """Records what a command says, if law lets it; a repeat gets its first receipts and adds nothing.
 
-        given: Mapping[str, Any] | None = None,
         ``body``: {"case", "happened", "fields", "corrects"}; ``expected_version``: the case's version that
         the caller saw (If-Match); ``given``: what a repeat must match in place of the body, where that is new
         at each attempt (files that were kept, positions). Raises InvalidInput, NotFound, Forbidden, LawRefused,
@@ -166,14 +166,11 @@ class Commands:
         """
         ledger = self.ledgers.get(slug)
         parsed = parse_command(command, body)
+        if given is not None:
+            parsed = replace(parsed, canonical=asked_for(command, given))
         source = source or Source(SourceKind.API)
         return self._execute(ledger, parsed, principal, parse_command_id(command_id), expected_version, source)
 
-        if given is not None:
-            parsed = replace(parsed, canonical=asked_for(command, given))
-    def _execute(
-        self,
-        ledger: Ledger,
     def recorded(
         self, slug: str, command: str, given: Mapping[str, Any], *, principal: Principal, command_id: str
     ) -> Outcome | None:
@@ -189,6 +186,9 @@ class Commands:
         repeat = CommandInput(command, specs, None, None, Precision.UNKNOWN, {}, None, canonical)
         return self._first_outcome(ledger, repeat, command_id, rows, principal, None)
 
+    def _execute(
+        self,
+        ledger: Ledger,
         command: CommandInput,
         principal: Principal,
         command_id: str,
