@@ -29,7 +29,7 @@ from ledger.store.binary import array, int4, int8
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
 from ledger.store.placing import Head, Placed, VaultRows, needed_versions, place_all
-from ledger.store.session import COLUMN_TYPES, copy_statement, head_of, locked_head_of, open_session
+from ledger.store.session import copy_statement, head_of, locked_head_of, open_session
 from ledger.store.settle import Connection, Lost, Settled, settle
 from ledger.store.submission import Outcome, Submission
 
@@ -268,11 +268,12 @@ class Groups:
         now = micros(self._clock.now())
         group.placed = placed = place_all(lane.ledger, lane.prefix, head, group.submissions, now)
         real_time = any(submission.moment is None for submission in group.submissions)
-        vault = VaultRows.of(group.submissions)
-        streams, versions = needed_versions(group.submissions)
+        sealed = any(submission.keys or submission.rows for submission in group.submissions)
+        alone = placed.after.size == head.size + 1
+        streams, versions = ([], []) if alone else needed_versions(group.submissions)
         # A crash before this leaves nothing; after it, all or nothing, found by command id.
         self._step("formed")
-        if not (vault or streams or group.locked) and placed.after.size - head.size >= COPY_FROM:
+        if not (sealed or streams or group.locked) and placed.after.size - head.size >= COPY_FROM:
             group.stage = Stage.COPY
             self._ask(link, copy_statement(lane.ledger, placed, now if real_time else None))
         else:
@@ -286,18 +287,16 @@ class Groups:
                 int8(now - binary.EPOCH_MICROS) if real_time else None,
                 int8(placed.after.recorded_at - binary.EPOCH_MICROS),
             ]
-            name = "commit_one"
-            if placed.after.size == head.size + 1:
-                parameters += [None if field[0] == binary.NULL else field[0][4:] for field in placed.columns]
+            if alone:
+                name = "commit_one"
+                parameters += placed.parameters()
             else:
                 name = "commit_many"
-                parameters += [
-                    array(oid, fields) for oid, fields in zip(COLUMN_TYPES, placed.columns, strict=True)
-                ]
+                parameters += placed.arrays()
                 parameters += [array(binary.TEXT, streams), array(binary.INT4, versions)]
-            if vault:
+            if sealed:
                 name += "_sealed"
-                parameters += vault.parameters()
+                parameters += VaultRows.of(group.submissions).parameters()
             self._ask(link, name, parameters)
         self._step("sent")
 

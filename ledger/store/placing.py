@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from struct import Struct
+from typing import NamedTuple
 
 from ledger.codec.declare import micros, moment
 from ledger.codec.entry import place
 from ledger.store import binary
 from ledger.store.ledgers import Ledger
-from ledger.store.submission import Receipt, Submission
-from ledger.tlog.chain import leaf_hash
+from ledger.store.submission import Draft, Receipt, Submission
+from ledger.tlog.chain import HASH_LENGTH, leaf_hash
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The end of a ledger: number of entries, leaf hash of the last, its time in microseconds since 1970."""
 
     size: int
@@ -22,30 +22,57 @@ class Head:
     recorded_at: int
 
 
+COLUMN_TYPES = [
+    binary.TIMESTAMPTZ, binary.INT4, binary.INT4, binary.DATE, binary.UUID, binary.TEXT, binary.TEXT,
+    binary.TEXT, binary.BYTEA, binary.BYTEA, binary.BYTEA,
+]  # fmt: skip
+"""Of recorded_at, of the draft's columns, of leaf_hash and entry: the order of every way in."""
 COPY_BLOCK = 256 * 1024
-ROW = b"\x00\x0d"
-"""Begins a row of COPY: thirteen columns."""
+_HASH_LENGTH = binary.int4(HASH_LENGTH)
+_COPY_ROW = Struct(">hiq").pack
+"""Begins a row of COPY: thirteen columns, of which the index is the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Submissions with their places, as fields of PostgreSQL's binary formats, column by column."""
+class Placed(NamedTuple):
+    """Submissions with their places, and how PostgreSQL takes them: parameters, arrays, or rows of COPY."""
 
     before: Head
     after: Head
-    columns: tuple[list[bytes], ...]
-    """recorded_at, version, part, happened_on, command, leaf_hash, stream, event, organisation, content_mac,
-    entry"""
+    drafts: list[Draft]
+    moments: list[bytes]
+    """Fields of recorded_at."""
+    hashes: list[bytes]
+    entries: list[bytes]
     receipts: list[list[Receipt]]
+
+    def parameters(self) -> list[bytes | None]:
+        """The parameters of the only entry, in the order of ``commit_one``."""
+        known = [None if field == binary.NULL else field[4:] for field in self.drafts[0].columns]
+        return [self.moments[0][4:], *known, self.hashes[0], self.entries[0]]
+
+    def arrays(self) -> list[bytes]:
+        """The parameters of ``commit_many``: an array a column."""
+        columns: list[Sequence[bytes]] = [
+            self.moments,
+            *zip(*(draft.columns for draft in self.drafts), strict=True),
+            [binary.varlena_field(digest) for digest in self.hashes],
+            [binary.varlena_field(entry) for entry in self.entries],
+        ]
+        return [binary.array(oid, fields) for oid, fields in zip(COLUMN_TYPES, columns, strict=True)]
 
     def copy_blocks(self, ledger: Ledger) -> Iterator[bytes]:
         """The rows in the binary format of COPY, in blocks of some 256 kB."""
         ledger_field = binary.int4_field("ledger", ledger.id)
         block = [binary.COPY_HEADER]
         size = 0
-        for index, (stamp, *columns) in enumerate(zip(*self.columns, strict=True), self.before.size):
-            block += (ROW, binary.int8_field(index), stamp, ledger_field, *columns)
-            size += len(columns[-1])
+        for index, (draft, recorded, digest, entry) in enumerate(
+            zip(self.drafts, self.moments, self.hashes, self.entries, strict=True), self.before.size
+        ):
+            block += (
+                _COPY_ROW(13, 8, index), recorded, ledger_field, *draft.columns,
+                _HASH_LENGTH, digest, binary.int4(len(entry)), entry,
+            )  # fmt: skip
+            size += len(entry)
             if size > COPY_BLOCK:
                 yield b"".join(block)
                 block, size = [], 0
@@ -57,13 +84,9 @@ def place_all(ledger: Ledger, prefix: bytes, head: Head, submissions: Sequence[S
 
     A moment never lies before that of the entry before it; it may be equal (4-wire 'Entry', recorded_at).
     """
-    index, previous, recorded = head.size, head.hash, head.recorded_at
-    varlena = binary.varlena_field
-    moments: list[bytes] = []
-    hashes: list[bytes] = []
-    entries: list[bytes] = []
-    rows: list[tuple[bytes, ...]] = []
-    receipts: list[list[Receipt]] = []
+    index, previous, recorded = head
+    placed = Placed(head, head, [], [], [], [], [])
+    origin = ledger.origin
     for submission in submissions:
         stamp = now if submission.moment is None else micros(submission.moment)
         recorded = max(stamp, recorded)
@@ -72,20 +95,14 @@ def place_all(ledger: Ledger, prefix: bytes, head: Head, submissions: Sequence[S
         for draft in submission.drafts:
             entry = place(prefix, index, previous, recorded, draft.template)
             previous = leaf_hash(entry)
-            moments.append(moment_field)
-            hashes.append(varlena(previous))
-            entries.append(varlena(entry))
-            rows.append(draft.columns)
-            mine.append(Receipt(ledger.origin, index, previous, when))
+            placed.moments.append(moment_field)
+            placed.hashes.append(previous)
+            placed.entries.append(entry)
+            mine.append(Receipt(origin, index, previous, when))
             index += 1
-        receipts.append(mine)
-    version, part, happened, command, stream, event, organisation, mac = map(list, zip(*rows, strict=True))
-    return Placed(
-        head,
-        Head(index, previous, recorded),
-        (moments, version, part, happened, command, hashes, stream, event, organisation, mac, entries),
-        receipts,
-    )
+        placed.drafts.extend(submission.drafts)
+        placed.receipts.append(mine)
+    return placed._replace(after=Head(index, previous, recorded))
 
 
 def needed_versions(submissions: Sequence[Submission]) -> tuple[list[bytes], list[bytes]]:
@@ -105,8 +122,7 @@ def needed_versions(submissions: Sequence[Submission]) -> tuple[list[bytes], lis
     return streams, versions
 
 
-@dataclass(frozen=True, slots=True)
-class VaultRows:
+class VaultRows(NamedTuple):
     """The vault rows of a group; ordinals count from the group's first entry."""
 
     key_ids: list[str]

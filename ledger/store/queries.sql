@@ -16,7 +16,7 @@ WHERE ledger = $1 AND size = $2 AND hash = $3
 -- Part of the commits: the same for one entry, whose stream must stand just before its version.
 :swap
     AND ($9::integer <= 1 OR EXISTS (
-        SELECT FROM ledger.entries e WHERE e.ledger = $1 AND e.stream = $14::text AND e.version = $9 - 1
+        SELECT FROM ledger.entries e WHERE e.ledger = $1 AND e.stream = $13::text AND e.version = $9 - 1
     ))
 RETURNING ledger;
 
@@ -33,17 +33,17 @@ RETURNING ledger;
 
 -- name: columns
 -- Part of the commits: the columns of an entry, in the order of its parameters.
-recorded_at, version, part, happened_on, command, leaf_hash, stream, event, organisation, content_mac, entry;
+recorded_at, version, part, happened_on, command, stream, event, organisation, content_mac, leaf_hash, entry;
 
 -- name: values_of_one
 -- Part of the commits: one entry's parameters.
-$8::timestamptz, $9, $10::integer, $11::date, $12::uuid, $13::bytea, $14, $15::text, $16::text, $17::bytea,
+$8::timestamptz, $9, $10::integer, $11::date, $12::uuid, $13, $14::text, $15::text, $16::bytea, $17::bytea,
     $18::bytea;
 
 -- name: values_of_many
 -- Part of the commits: the entries' parameters, as rows.
-unnest($8::timestamptz[], $9::integer[], $10::integer[], $11::date[], $12::uuid[], $13::bytea[], $14::text[],
-       $15::text[], $16::text[], $17::bytea[], $18::bytea[]) WITH ORDINALITY AS n (:columns, ordinality);
+unnest($8::timestamptz[], $9::integer[], $10::integer[], $11::date[], $12::uuid[], $13::text[], $14::text[],
+       $15::text[], $16::bytea[], $17::bytea[], $18::bytea[]) WITH ORDINALITY AS n (:columns, ordinality);
 
 -- name: commit_one
 -- Moves the head by compare-and-swap and inserts one entry, in one round trip.
@@ -102,8 +102,8 @@ SELECT asked.stream, (
 
 -- name: copy_entries
 -- Inserts many entries, in the binary format of COPY.
-COPY ledger.entries (index, recorded_at, ledger, version, part, happened_on, command, leaf_hash,
-                     stream, event, organisation, content_mac, entry) FROM STDIN (FORMAT binary);
+COPY ledger.entries (index, recorded_at, ledger, version, part, happened_on, command,
+                     stream, event, organisation, content_mac, leaf_hash, entry) FROM STDIN (FORMAT binary);
 
 -- name: end_stuck_writers
 -- Ends our sessions that hold something open and wait for a client that sends nothing: a frozen process in COPY.

@@ -9,7 +9,7 @@ from ledger.errors import Unavailable
 from ledger.store import binary, queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger
-from ledger.store.placing import Head, Placed
+from ledger.store.placing import COLUMN_TYPES, Head, Placed
 from ledger.store.settle import Connection
 
 LINK = {
@@ -21,10 +21,6 @@ LINK = {
 
 _HEAD_TYPES = [
     binary.INT4, binary.INT8, binary.BYTEA, binary.INT8, binary.BYTEA, binary.TIMESTAMPTZ, binary.TIMESTAMPTZ,
-]  # fmt: skip
-COLUMN_TYPES = [
-    binary.TIMESTAMPTZ, binary.INT4, binary.INT4, binary.DATE, binary.UUID, binary.BYTEA, binary.TEXT,
-    binary.TEXT, binary.TEXT, binary.BYTEA, binary.BYTEA,
 ]  # fmt: skip
 _NEEDED_TYPES = [binary.TEXT, binary.INT4]
 _VAULT_TYPES = [

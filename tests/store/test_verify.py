@@ -199,7 +199,7 @@ def test_a_stream_with_a_gap(filled: Database, ledger: Ledger) -> None:
             "FROM ledger.entries WHERE ledger = %s",
             (
                 receipt.recorded_at, other.id, date(2024, 7, 1), drafts[0].command, receipt.leaf_hash,
-                placed.columns[-1][0][4:], other.id,
+                placed.entries[0], other.id,
             ),
         )  # fmt: skip
         connection.execute(
