@@ -80,7 +80,7 @@ def router(door: OpenDoor) -> APIRouter:
                 return Response("".join(as_csv(rows, wanted)), media_type=f"{CSV}; charset=utf-8")
             found = page(view.connection, wanted, asked_for, view.table)
             rows = opened(found.rows, wanted, opened_door.opener)
-            names, names_at = asked.organisation_names(view.connection)
+            names, names_at = asked.organisation_names(view)
             return JSONResponse(
                 {
                     **_stated(view),
@@ -157,7 +157,10 @@ class Making:
 
 def _accepted(request: Request, when: Moment) -> JSONResponse:
     """202: the same question with the positions stated, which a moment resolves to once."""
-    asked_for = {**request.query_params, "as_at": str(when), "on": when.on.isoformat()}
+    positions = str(when)
+    if "ledger" in request.query_params and when.common is not None and when.common not in when.heads:
+        positions += f",{when.common.slug}={when.common.size}"
+    asked_for = {**request.query_params, "as_at": positions, "on": when.on.isoformat()}
     location = f"{request.url.path}?{urlencode(asked_for)}"
     return JSONResponse(
         {"as_at": str(when), "judged_on": when.on.isoformat(), "location": location},

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from psycopg import Connection, sql
 
+from ledger.domain.event import CaseEvent, effective
+from ledger.domain.organisation.standing import name_on
 from ledger.errors import Forbidden, NotFound
 from projections import sql as queries
 from projections.base import Register
 from projections.doors import Door
-from projections.facts import LedgerHead, heads
+from projections.facts import LedgerHead, facts_of, heads
 from projections.query import Query
 from projections.replay import Moment, Replay, replay, resolve
 from projections.runner import connect
@@ -32,6 +34,9 @@ class View:
     table: sql.Identifier | None
     """None: the live one."""
     left_out: int = 0
+    common: LedgerHead | None = None
+    """Of a replay: ``common`` as it was then."""
+    happened_by: date | None = None
 
     @property
     def positions(self) -> dict[str, int]:
@@ -53,7 +58,7 @@ def moment(door: Door, ledger: str | None, as_at: str | None, on: date | None) -
     if len(allowed) < len(found.heads) and named:
         refused = ", ".join(head.slug for head in found.heads if head.slug not in door.slugs)
         raise Forbidden(f"ledger {refused}: you may not read its registers")
-    return Moment(allowed, found.on, found.asked)
+    return replace(found, heads=allowed)
 
 
 @contextmanager
@@ -82,8 +87,9 @@ def view(
             yield View(connection, register, found, on or door.today, None)
         return
     made = replay(door.conninfo, register, moment(door, ledger, as_at, on), happened_by=happened_by)
+    was = made.moment
     with connect(door.conninfo, "auditledger registers") as connection:
-        yield View(connection, register, made.moment.heads, made.moment.on, made.table, made.left_out)
+        yield View(connection, register, was.heads, was.on, made.table, made.left_out, was.common, happened_by)
 
 
 def two(
@@ -107,12 +113,27 @@ def head_of(view: View, slug: str) -> LedgerHead:
     raise NotFound(f"no ledger {slug!r} among those read here")
 
 
-def organisation_names(connection: Connection[Any]) -> tuple[dict[str, str], str]:
-    """The last name of every organisation by id, and the position of the ledger that they were read at."""
-    rows = connection.execute(queries.get("organisation_names")).fetchall()
-    names = {stream: name for stream, name, _, _ in rows}
-    at = ",".join(sorted({f"{slug}={position}" for _, _, slug, position in rows}))
-    return names, at
+def organisation_names(view: View) -> tuple[dict[str, str], str]:
+    """The name of every organisation by id, and the position of ``common`` that they were read at.
+
+    The last name that was recorded by then; as happened by a date, the name on that date. Raises
+    UnknownSchema.
+    """
+    if view.table is None:
+        rows = view.connection.execute(queries.get("organisation_names")).fetchall()
+        at = ",".join(sorted({f"{slug}={position}" for _, _, slug, position in rows}))
+        return {stream: name for stream, name, _, _ in rows}, at
+    if view.common is None:
+        return {}, ""
+    opened = view.connection.execute(queries.get("organisations"), (view.common.id, view.common.size))
+    streams = [row[0] for row in opened.fetchall()]
+    found = facts_of(view.connection, view.common.id, streams, view.common.size)
+    histories = {
+        stream: effective(fact for fact in facts if isinstance(fact, CaseEvent))
+        for stream, facts in found.items()
+    }
+    names = {stream: name_on(history, view.happened_by) for stream, history in histories.items() if history}
+    return names, f"{view.common.slug}={view.common.size}"
 
 
 def named(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, str]:

@@ -48,8 +48,8 @@ AsAt = Annotated[
 ]
 
 
-def add_commands(app: typer.Typer, door: OpenDoor, show: Show, progress: Progress) -> None:
-    """Adds the commands to the program's."""
+def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callable[..., None]]:
+    """The commands by name, for whoever opens the door."""
 
     def replay_command(
         context: typer.Context,
@@ -185,10 +185,12 @@ def add_commands(app: typer.Typer, door: OpenDoor, show: Show, progress: Progres
             shown = {"csv": csv, "as_json": as_json}
             _print(context, show, wanted, rows, view, stated, **shown, only=CLOCK_COLUMNS)
 
-    app.command("replay")(replay_command)
-    app.command("diff")(diff_command)
-    app.command("rebuild")(rebuild_command)
-    app.command("clocks")(clocks_command)
+    return {
+        "replay": replay_command,
+        "diff": diff_command,
+        "rebuild": rebuild_command,
+        "clocks": clocks_command,
+    }
 
 
 CLOCK_COLUMNS = ("ledger", "stream", "clock", "trigger_on", "due_on", "ended_on", "state", "explanation")
@@ -231,7 +233,7 @@ def _print(
             sys.stdout.write(text)
         return
     shown = opened(rows, wanted, None)
-    names, names_at = asked.organisation_names(view.connection)
+    names, names_at = asked.organisation_names(view)
     if as_json:
         named = {"organisations": asked.named(shown, names), "organisations_as_at": names_at}
         _json({**stated, "rows": plain(shown), **named})

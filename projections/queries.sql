@@ -135,8 +135,12 @@ ORDER BY l.id;
 -- The entries of one case below an index, in order.
 SELECT index, entry FROM ledger.entries WHERE ledger = %s AND stream = %s AND index < %s ORDER BY version;
 
+-- name: organisations
+-- The organisations registered in a ledger below a position, those that no longer count among them.
+SELECT DISTINCT stream FROM ledger.entries
+WHERE ledger = %s AND index < %s AND event = 'ledger.organisation.v1.OrganisationRegistered';
+
 -- name: organisation_names
 -- The last name of every organisation, with the ledger and the position that it was read at.
 SELECT o.stream, o.legal_name, l.slug, p.position FROM registers.organisations o
-JOIN ledger.ledgers l ON l.id = o.ledger JOIN registers.positions p ON p.ledger = o.ledger
-WHERE o.status = 'current';
+JOIN ledger.ledgers l ON l.id = o.ledger JOIN registers.positions p ON p.ledger = o.ledger;

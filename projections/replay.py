@@ -21,6 +21,7 @@ from psycopg.types.json import Jsonb
 
 from ledger.clock import MELBOURNE, melbourne_date
 from ledger.errors import InvalidInput, NotFound
+from ledger.store.ledgers import COMMON
 from projections import sql, tables
 from projections.base import Register
 from projections.facts import LedgerHead, heads
@@ -39,6 +40,8 @@ class Moment:
     """Each ledger; ``size`` is its position."""
     on: date
     asked: str
+    common: LedgerHead | None = None
+    """``common`` as it was then: organisations are named by it. None: there is none."""
 
     def __str__(self) -> str:
         return ",".join(f"{head.slug}={head.size}" for head in self.heads)
@@ -74,25 +77,41 @@ def resolve(
     """The positions of ``asked``, of one ledger or of all.
 
     ``asked``: ``LEDGER=N`` (several by commas), N with ``ledger`` given, a moment with its zone, a Melbourne
-    date (its end), or None: now. ``on`` overrides the date that clocks are judged on. Raises InvalidInput,
-    NotFound for an unknown ledger.
+    date (its end), or None: now. ``on`` overrides the date that clocks are judged on. Where no position of
+    ``common`` is stated, it is taken as it was when the latest entry below those stated was recorded; beside a
+    ``ledger`` it may be stated too. Raises InvalidInput, NotFound for an unknown ledger.
     """
     with connect(conninfo, "auditledger replay") as connection:
-        found = heads(connection)
-        if ledger is not None:
-            found = [_ledger(found, ledger)]
+        every = heads(connection)
+        found = every if ledger is None else [_ledger(every, ledger)]
+        common = next((head for head in every if head.slug == COMMON), None)
         moment = _moment(asked)
         if moment is not None:
-            positions = [
-                (h, connection.execute(sql.get("position_at"), (h.id, moment)).fetchone()) for h in found
-            ]
-            resolved = tuple(replace(head, size=row[0]) for head, row in positions if row is not None)
-            return Moment(resolved, on or melbourne_date(moment), asked or "")
+            resolved = tuple(_at(connection, head, moment) for head in found)
+            common = common and _at(connection, common, moment)
+            return Moment(resolved, on or melbourne_date(moment), asked or "", common)
         if asked is None:
-            resolved = tuple(found)
-        else:
-            resolved = tuple(_position(part, found, ledger) for part in asked.split(","))
-        return Moment(resolved, on or _judged_on(connection, resolved), asked or "now")
+            last = _last_recorded(connection, found)
+            return Moment(tuple(found), on or _judged_on(connection, last), "now", common)
+        known = found if ledger is None or common is None else [*found, common]
+        stated = tuple(_position(part, known, ledger) for part in asked.split(","))
+        resolved = stated if ledger is None else tuple(head for head in stated if head.id == found[0].id)
+        if not resolved:
+            raise InvalidInput("as-at", f"a position of {ledger}", asked)
+        last = _last_recorded(connection, resolved)
+        common = next((head for head in stated if head.slug == COMMON), None) or (
+            common and _at(connection, common, last)
+        )
+        return Moment(resolved, on or _judged_on(connection, last), asked, common)
+
+
+def _at(connection: Connection[Any], head: LedgerHead, moment: datetime | None) -> LedgerHead:
+    """A ledger as it was at a moment; None: before anything."""
+    if moment is None:
+        return replace(head, size=0)
+    row = connection.execute(sql.get("position_at"), (head.id, moment)).fetchone()
+    assert row is not None
+    return replace(head, size=row[0])
 
 
 def _moment(asked: str | None) -> datetime | None:
@@ -128,17 +147,22 @@ def _ledger(found: Sequence[LedgerHead], slug: str) -> LedgerHead:
     raise NotFound(f"no ledger has the slug {slug!r}")
 
 
-def _judged_on(connection: Connection[Any], resolved: Sequence[LedgerHead]) -> date:
-    """The Melbourne date of the latest last entry among the positions."""
-    days = [
-        melbourne_date(row[0])
+def _last_recorded(connection: Connection[Any], resolved: Sequence[LedgerHead]) -> datetime | None:
+    """When the latest of the last entries below the positions was recorded."""
+    moments = [
+        row[0]
         for head in resolved
         if head.size
         for row in connection.execute(sql.get("recorded_at"), (head.id, head.size - 1)).fetchall()
     ]
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    return max(moments, default=None)
+
+
+def _judged_on(connection: Connection[Any], last: datetime | None) -> date:
+    """The Melbourne date of the latest last entry among the positions; of now, where there is none."""
+    row = (last,) if last is not None else connection.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
-    return max(days, default=melbourne_date(row[0]))
+    return melbourne_date(row[0])
 
 
 def replay(conninfo: str, register: Register, moment: Moment, *, happened_by: date | None = None) -> Replay:
