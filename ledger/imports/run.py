@@ -5,6 +5,9 @@ Step by step, and what a crash leaves: (1) read and check, nothing written; (2) 
 entry names (swept later); after it, some rows. The same file again finds its import by derived ids, goes on
 with the rows that are missing, and writes nothing twice. (5) Where a row could not be written after all, the
 counts are corrected.
+
+Several processes may import at once, the same file or another of the register: a row whose case moved on
+meanwhile is planned anew by how it stands then, so that each ends with the counts of what came of its file.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from ledger.domain.installation.events import FileImported
 from ledger.errors import (
     AuditLedgerError,
     CommandReused,
+    Conflict,
     Forbidden,
     InvalidInput,
     OutcomeUnknown,
@@ -39,13 +43,17 @@ from ledger.imports.reading import parse_document, read_bytes
 from ledger.imports.register import CHUNK, IMPORTS, Known
 from ledger.imports.result import ChangedRow, ProposedContravention, Result
 from ledger.imports.standing import Standing
+from ledger.store.settle import FirstReceipts
 from ledger.store.submission import Submission
 from ledger.vault.opening import Opened
+from ledger.vault.store import KeyGone
 
 STOP = (Unavailable, OutcomeUnknown, Forbidden)
 """What is no row's own fault: it stops the import."""
 IN_FLIGHT = 64
 """Rows submitted and not yet answered: enough to make groups of, few enough to stop soon."""
+TRIES = 8
+"""How often a row is planned anew because its case moves on while it is written."""
 RECOUNTED = "The rows were counted again when all of them had been written."
 
 Progress = Callable[[str, int, int], None]
@@ -158,10 +166,11 @@ class _Import:
         nothing = all_or_nothing and result.bad
         if not (dry_run or nothing) and result.new + result.corrected + result.unchanged:
             result.written = True
-            file_imported = self._record_file(data, document, name, result, recorded, others)
+            if recorded is None:
+                self._record_file(data, document, name, result, others)
             self._write(planned, import_id, result)
             self._settle(result, rows, planned)
-            self._recount(result, file_imported, document, name)
+            self._recount(result, document, name)
         self._propose(rows, result)
         return result
 
@@ -214,34 +223,74 @@ class _Import:
     def _write(self, planned: Sequence[_Planned], import_id: str, result: Result) -> None:
         todo = [each for each in planned if each.plan.steps]
         waiting: deque[tuple[_Planned, Submission | None]] = deque()
+        moved: list[_Planned] = []
         for number, each in enumerate(todo):
             self._progress("writing", number, len(todo))
             while len(waiting) >= IN_FLIGHT:
-                self._await(*waiting.popleft(), result)
-            with _Listing(each.row):
-                submission = self._together.submit(
-                    each.plan.stream, each.plan.steps, self._source(each.row, import_id)
-                )
+                self._await(*waiting.popleft(), result, moved)
+            try:
+                submission = self._submit(each, import_id)
+            except STOP:
+                raise
+            except AuditLedgerError:
+                moved.append(each)
+            else:
                 waiting.append((each, submission))
         while waiting:
-            self._await(*waiting.popleft(), result)
+            self._await(*waiting.popleft(), result, moved)
+        for each in moved:
+            self._write_anew(each, import_id, result)
         self._progress("writing", len(todo), len(todo))
 
-    def _await(self, each: _Planned, submission: Submission | None, result: Result) -> None:
-        with _Listing(each.row):
-            result.entries += 0 if submission is None else len(submission.result())
+    def _submit(self, each: _Planned, import_id: str) -> Submission | None:
+        return self._together.submit(each.plan.stream, each.plan.steps, self._source(each.row, import_id))
+
+    @staticmethod
+    def _await(each: _Planned, submission: Submission | None, result: Result, moved: list[_Planned]) -> None:
+        try:
+            receipts = None if submission is None else submission.result()
+        except STOP:
+            raise
+        except AuditLedgerError:
+            moved.append(each)
+            return
+        if receipts is None or isinstance(receipts, FirstReceipts):
+            # Recorded meanwhile: whether as a row of this file or of another one, its case says.
+            moved.append(each)
+        else:
+            result.entries += len(receipts)
+
+    def _write_anew(self, each: _Planned, import_id: str, result: Result) -> None:
+        """A row that passed every check, and then was refused or there already: its case has moved on since.
+
+        It is planned by how the case stands now; where that goes on, the row is listed with the last refusal.
+        """
+        stream = each.plan.stream
+        try:
+            for attempt in range(TRIES):
+                now = self._plan(each.row, self._known.standings({stream: each.row.key}).get(stream), import_id)
+                each.plan, each.word = now.plan, now.word
+                each.changed = now.changed or (each.changed if now.word == "corrected" else None)
+                if not now.plan.steps:
+                    return
+                try:
+                    submission = self._submit(each, import_id)
+                    if submission is not None and not isinstance(
+                        receipts := submission.result(), FirstReceipts
+                    ):
+                        result.entries += len(receipts)
+                        return
+                except (Conflict, CommandReused, KeyGone):
+                    if attempt == TRIES - 1:
+                        raise
+        except STOP:
+            raise
+        except AuditLedgerError as error:
+            each.row.faults.append(fault_of(each.row.row, error))
 
     def _record_file(
-        self,
-        data: bytes,
-        document: Document,
-        name: str,
-        result: Result,
-        recorded: FileImported | None,
-        others: Sequence[FileImported],
-    ) -> FileImported:
-        if recorded is not None:
-            return recorded
+        self, data: bytes, document: Document, name: str, result: Result, others: Sequence[FileImported]
+    ) -> None:
         kept = self._installation.keep_file(self._slug, IMPORTS, io.BytesIO(data), len(data), field_path="file")
         fields: dict[str, Any] = {
             "import_id": result.import_id,
@@ -256,33 +305,38 @@ class _Import:
         # Where someone else imports the same file at this moment, theirs is the record.
         with contextlib.suppress(CommandReused):
             self._file_imported(fields, "FileImported", None)
-        return next(f for f in self._known.imports() if f.import_id == result.import_id)
 
-    def _recount(self, result: Result, recorded: FileImported, document: Document, name: str) -> None:
-        counts = result.counts()
-        if all(getattr(recorded, field) == value for field, value in counts.items()):
-            return
-        fields: dict[str, Any] = {
-            "import_id": recorded.import_id,
-            "format": recorded.format,
-            "register": recorded.register,
-            **counts,
-            "mapping_digest": self._mapping.digest.hex(),
-        }
-        if recorded.file is not None:
-            fields["file"] = {
-                "commitment": recorded.file.commitment.hex(),
-                "key": recorded.file.key,
-                "media_type": document.media_type,
-                "length": recorded.file.length,
-                "title": name,
+    def _recount(self, result: Result, document: Document, name: str) -> None:
+        """Corrects the counts where they came out otherwise. Of several who import one file, the last says."""
+        while True:
+            recorded = self._recorded(result.import_id)
+            counts = result.counts()
+            if all(getattr(recorded, field) == value for field, value in counts.items()):
+                return
+            fields: dict[str, Any] = {
+                "import_id": recorded.import_id,
+                "format": recorded.format,
+                "register": recorded.register,
+                **counts,
+                "mapping_digest": self._mapping.digest.hex(),
             }
-        if recorded.previous_import is not None:
-            fields["previous_import"] = recorded.previous_import
-        corrects = {"index": recorded.index, "kind": CorrectionKind.TYPING.value, "reason": RECOUNTED}
-        # Of two who import one file at the same moment, the first to finish says what came of it.
-        with contextlib.suppress(CommandReused):
-            self._file_imported(fields, f"FileImported {recorded.index}", corrects)
+            if recorded.file is not None:
+                fields["file"] = {
+                    "commitment": recorded.file.commitment.hex(),
+                    "key": recorded.file.key,
+                    "media_type": document.media_type,
+                    "length": recorded.file.length,
+                    "title": name,
+                }
+            if recorded.previous_import is not None:
+                fields["previous_import"] = recorded.previous_import
+            corrects = {"index": recorded.index, "kind": CorrectionKind.TYPING.value, "reason": RECOUNTED}
+            # Someone else has corrected the same entry: theirs is looked at, and corrected in its turn.
+            with contextlib.suppress(CommandReused):
+                self._file_imported(fields, f"FileImported {recorded.index}", corrects)
+
+    def _recorded(self, import_id: str) -> FileImported:
+        return next(f for f in self._known.imports() if f.import_id == import_id)
 
     def _file_imported(self, fields: dict[str, Any], step: str, corrects: dict[str, Any] | None) -> None:
         body: dict[str, Any] = {
@@ -333,22 +387,6 @@ class _Import:
                     fields["about"] = about
                 body = {"happened": each.body["happened"], "fields": fields}
                 result.proposed.append(ProposedContravention(each.sheet, each.row, each.key, body))
-
-
-class _Listing:
-    """A refusal inside is listed with the row; what would stop every row is raised."""
-
-    def __init__(self, row: RowCase) -> None:
-        self._row = row
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, AuditLedgerError) or isinstance(error, STOP):
-            return False
-        self._row.faults.append(fault_of(self._row.row, error))
-        return True
 
 
 def _with_opened(change: Change, opened: dict[str, Any]) -> Change:

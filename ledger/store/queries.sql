@@ -93,6 +93,17 @@ SELECT size, hash, recorded_at FROM ledger.heads WHERE ledger = %s FOR UPDATE;
 SELECT command, part, index, leaf_hash, recorded_at, content_mac FROM ledger.entries
 WHERE ledger = %s AND command = ANY (%s::uuid[]) ORDER BY command, part;
 
+-- name: content_key_left
+-- Whether the vault still has the key that made a command's content_mac: one of its case, or of the ledger.
+SELECT EXISTS (
+    SELECT FROM ledger.entries e
+    CROSS JOIN LATERAL (
+        SELECT id FROM vault.keys_of(e.ledger, e.stream) UNION ALL SELECT id FROM vault.keys_of(e.ledger, 'ledger')
+    ) k
+    WHERE e.ledger = %s AND e.command = %s::uuid AND e.part = 0
+        AND starts_with(k.id, encode(substr(e.content_mac, 1, 8), 'hex'))
+);
+
 -- name: stream_versions
 -- The last version of each of these streams (null: none), and the database's time.
 SELECT asked.stream, (

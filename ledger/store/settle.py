@@ -24,6 +24,7 @@ from ledger.store import queries
 from ledger.store.ledgers import Ledger
 from ledger.store.placing import Head, Placed, VaultRows, place_all
 from ledger.store.submission import Draft, Outcome, Receipt, Submission
+from ledger.vault.sealing import KEY_NAME
 from ledger.vault.store import KEY_GONE, KeyGone
 
 Connection = psycopg.Connection[TupleRow]
@@ -40,6 +41,10 @@ class Lost(Exception):
     def __init__(self, cause: psycopg.Error, *, committing: bool) -> None:
         super().__init__(" ".join(str(cause).split()))
         self.committing = committing
+
+
+class FirstReceipts(list[Receipt]):
+    """Receipts of what was recorded before: by whoever was first, or by a try of our own that seemed lost."""
 
 
 @dataclass(slots=True)
@@ -166,6 +171,11 @@ def _judge(
         known.setdefault(str(command), []).append(
             Known(Receipt(ledger.origin, row[1], bytes(row[2]), row[3].astimezone(UTC)), row[4])
         )
+
+    def key_left(command: str) -> bool:
+        row = connection.execute(queries.get("content_key_left"), (ledger.id, command)).fetchone()
+        return row is not None and bool(row[0])
+
     versions: dict[str, int] = {}
     database_now = now
     for stream, version, moment in connection.execute(
@@ -183,7 +193,7 @@ def _judge(
             # The same command twice in one group: the second is judged once the first is committed.
             continue
         try:
-            receipts = _repeat(submission, known)
+            receipts = _repeat(submission, known, key_left)
             if receipts is not None:
                 outcomes[place] = receipts
                 continue
@@ -201,10 +211,14 @@ def _judge(
     return outcomes, accepted
 
 
-def _repeat(submission: Submission, known: dict[str, list[Known]]) -> list[Receipt] | None:
+def _repeat(
+    submission: Submission, known: dict[str, list[Known]], key_left: Callable[[str], bool]
+) -> list[Receipt] | None:
     """The first receipts, where the commands were recorded before; None where none of them was.
 
-    Raises CommandReused where the content differs (a missing ``content_mac`` is not checked: 4-wire).
+    Raises CommandReused where the content differs, and Conflict where that cannot be told, because two who
+    recorded a new case at once made a key each. Unchecked is a missing ``content_mac``, and one whose key was
+    destroyed, as ``key_left`` says of a command (4-wire, 'command, part').
     """
     first: dict[str, Draft] = {}
     for draft in submission.drafts:
@@ -214,14 +228,22 @@ def _repeat(submission: Submission, known: dict[str, list[Known]]) -> list[Recei
         return None
     for command in there:
         before, now = known[command][0].content_mac, first[command].content_mac
-        if before is not None and now is not None and before != now:
+        if before is None or now is None or before == now:
+            continue
+        if before[:KEY_NAME] != now[:KEY_NAME]:
+            if key_left(command):
+                raise Conflict(
+                    f"command {command} was recorded meanwhile under another key; nothing was written: "
+                    "seal it anew"
+                )
+        else:
             raise CommandReused(f"command {command} was recorded with other content; nothing was written")
     if len(there) < len(first):
         raise CommandReused(
             f"{len(there)} of the {len(first)} commands submitted together were recorded before; "
             "nothing was written: submit the others apart"
         )
-    return [found.receipt for command in first for found in known[command]]
+    return FirstReceipts(found.receipt for command in first for found in known[command])
 
 
 def _advance(submission: Submission, versions: dict[str, int]) -> None:

@@ -19,6 +19,8 @@ from ledger.errors import InvalidInput, VaultError
 from ledger.vault.kek import KEY_BYTES, NONCE_BYTES, KeyEncryptionKey
 
 SALT_BYTES = 32
+KEY_NAME = 8
+"""Bytes of a key's id that stand before the HMAC in a ``content_mac``, and say which key made it."""
 CASE = "case"
 CONTENT = "content"
 LEDGER_STREAM = "ledger"
@@ -202,7 +204,7 @@ def content_mac(key_id: str, key: bytes, canonical_json: bytes) -> bytes:
 
 
 def _named(key_id: str) -> bytes:
-    return bytes.fromhex(key_id)[:8]
+    return bytes.fromhex(key_id)[:KEY_NAME]
 
 
 class ContentKeys:
@@ -217,7 +219,7 @@ class ContentKeys:
 
         None where nobody can tell any more: its key was destroyed, or it was lost in a refill (4-wire).
         """
-        found = None if mac is None else self._keys.get(mac[:8])
+        found = None if mac is None else self._keys.get(mac[:KEY_NAME])
         if found is None or mac is None:
             return None
         return hmac.compare_digest(content_mac(*found, canonical_json), mac)

@@ -32,14 +32,14 @@ def _import_until_killed(
     commits = 0
     answered = run._Import._await
 
-    def killing(self: Any, each: Any, future: Any, result: Any) -> None:
+    def killing(*arguments: Any) -> None:
         nonlocal commits
-        answered(self, each, future, result)
+        answered(*arguments)
         commits += 1
         if commits == 60:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    run._Import._await = killing  # type: ignore[method-assign]
+    run._Import._await = staticmethod(killing)  # type: ignore[method-assign,assignment]
     with Installation(Database(admin, passwords), Path(folder) / "data") as installation:
         run.import_file(
             installation,
@@ -85,7 +85,9 @@ def test_an_import_that_was_killed_goes_on_with_the_same_file_and_writes_nothing
 def test_two_people_who_import_the_same_file_at_once_bring_it_in_once(desk: Desk, doj: RegisterMapping) -> None:
     with ThreadPoolExecutor(2) as pool:
         results = [pool.submit(desk.bring_in, DOJ, doj) for _ in range(2)]
-        assert all(each.result().rows == 244 for each in results)
+        assert [(each.result().new, each.result().bad) for each in results] == [(244, 0)] * 2
+    (recorded,) = imports(desk)
+    assert (recorded.new, recorded.bad, recorded.header.corrects) == (244, 0, None)
     last = desk.bring_in(DOJ, doj)
     assert (last.new, last.bad, last.entries) == (244, 0, 0)
     assert len({entry.stream for entry in desk.imported()}) == 244

@@ -10,6 +10,7 @@ import pytest
 
 from ledger.application import Installation
 from ledger.application.together import Together
+from ledger.codec.entry import Source
 from ledger.errors import AuditLedgerError, Conflict, OutcomeUnknown, Unavailable
 from ledger.imports.mapping import RegisterMapping
 from tests.imports.desk import Desk
@@ -74,12 +75,31 @@ def test_corrections_that_fail_unwritten_or_written_are_finished_by_the_same_fil
     desk.check()
 
 
-def test_a_row_whose_case_moves_on_meanwhile_is_listed_and_the_counts_are_corrected(
+def test_a_row_whose_case_moves_on_meanwhile_is_planned_anew(
     desk: Desk, log: RegisterMapping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         moved = failing(Together.submit, 2, Conflict("the case moved on"), written=False)
         patch.setattr(Together, "submit", moved)
+        result = bring(desk, log, *ROWS)
+    assert (result.new, result.bad, result.entries) == (5, 0, 10)
+    (recorded,) = imports(desk)
+    assert (recorded.rows, recorded.new, recorded.bad, recorded.header.corrects) == (5, 5, 0, None)
+    desk.check()
+
+
+def test_a_row_whose_case_never_stands_still_is_listed_and_the_counts_are_corrected(
+    desk: Desk, log: RegisterMapping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Together.submit
+
+    def restless(self: Together, stream: str, steps: Any, source: Source) -> Any:
+        if source.reference is not None and source.reference.endswith("/3"):
+            raise Conflict("the case moved on")
+        return original(self, stream, steps, source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Together, "submit", restless)
         result = bring(desk, log, *ROWS)
     assert (result.new, result.bad, result.faults[0].row) == (4, 1, 3)
     (recorded,) = imports(desk)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import uuid4
+
 import pytest
 
-from ledger.errors import InvalidInput, VaultError
+from ledger.errors import CommandReused, Conflict, InvalidInput, VaultError
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger
 from ledger.store.writer import Writer
@@ -87,3 +90,34 @@ def test_a_repeat_adds_no_vault_row(database: Database, ledger: Ledger) -> None:
     assert first == again
     assert vault_rows(database) == [(0, "k1", b"x")]
     assert check_ledger(database, ledger) == 1
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_repeat_sealed_under_another_key_is_told_to_seal_anew(
+    database: Database, ledger: Ledger, *, warm: bool
+) -> None:
+    """Two who record one new case at once make a key each: nobody can tell whether they said the same."""
+    command = str(uuid4())
+    ours, theirs = (uuid4().hex for _ in range(2))
+
+    def recorded(key_id: str, content: bytes, stream: str = "a") -> dict[str, Any]:
+        mac = bytes.fromhex(key_id)[:8] + content
+        drafts = [sample(stream, command=command, content_mac=mac)]
+        return {"drafts": drafts, "keys": [key(key_id, stream)], "rows": [VaultRow(0, key_id, b"sealed")]}
+
+    with Writer(database) as writer:
+        if warm:
+            writer.submit(ledger.id, [sample("warm")]).result(30)
+        first = writer.submit(ledger.id, **recorded(ours, b"one")).result(30)
+        assert writer.submit(ledger.id, **recorded(ours, b"one")).result(30) == first
+        with pytest.raises(CommandReused, match="other content"):
+            writer.submit(ledger.id, **recorded(ours, b"two")).result(30)
+        for stream in ("a", "b"):
+            with pytest.raises(Conflict, match="seal it anew"):
+                writer.submit(ledger.id, **recorded(theirs, b"one", stream)).result(30)
+        with database.connect_admin() as connection:
+            connection.execute("DELETE FROM vault.keys WHERE id = %s", (ours,))
+        # Its key destroyed, nobody ever can: the first receipt, unchecked (4-wire 'Entry', command).
+        assert writer.submit(ledger.id, **recorded(theirs, b"one")).result(30) == first
+    assert vault_rows(database) == [(int(warm), ours, b"sealed")]
+    assert check_ledger(database, ledger) == 1 + warm

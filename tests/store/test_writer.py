@@ -84,9 +84,9 @@ def test_a_repeat_is_answered_with_the_first_receipts(
 
 def test_the_same_id_with_other_content_is_refused(database: Database, ledger: Ledger, writer: Writer) -> None:
     command = str(uuid4())
-    first = put(writer, ledger, sample("a", command=command, content_mac=b"one"))
+    first = put(writer, ledger, sample("a", command=command, content_mac=bytes(8) + b"one"))
     with pytest.raises(CommandReused, match=f"command {command} was recorded with other content"):
-        put(writer, ledger, sample("a", 2, command=command, content_mac=b"two"))
+        put(writer, ledger, sample("a", 2, command=command, content_mac=bytes(8) + b"two"))
     # After a refill the first one's mac is gone: the first receipt, unchecked (4-wire 'Entry', command).
     assert put(writer, ledger, sample("a", 2, command=command)) == first
     assert check_ledger(database, ledger) == 1
