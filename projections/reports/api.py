@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import date
 from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -15,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ledger.domain.installation.events import ReportStatus
 from ledger.errors import InvalidInput
 from projections.reports.catalogue import REPORTS
+from projections.reports.figures import Behind, Report, RowId
 from projections.reports.handover import COMMAND, Desk, hand_over, handed_over, made_for, recipient
+from projections.reports.page import Link
 from projections.reports.render import FORMATS, render
 
 _HEADERS = {
@@ -103,7 +106,7 @@ def router(desk: OpenDesk, read_body: ReadBody) -> APIRouter:
         if form not in FORMATS:
             raise InvalidInput("format", "one of " + ", ".join(FORMATS), form)
         made = made_for(desk(request).door, name, period, as_at=as_at, ledgers=ledger, incomplete=incomplete)
-        files = render(made, form)
+        files = render(made, form, _in_register(made))
         if form == "csv":
             return _attached(_zip(files), "application/zip", f"{name}.zip")
         (content,) = files.values()
@@ -146,6 +149,17 @@ def _recorded(slug: str, outcome: Any, files: Iterable[str]) -> JSONResponse:
     }  # fmt: skip
     headers = {"ETag": f'"{outcome.version}"', "Location": f"/ledgers/{slug}/cases/{outcome.stream}"}
     return JSONResponse(content, 200 if outcome.repeated else 201, headers)
+
+
+def _in_register(report: Report) -> Link:
+    """The link from a row to its case in the register, as at the report's position and judged on its date."""
+    sizes = {at.slug: at.size for at in report.positions}
+
+    def link(row: RowId, found: Behind) -> str:
+        asked = urlencode({"as_at": f"{found.slug}={sizes[found.slug]}", "on": report.judged_on})
+        return f"/registers/{row.register}/cases/{found.slug}/{quote(row.stream)}?{asked}"
+
+    return link
 
 
 def _attached(content: bytes, media_type: str, name: str) -> Response:

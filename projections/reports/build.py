@@ -95,7 +95,7 @@ class Builder:
         ]
         lines.append(Line("Total", (total, ""), total=True, id="total"))
         bars = tuple(Bar(kind.words, found[kind.key]) for kind in kinds)
-        drawn = Chart(title, chart, bars) if chart else None
+        drawn = Chart(title, chart, bars, unit) if chart else None
         self.tables.append(
             Table(name, title, (head, unit, "Share"), tuple(lines), tuple(notes), drawn)
         )  # fmt: skip
@@ -169,7 +169,7 @@ class Builder:
         """A table of one figure a line."""
         made = tuple(Line(words, (figure,), id=figure.id.rsplit(".", 1)[1]) for words, figure in lines)
         bars = tuple(Bar(words, figure) for words, figure in lines)
-        drawn = Chart(title, chart, bars) if chart else None
+        drawn = Chart(title, chart, bars, columns[1]) if chart else None
         self.tables.append(Table(f"{self.id}.{table}", title, columns, made, tuple(notes), drawn))
 
     def flow(

@@ -13,7 +13,7 @@ from ledger.errors import NotFound
 from projections.base import register
 from projections.reports.agencies import Agencies
 from projections.reports.compliance import compliance
-from projections.reports.figures import Report, ReportRefused, Section, Versions, digest
+from projections.reports.figures import Behind, Report, ReportRefused, RowId, Section, Versions, digest
 from projections.reports.period import Period
 from projections.reports.sharing import sharing
 from projections.reports.snapshot import Snapshot, snapshot
@@ -87,27 +87,29 @@ def make(
             Versions(version("auditledger"), rules_version(), "", digest(calendar)), sections, parked,
             (_scope(rows),),
         )  # fmt: skip
+        wanted = {row for figure in report.figures.values() for row in figure.rows}
+        behind = rows.behind(wanted, {agency.id: agency.name for agency in agencies.known.values()})
     if parked and not incomplete:
         raise ReportRefused(
             f"{len(parked)} cases cannot be folded, so figures would leave them out: {'; '.join(parked[:5])}; "
             "repair them, or ask for an incomplete report"
         )
     report.check()
-    return _defined(report, read)
+    return _defined(report, read, behind)
 
 
 def _scope(rows: Snapshot) -> str:
     return f"Made from the ledgers {', '.join(at.slug for at in rows.positions)}."
 
 
-def _defined(report: Report, read: Sequence[str]) -> Report:
-    """With the version of its definitions: of its figures and of the registers that were read."""
+def _defined(report: Report, read: Sequence[str], behind: Mapping[RowId, Behind]) -> Report:
+    """With the rows, and the version of its definitions: of its figures and of the registers that were read."""
     said = [(d.id, d.version, d.words) for d in report.definitions]
     found = digest(said, [(name, register(name).definition) for name in read])
     return Report(
         report.name, report.title, report.period, report.judged_on, report.positions,
         Versions(report.versions.code, report.versions.rules, found, report.versions.calendar), report.sections,
-        report.parked, report.notes,
+        report.parked, report.notes, behind,
     )  # fmt: skip
 
 

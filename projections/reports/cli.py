@@ -17,7 +17,8 @@ from projections.replay import resolve
 from projections.reports.catalogue import REPORTS
 from projections.reports.figures import Report
 from projections.reports.handover import Desk, hand_over, handed_over, made_for, recipient, reprint
-from projections.reports.render import DEMONSTRATION, FORMATS, render
+from projections.reports.page import DEMONSTRATION
+from projections.reports.render import FORMATS, render
 
 OpenDesk = Callable[[typer.Context, str | None, str | None], AbstractContextManager[Desk]]
 """Opens a desk for a command, for who acts: person and organisation, as given on the command line."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -40,6 +40,18 @@ class RowId(NamedTuple):
     def __str__(self) -> str:
         where = f"{self.register} {self.ledger}/{self.stream}"
         return f"{where}#{self.key}" if self.key else where
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A row behind figures, as its register has it at the report's positions; sealed columns are left out."""
+
+    slug: str
+    """Of the ledger that it stands in."""
+    entries: tuple[int, ...]
+    """The entries that it was built from."""
+    values: Mapping[str, str]
+    """Column → what stands there, in words; without those that are empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +116,8 @@ class Chart:
     title: str
     description: str
     bars: tuple[Bar, ...]
+    unit: str
+    """What the bars count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +232,8 @@ class Report:
     sections: tuple[Section, ...]
     parked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    rows: Mapping[RowId, Behind] = field(default_factory=dict, repr=False, compare=False)
+    """Every row behind any of its figures."""
     _figures: dict[str, Figure] = field(default_factory=dict, repr=False, compare=False)
 
     @property

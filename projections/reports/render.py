@@ -1,32 +1,30 @@
-"""A report as files: HTML for people, CSV (one file a table), JSON; the same figures in each."""
+"""A report as files: CSV (one file a table) and JSON; with the HTML of ``page``, the same figures in each."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
-
 from ledger.errors import InvalidInput
-from projections.reports.chart import svg
-from projections.reports.figures import ROUNDING, Chart, Figure, Report, RowId, Table
-from projections.reports.period import day_words
+from projections.reports.figures import ROUNDING, Figure, Report, Table
+from projections.reports.page import DEMONSTRATION, Link, html
 
 FORMATS: Mapping[str, str] = {"html": "text/html", "csv": "text/csv", "json": "application/json"}
-DEMONSTRATION = "Demonstration, invented events"
+Lines = Sequence[Sequence[object]]
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def render(report: Report, form: str) -> dict[str, bytes]:
-    """The files of a report in one format, by name; always the same bytes. Raises InvalidInput."""
+def render(report: Report, form: str, link: Link | None = None) -> dict[str, bytes]:
+    """The files of a report in one format, by name; always the same bytes. Raises InvalidInput.
+
+    ``link``: where a row can be read on, for a page that is served.
+    """
     name = f"{report.name}-{report.period.first}-{report.period.last}"
     if form == "html":
-        return {f"{name}.html": html(report)}
+        return {f"{name}.html": html(report, link)}
     if form == "json":
         return {f"{name}.json": as_json(report)}
     if form == "csv":
@@ -34,76 +32,39 @@ def render(report: Report, form: str) -> dict[str, bytes]:
     raise InvalidInput("format", "one of " + ", ".join(FORMATS), form)
 
 
-# --- HTML ---------------------------------------------------------------------------------------------------
-
-
-@cache
-def _environment() -> Environment:
-    found = Environment(
-        loader=PackageLoader("projections.reports"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.filters["day"] = day_words
-    return found
-
-
-def html(report: Report) -> bytes:
-    """One page that needs nothing beside itself; every figure opens the rows behind it."""
-    numbers = {row: number for number, row in enumerate(_rows(report), start=1)}
-
-    def drawn(table: Table) -> Markup:
-        assert isinstance(table.chart, Chart)
-        return Markup(svg(table.chart, f"chart-{table.id}"))  # noqa: S704 - svg() escapes what it is given
-
-    page = _environment().get_template("report.html.j2")
-    return page.render(
-        report=report, numbers=numbers, rounding=ROUNDING, drawn=drawn, demonstration=DEMONSTRATION,
-        is_figure=lambda cell: isinstance(cell, Figure),
-    ).encode()  # fmt: skip
-
-
-def _rows(report: Report) -> list[RowId]:
-    """Every row behind any figure, once, in order."""
-    return sorted({row for figure in report.figures.values() for row in figure.rows})
-
-
 # --- CSV ----------------------------------------------------------------------------------------------------
 
 
 def as_csv(report: Report) -> dict[str, bytes]:
-    """One file a table, and beside them: what the report is, its definitions, its figures, the rows behind."""
-    found = {table.id.replace(".", "-"): _table(table) for table in report.tables}
-    found["about"] = _written([("item", "value"), *about(report)])
-    found["definitions"] = _written(
-        [("definition", "version", "words"), *((d.id, d.version, d.words) for d in report.definitions)]
-    )
+    """One file a table, and beside them: what the report is, its definitions, its figures, the rows behind.
+
+    Every line of every file of a demonstration says that it is one, in a last column.
+    """
     figures = report.figures.values()
-    found["figures"] = _written(
-        [
-            ("figure", "value", "unit", "definition"),
-            *((f.id, f.stated, f.unit, f.definition.reference) for f in figures),
-        ],
-        numbers=(1,),
-    )
-    found["rows"] = _written(
-        [("figure", "register", "ledger", "case", "row"), *((f.id, *row) for f in figures for row in f.rows)]
-    )
-    return found
+    found = {table.id.replace(".", "-"): _lines(table) for table in report.tables}
+    found["about"] = [("item", "value"), *about(report)]
+    found["definitions"] = [
+        ("definition", "version", "words"),
+        *((d.id, d.version, d.words) for d in report.definitions),
+    ]
+    found["figures"] = [
+        ("figure", "value", "unit", "definition"),
+        *((f.id, f, f.unit, f.definition.reference) for f in figures),
+    ]
+    found["rows"] = [
+        ("figure", "register", "ledger", "case", "row"),
+        *((f.id, *row) for f in figures for row in f.rows),
+    ]
+    return {name: _written(lines, report.demonstration) for name, lines in found.items()}
 
 
-def _table(table: Table) -> bytes:
-    lines: list[Sequence[object]] = [("line", *table.columns)]
-    for line in table.lines:
-        lines.append((line.id, line.head, *line.cells))
-    return _written(lines)
+def _lines(table: Table) -> Lines:
+    return [("line", *table.columns), *((line.id, line.head, *line.cells) for line in table.lines)]
 
 
 def about(report: Report) -> list[tuple[str, str]]:
     """What a report is, in pairs: positions, the date that clocks were judged on, versions."""
-    pairs = [
+    return [
         ("report", report.title),
         ("period", f"{report.period.first} to {report.period.last}"),
         ("clocks judged on", str(report.judged_on)),
@@ -117,14 +78,14 @@ def about(report: Report) -> list[tuple[str, str]]:
         *(("note", note) for note in report.notes),
         *(("left out: a parked case", case) for case in report.parked),
     ]
-    return [("events", DEMONSTRATION), *pairs] if report.demonstration else pairs
 
 
-def _written(lines: Iterable[Sequence[object]], numbers: Sequence[int] = ()) -> bytes:
+def _written(lines: Lines, demonstration: bool) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    for line in lines:
-        writer.writerow([cell if place in numbers else _safe(cell) for place, cell in enumerate(line)])
+    for place, line in enumerate(lines):
+        said = ("events" if place == 0 else DEMONSTRATION,) if demonstration else ()
+        writer.writerow([_safe(cell) for cell in (*line, *said)])
     # Excel reads UTF-8 as such only behind a byte order mark.
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
@@ -151,6 +112,7 @@ def content(report: Report) -> dict[str, Any]:
         "report": report.name,
         "title": report.title,
         "demonstration": report.demonstration,
+        **({"notice": DEMONSTRATION} if report.demonstration else {}),
         "period": {"from": str(report.period.first), "to": str(report.period.last)},
         "judged_on": str(report.judged_on),
         "positions": [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg import Connection, sql
@@ -15,11 +16,11 @@ from ledger.law.calendar import Calendar
 from ledger.store.ledgers import COMMON
 from projections import sql as queries
 from projections import tables
-from projections.base import Register, register, registers
+from projections.base import Kind, Register, register, registers
 from projections.calendar import CALENDAR_STREAM, calendar_of
 from projections.facts import LedgerHead, facts_of, heads
 from projections.rebuild import fold_streams
-from projections.reports.figures import At, RowId
+from projections.reports.figures import At, Behind, RowId
 from projections.runner import connect
 
 READ = (
@@ -27,6 +28,8 @@ READ = (
     "refusals", "requests", "retention",
 )  # fmt: skip
 """The registers that reports are made from."""
+PLACE = frozenset({"ledger", "stream", "key", "status", "entries"})
+"""Columns that say where a row stands, not what it says."""
 _WAITING = 20_000
 """Rows that wait in memory to be written together."""
 
@@ -88,6 +91,17 @@ class Snapshot:
             f"{slug}, entry {index}: {self._parked[slug, index]}" for slug, index in sorted(self._parked)
         )
 
+    def behind(self, wanted: Set[RowId], names: Mapping[str, str]) -> dict[RowId, Behind]:
+        """These rows, of the registers read so far, in order; ``names``: of organisations, by id."""
+        found = {}
+        for name in self.names:
+            shown = [c for c in register(name).all_columns if c.kind is not Kind.SEALED and c.name not in PLACE]
+            for row in self._read[name]:
+                if row.id in wanted:
+                    texts = ((column.name, _words(row[column.name], names)) for column in shown)
+                    found[row.id] = Behind(row.slug, tuple(row["entries"]), {k: v for k, v in texts if v})
+        return dict(sorted(found.items()))
+
     def _select(self, wanted: Register, where: sql.Identifier) -> Iterator[RegisterRow]:
         query = sql.SQL(
             "SELECT * FROM {} WHERE ledger = ANY(%s) AND status = 'current' ORDER BY ledger, index, key"
@@ -122,6 +136,21 @@ class Snapshot:
         for name, added in lines.items():
             tables.fill(self.connection, _own(register(name)), added)
         lines.clear()
+
+
+def _words(value: Any, names: Mapping[str, str]) -> str:
+    """What stands in a column, as text; empty where nothing does."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return "; ".join(_words(each, names) for each in value)
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="seconds")
+        case _:
+            return names.get(str(value), str(value))
 
 
 def _own(wanted: Register) -> sql.Identifier:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,10 +18,13 @@ import pytest
 
 from ledger.domain.request.events import RequestForm
 from ledger.errors import InvalidInput
+from projections.base import Kind, register
 from projections.reports.catalogue import REPORTS, make
+from projections.reports.chart import svg
 from projections.reports.figures import Figure, Report
+from projections.reports.page import DEMONSTRATION, html
 from projections.reports.period import financial_year
-from projections.reports.render import DEMONSTRATION, as_csv, content, html, render
+from projections.reports.render import FORMATS, as_csv, content, render
 from tests.reports.state import State
 
 YEAR = financial_year(2024)
@@ -51,7 +55,6 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.tables: dict[str, list[list[str]]] = {}
-        self._open: list[str] = []
         self._cell: list[str] | None = None
         self._skip = 0
         self._table = ""
@@ -67,17 +70,15 @@ class Page(HTMLParser):
             self.tables[self._table].append([])
         if tag in ("td", "th"):
             self._cell = []
-        if found.get("class") in ("govuk-visually-hidden", "figure-id", "rows"):
+        if (tag, found.get("class")) == ("span", "govuk-visually-hidden"):
             self._skip += 1
-        if self._skip or tag == "a":
-            self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         """Closes."""
         if tag in ("td", "th") and self._cell is not None:
             self.tables[self._table][-1].append("".join(self._cell).strip())
             self._cell = None
-        if tag in ("span", "p") and self._skip:
+        if tag == "span" and self._skip:
             self._skip -= 1
 
     def handle_data(self, data: str) -> None:
@@ -129,23 +130,58 @@ def _of(cell: dict[str, Any], said: dict[str, Any]) -> str:
 
 
 def test_every_figure_opens_the_rows_behind_it(report: Report) -> None:
-    text = html(report).decode()
     said = content(report)
+    page = parsed(report)
+    linked = {
+        attributes["id"]: str(attributes["href"])
+        for tag, attributes in page.tags
+        if tag == "a" and attributes.get("class") == "figure"
+    }
+    assert set(linked) == {identity for identity, figure in report.figures.items() if figure.rows}
+    lists = dict(re.findall(r'<div class="behind" id="(f\d+)">(.*?)</tbody>', html(report).decode(), re.S))
+    rows = dict(re.findall(r'<dl class="row" id="(r\d+)">(.*?)</dl>', html(report).decode(), re.S))
+    assert len(rows) == len(report.rows) == len({row for f in report.figures.values() for row in f.rows})
     for identity, figure in report.figures.items():
         assert [tuple(row.values()) for row in said["figures"][identity]["rows"]] == list(figure.rows)
-        if figure.rows:
-            numbers = re.search(
-                rf'class="figure-id">{re.escape(identity)}</p>\s*<p class="rows">(.*?)</p>', text, re.S
-            )
-            assert numbers is not None
-            linked = re.findall(r'href="#r(\d+)"', numbers[1])
-            assert len(linked) == len(figure.rows)
-            for number, row in zip(linked, figure.rows, strict=True):
-                line = re.search(rf'<li id="r{number}">(.*?)</li>', text, re.S)
-                assert line is not None
-                assert row.stream in line[1]
-    rows = list(csv.reader(io.StringIO(as_csv(report)["rows"].decode("utf-8-sig"))))[1:]
-    assert len(rows) == sum(len(figure.rows) for figure in report.figures.values())
+        if not figure.rows:
+            continue
+        listed = lists[linked[identity].removeprefix("#")]
+        assert identity in listed
+        shown = re.findall(r'href="#(r\d+)">.*?<td>(\w+)</td><td>(\w+)</td>.*?<code>(.*?)</code>', listed)
+        assert [(name, stream) for _, name, _, stream in shown] == [
+            (row.register, row.stream) for row in sorted(set(figure.rows))
+        ]
+        for number, name, slug, stream in shown:
+            assert name in rows[number]
+            assert stream in rows[number]
+            assert f"example.vic.gov.au/{slug}" in rows[number]
+    found = list(csv.reader(io.StringIO(as_csv(report)["rows"].decode("utf-8-sig"))))[1:]
+    assert len(found) == sum(len(figure.rows) for figure in report.figures.values())
+
+
+def test_a_row_says_what_its_register_says_and_nothing_sealed(report: Report) -> None:
+    """Its entries, and every column but those that are sealed and those that are empty."""
+    requests = [behind for row, behind in report.rows.items() if row.register == "requests"]
+    (refused,) = (behind for behind in requests if behind.values.get("outcome") == "refused")
+    assert len(refused.entries) == 2
+    assert refused.values["requester"] == FORMULA
+    assert refused.values["provider"] == f"Families {EVIL}"
+    assert (refused.values["received_on"], refused.values["response_on"]) == ("2025-05-02", "2025-06-01")
+    assert refused.values["late"] == "yes"
+    assert refused.values["grounds"] == "contravenes_law"
+    assert "acknowledged_on" not in refused.values
+    for row, behind in report.rows.items():
+        sealed = {column.name for column in register(row.register).columns if column.kind is Kind.SEALED}
+        assert not sealed & set(behind.values)
+        text = html(report).decode()
+        assert f"entries {', '.join(map(str, behind.entries))}" in text
+
+
+def test_a_page_that_is_served_links_each_row_to_its_register(report: Report) -> None:
+    served = html(report, lambda row, behind: f"/registers/{row.register}/{behind.slug}/{row.stream}").decode()
+    for row, behind in report.rows.items():
+        assert f'href="/registers/{row.register}/{behind.slug}/{row.stream}"' in served
+    assert 'href="/' not in html(report).decode()
 
 
 def test_what_it_was_made_from_stands_in_each_format(report: Report) -> None:
@@ -196,7 +232,8 @@ def test_the_page_can_be_read_without_seeing_it(report: Report) -> None:
     page = parsed(report)
     counted = [tag for tag, _ in page.tags]
     assert counted.count("h1") == 1
-    assert counted.count("caption") == counted.count("table") == len(report.tables)
+    lists = sum(attributes.get("class") == "behind" for _, attributes in page.tags)
+    assert counted.count("caption") == counted.count("table") == len(report.tables) + lists
     assert all(attributes.get("scope") in ("col", "row") for tag, attributes in page.tags if tag == "th")
     named = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]
     assert len(named) == len(set(named))
@@ -213,15 +250,17 @@ def test_the_chart_says_what_it_shows_and_stands_beside_its_table(report: Report
     assert len(charts) == len(drawn) >= 1
     for text, table in zip(charts, drawn, strict=True):
         assert table.chart is not None
-        svg = ElementTree.fromstring(text)
+        drawing = ElementTree.fromstring(text)
         space = {"s": "http://www.w3.org/2000/svg"}
-        assert svg.findtext("s:title", namespaces=space) == table.chart.title
-        assert svg.findtext("s:desc", namespaces=space) == table.chart.description
-        words = [element.text for element in svg.findall("s:text", space)]
+        assert drawing.findtext("s:title", namespaces=space) == table.chart.title
+        assert drawing.findtext("s:desc", namespaces=space) == table.chart.description
+        words = [element.text for element in drawing.findall("s:text", space)]
+        assert words[:2] == [table.chart.title, f"{table.columns[1]}; each bar begins at 0"]
+        words = words[2:]
         for bar in table.chart.bars:
             assert words.count(bar.label) == 1
             assert bar.figure.shown in words
-        widths = [float(rect.attrib["width"]) for rect in svg.findall("s:rect", space)]
+        widths = [float(rect.attrib["width"]) for rect in drawing.findall("s:rect", space)]
         values = [bar.figure.value or 0 for bar in table.chart.bars]
         assert [width * max(values) for width in widths] == pytest.approx(
             [330 * int(v) for v in values], abs=0.1
@@ -229,16 +268,46 @@ def test_the_chart_says_what_it_shows_and_stands_beside_its_table(report: Report
 
 
 def test_no_banner_without_a_demonstration(report: Report) -> None:
-    assert DEMONSTRATION not in html(report).decode()
-    assert "events" not in dict(csv.reader(io.StringIO(as_csv(report)["about"].decode("utf-8-sig"))))
+    assert all(DEMONSTRATION.encode() not in file for form in FORMATS for file in render(report, form).values())
 
 
-def test_a_demonstration_says_so_in_each_format(report: Report) -> None:
+def test_no_label_of_a_chart_runs_into_a_bar_or_out_of_it(report: Report) -> None:
+    """By the widths of Arial: no letter is wider than the size, a mean one about half of it."""
+    (table, *_) = (table for table in report.tables if table.chart is not None)
+    assert table.chart is not None
+    long = "Does not satisfy the Data Sharing Principles, or any of them"
+    bars = (*table.chart.bars, replace(table.chart.bars[0], label=long))
+    drawing = ElementTree.fromstring(svg(replace(table.chart, bars=bars), "c"))
+    space = "{http://www.w3.org/2000/svg}"
+    width, height = map(int, drawing.attrib["viewBox"].split()[2:])
+    tops = []
+    for text in drawing.findall(f"{space}text"):
+        wide = len(text.text or "") * 6.3
+        x, y = float(text.attrib["x"]), float(text.attrib["y"])
+        left, right = (x - wide, x) if text.attrib.get("text-anchor") == "end" else (x, x + wide)
+        assert 0 <= left < right <= width
+        assert y <= height
+        if text.attrib.get("text-anchor") == "end":
+            tops.append(y)
+            assert all(right < float(rect.attrib["x"]) for rect in drawing.findall(f"{space}rect"))
+    assert all(later - earlier >= 16 for earlier, later in pairwise(tops))
+
+
+def test_a_demonstration_says_so_in_every_file_and_on_every_page(report: Report) -> None:
     at = report.positions[-1]
     shown = replace(report, positions=(*report.positions[:-1], replace(at, demonstration=True)))
-    assert f"<strong>{DEMONSTRATION}.</strong>" in html(shown).decode()
-    assert DEMONSTRATION in as_csv(shown)["about"].decode("utf-8-sig")
+    text = html(shown).decode()
+    assert f"<strong>{DEMONSTRATION}.</strong>" in text
+    # What a printer puts at the head of each sheet.
+    assert f'@page {{ @top-center {{ content: "{DEMONSTRATION}"; }} }}' in text
     assert content(shown)["demonstration"] is True
+    for form in FORMATS:
+        assert all(DEMONSTRATION.encode() in file for file in render(shown, form).values())
+    for file in as_csv(shown).values():
+        head, *lines = csv.reader(io.StringIO(file.decode("utf-8-sig")))
+        assert head[-1] == "events"
+        assert {line[-1] for line in lines} <= {DEMONSTRATION}
+        assert {len(line) for line in lines} <= {len(head)}
 
 
 def test_a_format_that_is_none_is_refused(report: Report) -> None:
