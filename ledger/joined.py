@@ -15,7 +15,7 @@ from ledger.clock import melbourne_date
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.case import command_table
 from ledger.errors import Forbidden
-from ledger.store.database import Role
+from ledger.store.database import Database, Role
 from projections import sql
 from projections.base import registers
 from projections.doors import Door
@@ -69,12 +69,12 @@ def desk(
     return Desk(door(installation, asking, Matter.REPORTS), submit, keep_file, recorded)
 
 
-def lag(installation: Installation) -> dict[str, Any]:
+def lag(database: Database) -> dict[str, Any]:
     """How far the registers are behind the ledgers, and what stands still. Raises Unavailable.
 
     ``to_rebuild``: registers that another version made, or none did yet; they stand still until rebuilt.
     """
-    with connect(installation.database.conninfo(Role.READER), "auditledger health") as connection:
+    with connect(database.conninfo(Role.READER), "auditledger health") as connection:
         sizes = {head.id: head.size for head in heads(connection)}
         positions = {row[0]: row[1] for row in connection.execute(sql.get("positions"))}
         (counted,) = connection.execute(sql.get("count_parked"))

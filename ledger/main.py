@@ -1,82 +1,33 @@
 """The composition root: joins the command line, HTTP and the projections. It alone imports the projections.
 
-``ledger.joined`` and ``ledger.service`` are parts of it; the service is loaded when it is started, so that the
-other commands begin at once.
+``ledger.local``, ``ledger.joined`` and ``ledger.service`` are parts of it; each is loaded by what needs it,
+so that the other commands begin at once.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import typer
+from ledger.cli.app import COMMANDS, TOOLS, Loaded, Program, program, run
+from ledger.cli.session import Announce, Doors
 
-import projections.cli
-from ledger.application import Installation, Principal
-from ledger.cli.app import make_app, run
-from ledger.cli.session import Announce, Doors, Session, of, table
-from ledger.codec.entry import Source, SourceKind
-from ledger.errors import NotFound
-from ledger.joined import desk, door, lag
-from ledger.settings import Settings
-from ledger.store.database import Role
-from projections.doors import Door
-from projections.reports.cli import report_command
-from projections.reports.handover import Desk
-from projections.runner import Leased, Runner
+if TYPE_CHECKING:
+    from ledger.settings import Settings
+    from ledger.store.database import Database
 
-
-@contextmanager
-def local_desk(context: typer.Context, person: str | None, organisation: str | None) -> Iterator[Desk]:
-    """The same for who acts on the command line."""
-    with of(context).installation() as installation:
-        asking = local_principals(of(context), installation, person, organisation)
-        bring_up(installation)
-        yield desk(installation, *asking, through=Source(SourceKind.TYPED))
-
-
-@contextmanager
-def local_door(context: typer.Context, person: str | None, organisation: str | None) -> Iterator[Door]:
-    """What who acts on the command line may read: in every organisation, unless one is named."""
-    with of(context).installation() as installation:
-        asking = local_principals(of(context), installation, person, organisation)
-        if context.info_name != "rebuild":
-            bring_up(installation)
-        yield door(installation, asking)
-
-
-def bring_up(installation: Installation) -> None:
-    """Brings the registers up to the ledgers where no service does that. Raises Unavailable."""
-    with suppress(Leased), Runner(installation.database.conninfo(Role.PROJECTOR)) as runner:
-        runner.catch_up()
-
-
-def local_principals(
-    session: Session, installation: Installation, person: str | None, organisation: str | None
-) -> list[Principal]:
-    """Who acts on the command line, for each organisation that has a ledger. Raises NotFound, InvalidInput."""
-    asking = {session.principal(each, person, organisation) for each in installation.ledgers.all()}
-    if not asking:
-        raise NotFound("no ledger exists; see 'auditledger ledger create'")
-    return sorted(asking, key=lambda each: each.organisation)
-
-
-def show_table(
-    context: typer.Context, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
-) -> None:
-    """Prints a table of the projections."""
-    of(context).out.print(table(title, columns, rows))
-
-
-@contextmanager
-def show_progress(context: typer.Context, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of the projections."""
-    with of(context).progress() as progress:
-        task = progress.add_task(what.capitalize(), total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+READ_SIDE = (
+    Loaded("replay", "ledger.local:replay", "Print a register, as it is or as it was; --list names them."),
+    Loaded("diff", "ledger.local:diff", "Compare a register at two moments, field by field."),
+    Loaded("clocks", "ledger.local:clocks", "List statutory clocks; --explain says why."),
+    Loaded("report", "ledger.local:report", "Make a report, or hand one over; --list names them."),
+    Loaded("rebuild", "ledger.local:rebuild", "Make registers anew, compare, swap."),
+)
+"""The commands that read registers."""
 
 
 def serve(settings: Settings, announce: Announce) -> None:
@@ -93,12 +44,16 @@ def issue_token(*arguments: Any, **named: Any) -> str:
     return issue(*arguments, **named)
 
 
-def app() -> typer.Typer:
+def lag(database: Database) -> Mapping[str, Any]:
+    """How far the registers are behind, as ``ledger.joined.lag`` says it."""
+    from ledger.joined import lag as lag_of
+
+    return lag_of(database)
+
+
+def app() -> Program:
     """The whole command line."""
-    program = make_app()
-    projections.cli.add_commands(program, local_door, show_table, show_progress)
-    program.command("report")(report_command(local_desk))
-    return program
+    return program([*COMMANDS, *READ_SIDE, *TOOLS])
 
 
 DOORS = Doors(serve=serve, issue_token=issue_token, lag=lag)
@@ -106,11 +61,26 @@ DOORS = Doors(serve=serve, issue_token=issue_token, lag=lag)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
+    _open_what_is_closed()
+    for stream in (sys.stdout, sys.stderr):
+        # Whatever the locale: JSON is UTF-8, and no name is refused by a terminal.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
     # Told to stop in whatever it does, it ends as on Ctrl-C: what is open is closed, embedded server and all.
     for each in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, signal.default_int_handler)
     sys.exit(run(app(), DOORS, arguments))
+
+
+def _open_what_is_closed() -> None:
+    """A standard stream that came closed (``<&-``, ``>&-``) is empty, or leads nowhere.
+
+    Left closed, its number would go to the next file or socket of ours, and what is printed into that.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def application(
     def state() -> dict[str, Any]:
         if not running():
             raise Unavailable("projections: the runner has failed; its failure is in the log")
-        return lag(installation)
+        return lag(installation.database)
 
     return create_app(
         installation,

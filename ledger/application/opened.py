@@ -8,20 +8,7 @@ from contextlib import ExitStack, contextmanager
 from ledger.application.installation import Installation
 from ledger.clock import Clock
 from ledger.settings import Settings
-from ledger.store.database import Database
-from ledger.store.embedded import EmbeddedServer
-from ledger.store.migrate import migrate
-from ledger.store.supervise import Supervisor
-
-
-@contextmanager
-def opened_database(settings: Settings) -> Iterator[Database]:
-    """The database of the settings, up and migrated. The embedded one is joined where it runs already.
-
-    Raises SettingsError, Unavailable.
-    """
-    with ExitStack() as stack:
-        yield _database(settings, stack)[0]
+from ledger.store.opened import enter_database
 
 
 @contextmanager
@@ -36,21 +23,14 @@ def opened(
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     kek = None if settings.kek is None else settings.kek.get_secret_value()
     with ExitStack() as stack:
-        database, server = _database(settings, stack)
-        supervisor = stack.enter_context(Supervisor(server)) if supervise and server else None
+        database, server = enter_database(settings, stack)
+        supervisor = None
+        if supervise and server:
+            from ledger.store.supervise import Supervisor
+
+            supervisor = stack.enter_context(Supervisor(server))
         installation = stack.enter_context(
             Installation(database, settings.data_dir, clock=clock, regulator=settings.regulator, kek=kek)
         )
         installation.supervisor = supervisor
         yield installation
-
-
-def _database(settings: Settings, stack: ExitStack) -> tuple[Database, EmbeddedServer | None]:
-    server = None
-    if settings.database_url is None:
-        server = stack.enter_context(EmbeddedServer(settings.data_dir))
-        database = server.database
-    else:
-        database = Database.from_url(settings.database_url.get_secret_value())
-    migrate(database)
-    return database, server

@@ -1,17 +1,24 @@
-"""The program ``auditledger``: its commands, and how an error leaves it."""
+"""The program ``auditledger``: its commands, and how an error leaves it.
+
+A command is loaded when it is called: ``--help`` and short commands begin without what others need.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from ledger.cli import demonstration, entries, imports, ledgers, record, schemas, service
-from ledger.cli.session import Doors, Session
-from ledger.errors import AuditLedgerError
+from ledger.cli.session import Doors, Session, print_help
+from ledger.errors import AuditLedgerError, Unavailable
 
 WRONG_COMMAND_LINE = 2
 """Exit code of an unknown command, option or argument; the same as of any other wrong input."""
@@ -19,30 +26,84 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 
-def make_app() -> typer.Typer:
-    """The commands of ``ledger``; ``ledger.main`` adds those of the projections."""
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One command of the program and where it is: ``module:name`` of a function or of a group of commands."""
+
+    name: str
+    where: str
+    says: str
+    """The line that ``auditledger --help`` shows."""
+
+    def load(self) -> Any:
+        """The command itself; from here on its imports are paid."""
+        module, _, name = self.where.partition(":")
+        found = getattr(import_module(module), name)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(self.name)(found)
+            found = alone
+        command = get_command(found)
+        command.name = self.name
+        return command
+
+
+COMMANDS = (
+    Loaded("up", "ledger.cli.service:up", "Start the service; --demo loads the demonstration first."),
+    Loaded("demo", "ledger.cli.demonstration:demo", "Load the demonstration: invented events."),
+    Loaded("ledger", "ledger.cli.ledgers:ledger", "Create and list ledgers."),
+    Loaded("organisation", "ledger.cli.ledgers:organisation", "Register and list organisations."),
+    Loaded("calendar", "ledger.cli.ledgers:calendar", "Show and change a ledger's public holidays."),
+    Loaded("record", "ledger.cli.record:record", "Record any command of law; --list names them."),
+    Loaded("attach", "ledger.cli.record:attach", "Keep a file with a case, encrypted."),
+    Loaded("import", "ledger.cli.imports:import_", "Bring in a past register: .xlsx, CSV or JSON."),
+    Loaded("entries", "ledger.cli.entries:entries", "Show a ledger's entries, decoded; --follow goes on."),
+    Loaded("verify", "ledger.cli.verify:verify", "Check that nothing recorded was changed."),
+)
+"""What this layer has; ``ledger.main`` adds what reads registers, and the rest."""
+TOOLS = (
+    Loaded("schemas", "ledger.cli.schemas:app", "Check, write, release and describe the schemas."),
+    Loaded("token", "ledger.cli.service:token", "Issue a development token for HTTP."),
+    Loaded("doctor", "ledger.cli.service:doctor", "List the settings; say what is reachable and healthy."),
+)
+"""What stands at the end of the list."""
+
+
+class Program(TyperGroup):
+    """The program's commands by name."""
+
+    table: dict[str, Loaded]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name, loaded now; None where there is none."""
+        if cmd_name not in self.commands and cmd_name in self.table:
+            self.commands[cmd_name] = self.table[cmd_name].load()
+        return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands in the help text: none is loaded for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(each.name, each.says) for each in self.table.values()])
+
+
+def program(commands: Sequence[Loaded]) -> Program:
+    """The program with these commands."""
     app = typer.Typer(
+        cls=Program,
         name="auditledger",
         help="Audit ledger for information sharing and privacy: what happened, hash-chained, judged by law.",
         add_completion=False,
-        pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
     app.callback(invoke_without_command=True)(_root)
-    app.command("up")(service.up)
-    app.command("demo")(demonstration.demo)
-    app.add_typer(ledgers.ledger, name="ledger")
-    app.add_typer(ledgers.organisation, name="organisation")
-    app.add_typer(ledgers.calendar, name="calendar")
-    app.command("record")(record.record)
-    app.command("attach")(record.attach)
-    app.command("import")(imports.import_)
-    app.command("entries")(entries.entries)
-    app.command("verify")(entries.verify)
-    app.add_typer(schemas.app, name="schemas")
-    app.command("token")(service.token)
-    app.command("doctor")(service.doctor)
-    return app
+    made = get_command(app)
+    assert isinstance(made, Program)
+    made.table = {each.name: each for each in commands}
+    return made
 
 
 def _root(
@@ -52,31 +113,48 @@ def _root(
     if show_version:
         sys.stdout.write(f"auditledger {version('auditledger')}\n")
         raise typer.Exit
-    if context.invoked_subcommand is None:
-        sys.stdout.write(context.get_help() + "\n")
+    print_help(context)
 
 
-def run(app: typer.Typer, doors: Doors, arguments: Sequence[str] | None = None) -> int:
-    """Runs a command line; returns its exit code. An error of ours is one line on stderr."""
-    command = typer.main.get_command(app)
+def run(program: Program, doors: Doors, arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line; returns its exit code. Every error is one line on stderr."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        result = command.main(
-            None if arguments is None else list(arguments),
-            prog_name="auditledger",
-            standalone_mode=False,
-            obj=Session(doors),
-        )
+        with program.make_context("auditledger", given, obj=Session(doors)) as context:
+            result = program.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as done:
+        return done.exit_code
     except AuditLedgerError as error:
-        sys.stderr.write(f"auditledger: {' '.join(str(error).split())}\n")
-        return error.exit_code
+        return _failed(str(error), error.exit_code)
     except typer.TyperException as error:
-        show = getattr(error, "show", None)
-        sys.stderr.write(f"auditledger: {error}\n") if show is None else show()
-        return WRONG_COMMAND_LINE
+        return _failed(_wrong(error), WRONG_COMMAND_LINE)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough (``entries | head``); nothing more can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere()
         return 0
+    except OSError as error:
+        # Of the machine, not of ours: a disk that is full, a folder that may not be written.
+        _to_nowhere()
+        return _failed(f"{error.filename or 'output'}: {error.strerror or error}", Unavailable.exit_code)
     return result if isinstance(result, int) else 0
+
+
+def _failed(message: str, exit_code: int) -> int:
+    sys.stderr.write(f"auditledger: {' '.join(message.split())}\n")
+    return exit_code
+
+
+def _wrong(error: typer.TyperException) -> str:
+    """What is wrong with a command line, and where its help is."""
+    context = getattr(error, "ctx", None)
+    words = "auditledger" if context is None else context.command_path
+    message = error.format_message().removesuffix(".").replace("Value error, ", "")
+    return f"{message}; see '{words} --help'"
+
+
+def _to_nowhere() -> None:
+    """What is left in the buffer of standard output goes nowhere: flushed at the end, it would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

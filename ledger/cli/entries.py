@@ -1,4 +1,4 @@
-"""``entries`` and ``verify``: what a ledger holds, and whether it is what was recorded."""
+"""``entries``: what a ledger holds, in order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import typer
 
 from ledger.application import Installation
 from ledger.application.access import Matter, allow
-from ledger.application.opened import opened_database
 from ledger.application.shown import DEMONSTRATION, shown_entry
 from ledger.cli.session import (
     AsJson,
@@ -23,10 +22,12 @@ from ledger.cli.session import (
     the_ledger,
 )
 from ledger.domain.event import load_events
-from ledger.errors import AuditLedgerError, InvalidInput, Tampered
+from ledger.errors import InvalidInput
 from ledger.store.feed import END, StoredRow
-from ledger.store.ledgers import Ledger, Ledgers
-from ledger.store.verify import verify as verify_ledger
+from ledger.store.ledgers import Ledger
+
+SHOWN = 12
+"""Values of a list that are printed; a calendar has hundreds."""
 
 
 def entries(
@@ -49,12 +50,14 @@ def entries(
     """Show a ledger's entries in order, decoded; sealed values stay sealed. With --json one entry a line."""
     session = of(context)
     wanted = event_names(event)
+    if raw and not as_json:
+        raise InvalidInput("--raw", "--json beside it: the bytes are no text", None)
     with session.installation() as installation:
         found = the_ledger(installation, slug)
         principal = session.principal(found, person, organisation)
         allow(installation, found.slug, principal, Matter.CASES)
         if found.demonstration:
-            session.err.print(f"{found.slug}: {DEMONSTRATION}", markup=False)
+            session.err.print(f"{found.slug}: {DEMONSTRATION}")
         stop = END if until is None else until
         rows = _rows(installation, found, after, stop, case, wanted, follow)
         for row in rows if limit is None else islice(rows, limit):
@@ -69,7 +72,9 @@ def event_names(given: list[str] | None) -> list[str] | None:
     names.update({".".join(name.split(".")[1::2]): name for name in load_events()})
     for each in given:
         if each not in names:
-            raise InvalidInput("--event", "the name of an event; 'auditledger record --list'", each)
+            raise InvalidInput(
+                "--event", "the name of an event, as 'auditledger record --list' names them", each
+            )
     return [names[each] for each in given]
 
 
@@ -103,18 +108,18 @@ def _print(session: Session, entry: dict[str, Any], as_json: bool, decode: bool)
         return
     happened = entry["happened"] or "unknown"
     mark = "" if entry["corrects"] is None else f"  corrects {entry['corrects']['index']}"
+    session.out.print(str(entry["index"]), style="bold", end="")
     session.out.print(
-        f"[bold]{entry['index']}[/bold]  {entry['recorded_at']}  {entry['event']}{mark}\n"
+        f"  {entry['recorded_at']}  {entry['event']}{mark}\n"
         f"    case {entry['stream']} version {entry['version']}  happened {happened}  "
-        f"by {entry['actor']['id']} ({entry['actor']['role']})",
-        markup=True,
+        f"by {entry['actor']['id']} ({entry['actor']['role']})"
     )
     if decode:
         for name, value in entry.get("fields", {}).items():
             if value not in (None, []):
-                session.out.print(f"      {name}: {_words(value)}", markup=False)
+                session.out.print(f"      {name}: {_words(value)}")
         if "undecoded" in entry:
-            session.out.print(f"      not decoded: {entry['undecoded']}", markup=False)
+            session.out.print(f"      not decoded: {entry['undecoded']}")
 
 
 def _words(value: Any) -> str:
@@ -123,55 +128,6 @@ def _words(value: Any) -> str:
             return "(withheld)"
         return ", ".join(f"{k} {_words(v)}" for k, v in value.items() if v is not None)
     if isinstance(value, list):
-        return "; ".join(_words(v) for v in value)
+        more = f"; … {len(value)} in all (--json shows them)" if len(value) > SHOWN else ""
+        return "; ".join(_words(v) for v in value[:SHOWN]) + more
     return str(value)
-
-
-def verify(
-    context: typer.Context,
-    slug: Annotated[
-        str | None, typer.Option("--ledger", "-l", help="Slug of the ledger; else all of them.")
-    ] = None,
-    processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes that hash; else one a processor.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Read every entry's bytes, recompute hashes, links, order and columns; name the first bad index.
-
-    Exit code 0: clean; 8: tampered; 6: it could not run.
-    """
-    session = of(context)
-    results: list[dict[str, Any]] = []
-    worst: AuditLedgerError | None = None
-    with opened_database(session.settings()) as database:
-        ledgers = Ledgers(database)
-        chosen = ledgers.all() if slug is None else [ledgers.get(slug)]
-        with session.progress() as progress:
-            for each in chosen:
-                task = progress.add_task(f"Verifying {each.slug}", total=None)
-
-                def moved(done: int, total: int, task: Any = task) -> None:
-                    progress.update(task, completed=done, total=total)
-
-                try:
-                    found = verify_ledger(database, each, processes=processes, progress=moved)
-                except Tampered as error:
-                    worst = worst or error
-                    results.append(
-                        {"ledger": each.slug, "clean": False, "index": error.index, "what": error.what}
-                    )
-                else:
-                    progress.update(task, completed=found.size, total=found.size)
-                    results.append(
-                        {"ledger": each.slug, "clean": True, "size": found.size, "head": found.hash.hex()}
-                    )
-    if as_json:
-        print_json({"ledgers": results, "clean": worst is None})
-    for result in results:
-        if not as_json and result["clean"]:
-            session.out.print(
-                f"{result['ledger']}: clean, {result['size']} entries, last leaf hash {result['head']}"
-            )
-    if worst is not None:
-        raise worst

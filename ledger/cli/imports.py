@@ -64,7 +64,9 @@ def import_(
     register: Annotated[
         str | None, typer.Option(help="With --suggest: the register, where the guess is wrong.")
     ] = None,
-    header: Annotated[int, typer.Option(min=1, help="With --suggest: the row of the headings.")] = 1,
+    header: Annotated[
+        int | None, typer.Option(min=1, help="With --suggest: the row of the headings; else the first.")
+    ] = None,
     person: Person = None,
     organisation: Organisation = None,
     as_json: AsJson = False,
@@ -74,18 +76,22 @@ def import_(
     Exit code 0: every row is in; 9: some rows are bad; 2: file or mapping cannot be read; 6: stopped on the
     way, import the same file again.
     """
+    session = of(context)
     if file is None:
-        raise InvalidInput("FILE", "the file to import; 'import --help' says more", None)
+        raise InvalidInput("FILE", "the file to import; 'auditledger import --help' says more", None)
+    if not suggest_ and (register is not None or header is not None):
+        raise InvalidInput("--suggest", "it beside --register or --header: a mapping file says them", None)
     if template is not None:
         _write_template(template, file)
+        session.show(as_json, {"written": str(file), "register": template}, lambda: _written(file, template))
         return 0
     if suggest_:
-        document = parse_document(read_bytes(file), header=header)
-        sys.stdout.write(suggest(document, file.name, register, header=header))
+        document = parse_document(read_bytes(file), header=header or 1)
+        text = suggest(document, file.name, register, header=header or 1)
+        print_json({"mapping": text}) if as_json else sys.stdout.write(text)
         return 0
     if report is not None:
         check_report(report)
-    session = of(context)
     data = read_bytes(file)
     chosen = load_mapping(mapping) if mapping is not None else _own(data)
     with session.installation() as installation:
@@ -123,12 +129,14 @@ def _own(data: bytes) -> RegisterMapping:
     headings = parse_document(data).sheets
     own = own_mapping(list(headings[0].letters)) if headings else None
     if own is None:
-        raise InvalidInput("--mapping", "a mapping file; 'import FILE --suggest' writes a first one", None)
+        raise InvalidInput(
+            "--mapping", "a mapping file; 'auditledger import FILE --suggest' prints a first one", None
+        )
     return own
 
 
 def _write_template(register: str, file: Path) -> None:
-    check_report(file)
+    check_report(file, "FILE")
     data = template_workbook(register) if file.suffix.lower() == ".xlsx" else template_csv(register)
     try:
         with file.open("xb") as out:
@@ -139,18 +147,24 @@ def _write_template(register: str, file: Path) -> None:
         raise Unavailable(f"{file.name}: cannot be written: {error.strerror}") from error
 
 
+def _written(file: Path, register: str) -> str:
+    return (
+        f"{file}: our columns of the register '{register}'. Fill it in, leave out the columns that you do not "
+        f"need; then 'auditledger import {file} --ledger SLUG --dry-run'."
+    )
+
+
 def _show(session: Session, result: Result) -> None:
     out = session.out
     would = "would be " if not result.written else ""
     out.print(
         f"{result.rows} rows ({result.read_as}): {result.new} {would}new, {result.corrected} {would}corrected, "
         f"{result.unchanged} unchanged, {result.bad} bad; {len(result.vanished)} vanished",
-        markup=False,
     )
     if result.written:
-        out.print(f"Import {result.import_id}: {result.entries} entries written", markup=False)
+        out.print(f"Import {result.import_id}: {result.entries} entries written")
     elif result.bad and not result.dry_run:
-        out.print("Nothing was written: --all-or-nothing, or no row is good", markup=False)
+        out.print("Nothing was written: --all-or-nothing, or no row is good")
     sections: list[tuple[str, list[str], list[list[object]]]] = [
         (
             "Bad rows",
@@ -185,7 +199,7 @@ def _show(session: Session, result: Result) -> None:
         if rows:
             out.print(table(title, columns, rows[:SHOWN]))
             if len(rows) > SHOWN:
-                out.print(f"… and {len(rows) - SHOWN} more (--json lists all)", markup=False)
+                out.print(f"… and {len(rows) - SHOWN} more (--json lists all)")
 
 
 def _column(column: str | None, letter: str | None) -> str | None:

@@ -17,6 +17,7 @@ from ledger.cli.session import (
     Organisation,
     Person,
     Session,
+    group,
     of,
     table,
     the_ledger,
@@ -27,9 +28,9 @@ from ledger.domain.installation.standing import calendar_of
 from ledger.domain.organisation.events import OrganisationKind, OrganisationRegistered
 from ledger.store.ledgers import COMMON
 
-ledger = typer.Typer(no_args_is_help=True, help="Create and list ledgers.")
-organisation = typer.Typer(no_args_is_help=True, help="Register and list organisations (ledger 'common').")
-calendar = typer.Typer(no_args_is_help=True, help="Show and change a ledger's public holidays.")
+ledger = group("Create and list ledgers.")
+organisation = group("Register and list organisations (ledger 'common').")
+calendar = group("Show and change a ledger's public holidays.")
 
 TYPED = Source(SourceKind.TYPED)
 Happened = Annotated[
@@ -169,8 +170,12 @@ def register_organisation(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Legal name.")],
     kind: Annotated[OrganisationKind, typer.Option(help="Kind of body.")],
+    kind_words: Annotated[str | None, typer.Option(help="What kind of body: goes with --kind other.")] = None,
     short: Annotated[str | None, typer.Option(help="Short name.")] = None,
-    happened: Happened = None,
+    happened: Annotated[
+        str | None,
+        typer.Option(help="When it was established: YYYY-MM-DD, YYYY-MM, YYYY; else that is not known."),
+    ] = None,
     person: Person = None,
     organisation: Organisation = None,
     as_json: AsJson = False,
@@ -179,13 +184,13 @@ def register_organisation(
     session = of(context)
     with session.installation() as installation:
         common = installation.ledgers.get(COMMON)
-        fields = {"legal_name": name, "kind": kind.value, "short_name": short}
+        fields = {"legal_name": name, "kind": kind.value, "short_name": short, "kind_other": kind_words}
         outcome = give(
             session,
             installation,
             COMMON,
             "organisation.OrganisationRegistered",
-            {"happened": happened or today(installation), "fields": fields},
+            {"happened": happened, "fields": fields},
             session.principal(common, person, organisation),
         )
     session.show(as_json, shown_outcome(outcome), lambda: f"Organisation {outcome.stream}")

@@ -25,7 +25,9 @@ def record(
         str | None, typer.Argument(help="JSON file with happened, fields, corrects; '-' for standard input.")
     ] = None,
     slug: MaybeLedger = None,
-    case: Annotated[str | None, typer.Option(help="Id of the case; none for a command that opens one.")] = None,
+    case: Annotated[
+        str | None, typer.Option(help="Id of the case; of a new one a random UUID, or none: one is made.")
+    ] = None,
     happened: Annotated[
         str | None, typer.Option(help="When it happened, where the file does not say; 'unknown' for a gap.")
     ] = None,
@@ -125,11 +127,14 @@ def print_json_pretty(content: Any) -> None:
 def read_body(file: str) -> dict[str, Any]:
     """The JSON object of a file or of standard input. Raises InvalidInput naming line and column."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise InvalidInput("FILE", "a file that can be read", f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidInput("FILE", "JSON in UTF-8", file) from None
+    if not text.strip():
+        raise InvalidInput("FILE", "JSON", "an empty file")
     try:
         body = json.loads(text)
     except json.JSONDecodeError as error:
@@ -162,6 +167,8 @@ def attach(
     session = of(context)
     if file == "-" and title is None:
         raise InvalidInput("--title", "a title for what comes on standard input", None)
+    if not file:
+        raise InvalidInput("FILE", "the name of a file, or '-'", file)
     path = Path(file)
     kind = media_type or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     with session.installation() as installation:
@@ -171,7 +178,8 @@ def attach(
             source = sys.stdin.buffer if file == "-" else path.open("rb")
         except OSError as error:
             raise InvalidInput("FILE", "a file that can be read", f"{file}: {error.strerror}") from None
-        length = None if file == "-" else path.stat().st_size
+        # A pipe or a device has no length of its own.
+        length = path.stat().st_size if file != "-" and path.is_file() else None
         with source, session.progress() as progress:
             task = progress.add_task("Encrypting", total=length)
             outcome = installation.attach(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ledger.cli.session import AsJson, of, print_json
+from ledger.cli.session import AsJson, group, of, print_json
 from ledger.codec import check as rules
 from ledger.codec.check import LOCK, Locked, read_lock
 from ledger.codec.declare import schema_of
@@ -19,7 +19,7 @@ from ledger.domain.case import command_table
 from ledger.domain.event import load_events
 from ledger.errors import SchemaRefused
 
-app = typer.Typer(no_args_is_help=True, help="Check, write, release and describe the Avro schemas.")
+app = group("Check, write, release and describe the Avro schemas.")
 Folder = Annotated[
     Path | None, typer.Option(help="Folder of the schemas; else the one that this version ships.")
 ]

@@ -14,14 +14,14 @@ from typing import Annotated, Any
 
 import typer
 
-from ledger.application.opened import opened_database
 from ledger.cli import demonstration
-from ledger.cli.session import AsJson, Organisation, Session, of, print_json, program, table
+from ledger.cli.session import AsJson, Session, of, print_json, program, table
 from ledger.errors import AuditLedgerError, InvalidInput, SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledgers
 from ledger.store.migrate import pending
+from ledger.store.opened import opened_database
 
 RUNNING = "service.json"
 LOCK = "service.lock"
@@ -126,7 +126,10 @@ def token(
     person: Annotated[
         str | None, typer.Option(help="Opaque id of the person; else AUDITLEDGER_PERSON.")
     ] = None,
-    organisation: Organisation = None,
+    organisation: Annotated[
+        str | None,
+        typer.Option(help="The person's organisation, by id; else AUDITLEDGER_ORGANISATION."),
+    ] = None,
     hours: Annotated[int, typer.Option(min=1, max=24 * 31, help="For how many hours it is valid.")] = 24,
     as_json: AsJson = False,
 ) -> None:
@@ -136,21 +139,25 @@ def token(
     who = person or settings.person
     body = organisation or settings.organisation
     if not who:
-        raise InvalidInput("--person", "the opaque id that a grant names", None)
+        raise InvalidInput("--person", "the opaque id that a grant names; or AUDITLEDGER_PERSON", None)
     if not body:
-        raise InvalidInput("--organisation", "the id of the person's organisation", None)
+        raise InvalidInput(
+            "--organisation", "the id of the person's organisation; or AUDITLEDGER_ORGANISATION", None
+        )
     made = session.doors.issue_token(settings, person=who, organisation=body, lifetime=hours * 3600)
     if as_json:
         print_json({"token": made, "person": who, "organisation": body, "expires_in": hours * 3600})
     else:
-        session.out.print(made, markup=False)
+        session.out.print(made)
 
 
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """List every setting with its source, and say what is reachable and healthy; exit code 6: not all is."""
     session = of(context)
     settings = session.settings()
-    checks = [_data_dir(settings), _service(settings), *_database(session, settings)]
+    checks = [_data_dir(settings)]
+    if checks[0]["ok"]:
+        checks += [_service(settings), *_database(session, settings)]
     if as_json:
         print_json(
             {
@@ -181,6 +188,8 @@ def _data_dir(settings: Settings) -> dict[str, Any]:
     path = settings.data_dir
     if not path.exists():
         return _check("data directory", True, f"{path} does not exist yet; 'auditledger up' makes it")
+    if not path.is_dir():
+        return _check("data directory", False, f"{path} is no folder")
     usable = os.access(path, os.R_OK | os.W_OK | os.X_OK)
     return _check("data directory", usable, str(path) if usable else f"{path} cannot be written")
 
@@ -207,8 +216,7 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
             missing = pending(database)
             checks.append(_check("migrations", not missing, ", ".join(missing) or "all were run"))
             ledgers = Ledgers(database).all()
-        with session.installation() as installation:
-            lag = session.doors.lag(installation)
+            lag = session.doors.lag(database)
     except SettingsError:
         raise
     except AuditLedgerError as error:

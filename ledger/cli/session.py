@@ -7,31 +7,30 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 
-from ledger.application import Installation, Principal
-from ledger.application.opened import opened
-from ledger.clock import Clock
-from ledger.errors import InvalidInput
-from ledger.settings import Settings
-from ledger.store.ledgers import COMMON, Ledger
+from ledger.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    # Every command line goes through this module; what not every command needs is imported where it is used.
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from ledger.application import Installation, Principal
+    from ledger.clock import Clock
+    from ledger.settings import Settings
+    from ledger.store.database import Database
+    from ledger.store.ledgers import Ledger
 
 AUTHORITY = "local"
 """How who acts on the command line is known: whoever may read the data directory may say who they are."""
+
+NO_LEDGER = "no ledger exists yet; see 'auditledger ledger create --help', or load 'auditledger demo'"
 
 WIDE = 240
 
@@ -58,21 +57,31 @@ class Doors:
     serve: Callable[[Settings, Announce], None]
     """Runs the service until it is told to stop; announces address and more once it answers."""
     issue_token: Callable[..., str]
-    lag: Callable[[Installation], Mapping[str, Any]]
+    lag: Callable[[Database], Mapping[str, Any]]
     """How far the registers are behind, and what is parked."""
 
 
-@dataclass(slots=True)
 class Session:
     """One run of the program."""
 
-    doors: Doors
-    out: Console = field(default_factory=lambda: _console(stderr=False))
-    err: Console = field(default_factory=lambda: _console(stderr=True))
-    _settings: Settings | None = None
+    def __init__(self, doors: Doors) -> None:
+        self.doors = doors
+        self._settings: Settings | None = None
+
+    @cached_property
+    def out(self) -> Console:
+        """Standard output."""
+        return _console(stderr=False)
+
+    @cached_property
+    def err(self) -> Console:
+        """Standard error."""
+        return _console(stderr=True)
 
     def settings(self, **given: Any) -> Settings:
         """The settings in force; what is given on the command line wins. Raises SettingsError."""
+        from ledger.settings import Settings
+
         if self._settings is None or given:
             self._settings = Settings.load(**given)
         return self._settings
@@ -80,15 +89,19 @@ class Session:
     @contextmanager
     def installation(self, clock: Clock | None = None) -> Iterator[Installation]:
         """The installation of the settings, beside a running service or alone."""
+        from ledger.application.opened import opened
+
         with opened(self.settings(), clock=clock) as installation:
             yield installation
 
     def principal(self, ledger: Ledger, person: str | None, organisation: str | None) -> Principal:
         """Who acts here. Raises InvalidInput where nobody says so."""
+        from ledger.application import Principal
+
         who = person or self.settings().person
         if not who:
             raise InvalidInput(
-                "person", "--person ID, or AUDITLEDGER_PERSON: who acts, by the id that a grant names", None
+                "--person", "who acts, by the id that a grant names; or AUDITLEDGER_PERSON", None
             )
         return Principal(who, organisation or self.settings().organisation or ledger.organisation, AUTHORITY)
 
@@ -101,21 +114,30 @@ class Session:
 
     def progress(self) -> Progress:
         """A progress bar on stderr; silent where stderr is no terminal."""
-        return Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+        from rich import progress
+
+        return progress.Progress(
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(),
+            progress.TaskProgressColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
             console=self.err,
             disable=not self.err.is_terminal,
         )
 
 
 def _console(*, stderr: bool) -> Console:
-    """A console; where it is no terminal, wide enough that a table's line stays a line."""
-    found = Console(stderr=stderr, soft_wrap=True, highlight=False)
+    """A console that prints text as it is; where it is no terminal, wide: a table's line stays a line."""
+    from rich.console import Console
+
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich would end the program with 1; ``ledger.cli.app`` knows better.
+            raise BrokenPipeError
+
+    found = Plain(stderr=stderr, soft_wrap=True, highlight=False, markup=False, emoji=False)
     if not found.is_terminal:
         found.width = WIDE
     return found
@@ -126,6 +148,19 @@ def of(context: typer.Context) -> Session:
     session = context.obj
     assert isinstance(session, Session)
     return session
+
+
+def group(says: str) -> typer.Typer:
+    """A group of commands; called alone it prints its help."""
+    made = typer.Typer(help=says, add_completion=False, rich_markup_mode=None)
+    made.callback(invoke_without_command=True)(print_help)
+    return made
+
+
+def print_help(context: typer.Context) -> None:
+    """What a group does where no command of it is called."""
+    if context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help() + "\n")
 
 
 def program() -> str:
@@ -141,6 +176,8 @@ def print_json(content: Any) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A plain table."""
+    from rich.table import Table
+
     out = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         out.add_column(column, overflow="fold")
@@ -151,10 +188,13 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def the_ledger(installation: Installation, slug: str | None) -> Ledger:
     """The named ledger, or the only one beside ``common``. Raises NotFound, InvalidInput."""
+    from ledger.store.ledgers import COMMON
+
     if slug is not None:
         return installation.ledgers.get(slug)
     found = [ledger for ledger in installation.ledgers.all() if ledger.slug != COMMON]
+    if not found:
+        raise NotFound(NO_LEDGER)
     if len(found) != 1:
-        names = ", ".join(ledger.slug for ledger in found) or "none exists; see 'auditledger ledger create'"
-        raise InvalidInput("--ledger", f"one of {names}", None)
+        raise InvalidInput("--ledger", f"one of {', '.join(ledger.slug for ledger in found)}", None)
     return found[0]

@@ -20,7 +20,6 @@ from ledger.imports.cells import (
     tidy,
 )
 from ledger.imports.separated import read_separated
-from ledger.imports.workbook import read_workbook
 
 MAX_FILE = 64 * 1024 * 1024
 """Bytes a file may have."""
@@ -81,6 +80,9 @@ def parse_document(
     if data.startswith(_OLD_EXCEL):
         raise InvalidInput("file", "an .xlsx workbook", "an old .xls one: save it as .xlsx")
     if data.startswith(b"PK"):
+        # openpyxl takes a third of a second to load, for workbooks alone.
+        from ledger.imports.workbook import read_workbook
+
         return read_workbook(data, header, sheets)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InvalidInput("file", "UTF-8 or Windows-1252", "UTF-16: save it as CSV UTF-8")

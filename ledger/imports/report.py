@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 
-from openpyxl import Workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
 from ledger.errors import InvalidInput, Unavailable
 from ledger.imports.cells import Broken, Document, Value, text_of
 from ledger.imports.interpret import Fault
@@ -45,15 +42,18 @@ def write_report(path: Path, document: Document, faults: Sequence[Fault]) -> Non
         raise Unavailable(f"--report {path.name}: cannot be written: {error.strerror}") from error
 
 
-def check_report(path: Path) -> None:
-    """Refuses, before any work, a file that the report could not be written to. Raises InvalidInput."""
+def check_report(path: Path, what: str = "--report") -> None:
+    """Refuses, before any work, a file that could not be written to; ``what`` named it. Raises InvalidInput."""
     if path.suffix.lower() not in SUFFIXES:
-        raise InvalidInput("--report", "a name that ends in " + " or ".join(SUFFIXES), path.name)
+        raise InvalidInput(what, "a name that ends in " + " or ".join(SUFFIXES), path.name)
     if not path.parent.is_dir():
-        raise InvalidInput("--report", "a folder that is there", str(path.parent))
+        raise InvalidInput(what, "a folder that is there", str(path.parent))
 
 
 def _workbook(lines: Sequence[Line]) -> bytes:
+    from openpyxl import Workbook
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
     workbook = Workbook()
     sheet = workbook.active
     assert sheet is not None

@@ -7,9 +7,6 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args, get_origin
 
-from openpyxl import Workbook
-from openpyxl.styles import Alignment, Font
-
 from ledger.codec.declare import Field, doc_of, fields_of
 from ledger.codec.jsonform import expected
 from ledger.domain.case import CommandSpec, command_table
@@ -79,6 +76,9 @@ def template_csv(register: str) -> bytes:
 
 def template_workbook(register: str) -> bytes:
     """A workbook: a sheet of headings to fill in, and one that says what each column takes."""
+    from openpyxl import Workbook
+    from openpyxl.styles import Alignment, Font
+
     workbook = Workbook()
     sheet = workbook.active
     assert sheet is not None

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
-import typer
+from typer.core import TyperGroup
 
 from ledger.domain.case import command_table
 from ledger.main import app
@@ -243,9 +243,9 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(program: Program) -> None:
 
 def test_every_command_has_json_and_says_what_it_does() -> None:
     def walk(path: str, command: Any) -> None:
-        children = getattr(command, "commands", {})
-        for name, child in children.items():
-            walk(f"{path} {name}", child)
+        children = command.list_commands(None) if isinstance(command, TyperGroup) else []
+        for name in children:
+            walk(f"{path} {name}", command.get_command(None, name))
         assert command.help, path
         if not children:
             options = {option for parameter in command.params for option in parameter.opts}
@@ -254,7 +254,7 @@ def test_every_command_has_json_and_says_what_it_does() -> None:
                 # Arguments may speak for themselves by their name; an option always says what it does.
                 assert parameter.help or not parameter.opts[0].startswith("-"), f"{path} {parameter.opts}"
 
-    walk("auditledger", typer.main.get_command(app()))
+    walk("auditledger", app())
 
 
 def test_entries_are_followed_as_they_are_recorded(dffh: Program) -> None:

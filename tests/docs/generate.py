@@ -14,8 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from ledger import errors
 from ledger.api import problem
@@ -154,24 +154,24 @@ def cli_help() -> str:
     """What ``--help`` prints, for every command."""
     parts = []
     for path, command in cli_commands().items():
-        with click.Context(
-            command, info_name=f"auditledger {path}".strip(), terminal_width=HELP_WIDTH
-        ) as context:
-            text = command.get_help(context)
+        context = typer.Context(command, info_name=f"auditledger {path}".strip(), terminal_width=HELP_WIDTH)
+        text = command.get_help(context)
         parts.append(f"### `{f'auditledger {path}'.strip()}`\n\n```text\n{text.rstrip()}\n```\n\n")
     return "".join(parts)
 
 
-def cli_commands() -> dict[str, click.Command]:
+def cli_commands() -> dict[str, Any]:
     """Every command of the program by its words; the program itself under the empty one."""
-    found: dict[str, click.Command] = {}
+    found: dict[str, Any] = {}
 
-    def walk(path: tuple[str, ...], command: click.Command) -> None:
+    def walk(path: tuple[str, ...], command: Any) -> None:
         found[" ".join(path)] = command
-        for name, child in getattr(command, "commands", {}).items():
-            walk((*path, name), child)
+        if isinstance(command, TyperGroup):
+            context = typer.Context(command)
+            for name in command.list_commands(context):
+                walk((*path, name), command.get_command(context, name))
 
-    walk((), typer.main.get_command(app()))
+    walk((), app())
     return found
 
 

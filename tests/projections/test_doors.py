@@ -135,7 +135,8 @@ def run(conninfo: str, slug: str, *arguments: str) -> Any:
     def show(_: Any, title: str, columns: Sequence[str], rows: Any) -> None:
         typer.echo("\n".join([title, ",".join(columns), *(",".join(map(str, row)) for row in rows)]))
 
-    cli.add_commands(app, door, show, progress)
+    for name, command in cli.commands(door, show, progress).items():
+        app.command(name)(command)
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return json.loads(result.output) if "--json" in arguments else result.output

@@ -1,0 +1,75 @@
+"""The read side on the command line: its commands, joined to who acts here. A part of the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import typer
+
+import projections.cli
+from ledger.application import Installation, Principal
+from ledger.cli.session import NO_LEDGER, Session, of, table
+from ledger.codec.entry import Source, SourceKind
+from ledger.errors import NotFound
+from ledger.joined import desk, door
+from ledger.store.database import Role
+from projections.doors import Door
+from projections.reports.cli import report_command
+from projections.reports.handover import Desk
+from projections.runner import Leased, Runner
+
+
+@contextmanager
+def local_desk(context: typer.Context, person: str | None, organisation: str | None) -> Iterator[Desk]:
+    """The same for who acts on the command line."""
+    with of(context).installation() as installation:
+        asking = local_principals(of(context), installation, person, organisation)
+        bring_up(installation)
+        yield desk(installation, *asking, through=Source(SourceKind.TYPED))
+
+
+@contextmanager
+def local_door(context: typer.Context, person: str | None, organisation: str | None) -> Iterator[Door]:
+    """What who acts on the command line may read: in every organisation, unless one is named."""
+    with of(context).installation() as installation:
+        asking = local_principals(of(context), installation, person, organisation)
+        if context.info_name != "rebuild":
+            bring_up(installation)
+        yield door(installation, asking)
+
+
+def bring_up(installation: Installation) -> None:
+    """Brings the registers up to the ledgers where no service does that. Raises Unavailable."""
+    with suppress(Leased), Runner(installation.database.conninfo(Role.PROJECTOR)) as runner:
+        runner.catch_up()
+
+
+def local_principals(
+    session: Session, installation: Installation, person: str | None, organisation: str | None
+) -> list[Principal]:
+    """Who acts on the command line, for each organisation that has a ledger. Raises NotFound, InvalidInput."""
+    asking = {session.principal(each, person, organisation) for each in installation.ledgers.all()}
+    if not asking:
+        raise NotFound(NO_LEDGER)
+    return sorted(asking, key=lambda each: each.organisation)
+
+
+def show_table(
+    context: typer.Context, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> None:
+    """Prints a table of the projections."""
+    of(context).out.print(table(title, columns, rows))
+
+
+@contextmanager
+def show_progress(context: typer.Context, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of the projections."""
+    with of(context).progress() as progress:
+        task = progress.add_task(what.capitalize(), total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+commands = projections.cli.commands(local_door, show_table, show_progress)
+replay, diff, rebuild, clocks = (commands[name] for name in ("replay", "diff", "rebuild", "clocks"))
+report = report_command(local_desk)

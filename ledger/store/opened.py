@@ -1,0 +1,33 @@
+"""From settings to a database that can be used: embedded or configured, its migrations run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from ledger.settings import Settings
+from ledger.store.database import Database
+from ledger.store.embedded import EmbeddedServer
+from ledger.store.migrate import migrate
+
+
+@contextmanager
+def opened_database(settings: Settings) -> Iterator[Database]:
+    """The database of the settings, up and migrated. The embedded one is joined where it runs already.
+
+    Raises SettingsError, Unavailable.
+    """
+    with ExitStack() as stack:
+        yield enter_database(settings, stack)[0]
+
+
+def enter_database(settings: Settings, stack: ExitStack) -> tuple[Database, EmbeddedServer | None]:
+    """The same for as long as the stack is open, and its embedded server, if it has one."""
+    server = None
+    if settings.database_url is None:
+        server = stack.enter_context(EmbeddedServer(settings.data_dir))
+        database = server.database
+    else:
+        database = Database.from_url(settings.database_url.get_secret_value())
+    migrate(database)
+    return database, server
