@@ -16,12 +16,15 @@ from ledger.codec.jsonform import parse_date
 from ledger.errors import InvalidInput
 from projections import asked, query
 from projections.base import Kind, Register, register, registers
+from projections.calendar import CLOCKS
 from projections.doors import Door
 from projections.explain import explain
 from projections.query import as_csv, every, opened
 from projections.query import as_json as plain
 from projections.rebuild import rebuild, way_back
 from projections.replay import diff
+from projections.runner import connect
+from projections.steps import said, shown, steps
 
 Show = Callable[[typer.Context, str, Sequence[str], Iterable[Sequence[object]]], None]
 """Prints a table: (context, title, columns, rows)."""
@@ -62,12 +65,24 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
         where: Filters = None,
         all_status: Annotated[bool, typer.Option("--all", help="Rows that do not count too.")] = False,
         listed: Annotated[bool, typer.Option("--list", help="Name the registers and their columns.")] = False,
+        step: Annotated[
+            bool, typer.Option("--steps", help="Entry by entry: what each changed, and the clocks then.")
+        ] = False,
+        since: Annotated[str | None, typer.Option(help="With --steps: from here on; as --as-at.")] = None,
         person: Person = None,
         organisation: Organisation = None,
         csv: AsCsv = False,
         as_json: AsJson = False,
     ) -> None:
-        """Print a register, as it is or as at a position, a moment, or by the day things happened."""
+        """Print a register, as it is or as at a position, a moment, or by the day things happened.
+
+        With --steps, go through a case, or the entries since a position, one by one; REGISTER chooses whose
+        changes are shown, else those of all but clocks, whose states are shown in any case.
+        """
+        if step:
+            with door(context, person, organisation) as opened_door:
+                _steps(opened_door, name, ledger, case, since, as_at, as_json)
+            return
         if listed or name is None:
             _list(context, show, as_json)
             return
@@ -169,7 +184,7 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
         as_json: AsJson = False,
     ) -> None:
         """List statutory clocks: open, due soon, overdue, lapsed, met, met late; --explain says why."""
-        wanted = register("clocks")
+        wanted = register(CLOCKS)
         filters = _filters(where)
         for key, value in (("state", state), (query.DUE_WITHIN, due_within), ("stream", case)):
             if value is not None:
@@ -197,6 +212,30 @@ CLOCK_COLUMNS = ("ledger", "stream", "clock", "trigger_on", "due_on", "ended_on"
 """What a list of clocks shows on a screen."""
 SHOWN = 8
 """Own columns that a register shows on a screen, of those that say something; --csv and --json show all."""
+
+
+def _steps(
+    door: Door,
+    name: str | None,
+    ledger: str | None,
+    case: str | None,
+    since: str | None,
+    as_at: str | None,
+    as_json: bool,
+) -> None:
+    wanted = [register(name)] if name else [one for one in registers().values() if one.name != CLOCKS]
+    until = asked.moment(door, ledger, as_at, None)
+    if len(until.heads) != 1:
+        raise InvalidInput("--ledger", "one ledger, whose entries to step through", ledger)
+    if case is None and since is None:
+        raise InvalidInput("--steps", "a --case, or the entries --since a position", None)
+    start = 0 if since is None else asked.moment(door, until.heads[0].slug, since, None).heads[0].size
+    with connect(door.conninfo, "auditledger steps") as connection:
+        for step in steps(connection, until.heads[0], wanted, stream=case, since=start):
+            if as_json:
+                _json(shown(step))
+            else:
+                sys.stdout.write(said(step, names_case=case is None))
 
 
 def _words(view: asked.View, row: Mapping[str, Any]) -> str:

@@ -87,7 +87,7 @@ def _fold(
     # Most streams have no correction: their history is their facts.
     history = facts if not any(fact.header.corrects for fact in facts) else effective(facts)
     # A case that was ended stands as that by every date: what it held by then was as wrong, or as double.
-    status = _status(history)
+    status = status_of(history)
     if happened_by is not None:
         dated = [(fact, fact.happened_date) for fact in history]
         folded.left_out = sum(day is None for _, day in dated)
@@ -106,7 +106,8 @@ def _fold(
     return folded
 
 
-def _status(history: Sequence[CaseEvent]) -> Status:
+def status_of(history: Sequence[CaseEvent]) -> Status:
+    """Whether the case counts, by its facts as corrected."""
     if _ENDS.isdisjoint(map(type, history)):
         return Status.CURRENT
     last = [fact for fact in history if type(fact) in _ENDS][-1]

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from ledger.api.service import Service, principal
 from ledger.application.access import NAMED_STREAMS, Matter, readable, roles
 from ledger.application.outcome import parse_command_id
-from ledger.application.shown import DEMONSTRATION, shown_entry, shown_receipt
+from ledger.application.shown import DEMONSTRATION, shown_entry, shown_receipt, shown_timeline
 from ledger.codec.jsonform import json_schema, template
 from ledger.codec.registry import registry
 from ledger.domain.case import command_table
@@ -51,7 +51,10 @@ def router(service: Service) -> APIRouter:
 
     @api.get("/ledgers/{slug}/cases/{stream}", tags=["cases"])
     def case(request: Request, slug: str, stream: str) -> JSONResponse:
-        """A case's timeline: every entry of its stream, sealed values withheld. ``ETag`` is its version."""
+        """A case's timeline: every entry of its stream, sealed values withheld, and the days between them.
+
+        ``ETag`` is its version.
+        """
         matter = Matter.LEDGER if stream in NAMED_STREAMS else Matter.CASES
         found = service.allow(request, matter)
         rows = feed.stream(found.id, _text("stream", stream))
@@ -61,7 +64,7 @@ def router(service: Service) -> APIRouter:
             "ledger": found.origin,
             "case": stream,
             "version": rows[-1].version,
-            "entries": [shown_entry(row) for row in rows],
+            "entries": shown_timeline(rows),
             **notice(found),
         }
         return JSONResponse(content, headers={"ETag": f'"{rows[-1].version}"'})

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
+from ledger.clock import melbourne_date
 from ledger.codec.declare import Sealed, sealed_fields
-from ledger.codec.entry import Entry
+from ledger.codec.entry import Entry, happened_date
 from ledger.codec.jsonform import show, show_happened
 from ledger.domain.event import decode_event
 from ledger.errors import CodecError
@@ -53,6 +56,31 @@ def shown_entry(row: StoredRow, *, raw: bool = False) -> dict[str, Any]:
     if raw:
         out["bytes"] = base64.b64encode(row.entry).decode()
     return out
+
+
+def shown_timeline(rows: Sequence[StoredRow]) -> list[dict[str, Any]]:
+    """The entries of one case in order, with the Melbourne calendar days between its dates.
+
+    ``days_between``: from happening to recording; ``days_after_entry_before``: from the happening and from
+    the recording of the entry before to those of this one. None where a date is not known.
+    """
+    shown = []
+    before: tuple[date | None, date] | None = None
+    for row in rows:
+        entry = row.decoded
+        happened, recorded = happened_date(entry.happened_on), melbourne_date(entry.recorded_at)
+        after = {
+            "happened": _days(None if before is None else before[0], happened),
+            "recorded": _days(None if before is None else before[1], recorded),
+        }
+        between = {"days_between": _days(happened, recorded), "days_after_entry_before": after}
+        shown.append({**shown_entry(row), **between})
+        before = happened, recorded
+    return shown
+
+
+def _days(start: date | None, end: date | None) -> int | None:
+    return None if start is None or end is None else (end - start).days
 
 
 def withheld(path: str, sealed: Sealed) -> dict[str, str]:

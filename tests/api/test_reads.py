@@ -7,12 +7,12 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
 from ledger.api.problem import problem
-from ledger.clock import SimulatedClock
+from ledger.clock import SimulatedClock, melbourne_date
 from ledger.codec.entry import decode_entry
 from ledger.domain.case import command_table
 from ledger.errors import CodecError, UnknownSchema
@@ -38,6 +38,22 @@ def test_a_timeline_shows_every_entry_and_withholds_sealed_values(house: House) 
     assert second["fields"]["words"]["sealed"] == "withheld"
     assert house.get("officer", f"/ledgers/dffh/cases/{uuid.uuid4()}").status_code == 404
     assert house.get("officer", "/ledgers/dffh/cases/a%00b").status_code == 422
+
+
+def test_a_timeline_counts_the_days_between_dates_and_between_steps(house: House) -> None:
+    """Every register shows the days between happening and recording (1-law, head); a timeline its steps."""
+    case = house.receive().json()["case"]
+    for happened in ("2025-06-12", None):
+        body = {"case": case, "happened": happened, "fields": {"words": "w"}}
+        assert house.post("officer", ACKNOWLEDGED, body).status_code == 201
+    first, second, undated = house.get("officer", f"/ledgers/dffh/cases/{case}").json()["entries"]
+    recorded = melbourne_date(datetime.fromisoformat(first["recorded_at"]))
+    assert first["days_between"] == (recorded - date(2025, 6, 11)).days
+    assert second["days_between"] == first["days_between"] - 1
+    assert first["days_after_entry_before"] == {"happened": None, "recorded": None}
+    assert second["days_after_entry_before"] == {"happened": 1, "recorded": 0}
+    assert undated["days_between"] is None
+    assert undated["days_after_entry_before"] == {"happened": None, "recorded": 0}
 
 
 def test_a_corrections_reason_is_withheld_and_can_be_opened(house: House) -> None:

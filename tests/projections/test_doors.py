@@ -121,6 +121,12 @@ def test_a_ledger_that_one_may_not_read_is_not_read(http: TestClient, case: str,
 
 def run(conninfo: str, slug: str, *arguments: str) -> Any:
     """A command's JSON, or its text."""
+    text = printed(conninfo, slug, *arguments)
+    return json.loads(text) if "--json" in arguments else text
+
+
+def printed(conninfo: str, slug: str, *arguments: str) -> str:
+    """What a command prints."""
     app = typer.Typer()
     app.callback()(lambda: None)
 
@@ -139,7 +145,7 @@ def run(conninfo: str, slug: str, *arguments: str) -> Any:
         app.command(name)(command)
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return json.loads(result.output) if "--json" in arguments else result.output
+    return result.output
 
 
 def test_the_commands(case: str, conninfo: str, ledger: Ledger) -> None:
