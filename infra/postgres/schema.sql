@@ -365,9 +365,7 @@ CREATE TABLE ledger.heads (
     ledger integer NOT NULL,
     size bigint NOT NULL,
     recorded_at timestamp with time zone NOT NULL,
-    hash bytea NOT NULL,
-    CONSTRAINT heads_hash_length CHECK ((octet_length(hash) = 32)),
-    CONSTRAINT heads_size_positive CHECK ((size >= 0))
+    hash bytea NOT NULL
 )
 WITH (fillfactor='10', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_scale_factor='0');
 

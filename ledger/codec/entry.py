@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from ledger.clock import melbourne_date
 from ledger.codec import avro
@@ -195,16 +195,12 @@ _SOURCES = {m: encode_long(i) for i, m in enumerate(SourceKind)}
 _CORRECTIONS = {m: encode_long(i) for i, m in enumerate(CorrectionKind)}
 
 
-class Template(NamedTuple):
-    """An entry's bytes but for what its place gives: ledger, index, previous, recorded_at.
+Template = tuple[bytes, bytes]
+"""An entry's bytes but for what its place gives (ledger, index, previous, recorded_at): those of stream, version
+and event, which stand between them, and those of happened_on … payload, which follow.
 
-    Made by the thread that submits, so that the one writer thread only joins pieces and hashes.
-    """
-
-    middle: bytes
-    """stream, version, event"""
-    tail: bytes
-    """happened_on … payload"""
+Made by the thread that submits, so that whoever gives the places only joins pieces and hashes.
+"""
 
 
 def template(
@@ -239,9 +235,9 @@ def template(
                 encode_string(corrects.reason.key),
             )
         )
-    return Template(
-        middle=encode_string(stream) + encode_long(version) + _known(event),
-        tail=b"".join(
+    return (
+        encode_string(stream) + encode_long(version) + _known(event),
+        b"".join(
             (
                 _circumstances(happened_on, precision, actor, source),
                 encode_string(command),
@@ -294,16 +290,8 @@ def place(ledger_prefix: bytes, index: int, previous: bytes, recorded_at: int, t
 
     Raises InvalidInput where the entry would exceed 65,535 bytes (the tile format's limit).
     """
-    entry = b"".join(
-        (
-            ledger_prefix,
-            encode_long(index),
-            previous,
-            template.middle,
-            _moment(recorded_at),
-            template.tail,
-        )
-    )
+    middle, tail = template
+    entry = b"".join((ledger_prefix, encode_long(index), previous, middle, _moment(recorded_at), tail))
     if len(entry) > MAX_ENTRY:
         raise InvalidInput("entry", f"at most {MAX_ENTRY} bytes (attach larger things)", len(entry))
     return entry

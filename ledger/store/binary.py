@@ -44,8 +44,13 @@ def text_field(value: str) -> bytes:
     return _LENGTH.pack(len(raw)) + raw
 
 
+_SMALL = tuple(_INT4.pack(4, value) for value in range(256))
+
+
 def int4_field(name: str, value: int) -> bytes:
     """A field of ``integer``. Raises InvalidInput beyond 32 bits, naming the column."""
+    if 0 <= value < 256:
+        return _SMALL[value]
     if not 0 <= value < 1 << 31:
         raise InvalidInput(name, "a number from 0 to 2147483647", value)
     return _INT4.pack(4, value)

@@ -31,7 +31,7 @@ from ledger.store.ledgers import Ledger
 from ledger.store.placing import Head, Placed, VaultRows, needed_versions, place_all
 from ledger.store.session import copy_statement, head_of, locked_head_of, open_session
 from ledger.store.settle import Connection, Lost, Settled, settle
-from ledger.store.submission import Outcome, Submission
+from ledger.store.submission import Outcome, Receipt, Submission
 
 ACTIVE = pq.TransactionStatus.ACTIVE
 ANSWERED = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
@@ -79,11 +79,19 @@ class _Lane:
 @dataclass(slots=True)
 class _Group:
     lane: _Lane
-    submissions: list[Submission]
-    entries: int
-    stage: Stage
+    submissions: list[Submission] = field(default_factory=list)
+    entries: int = 0
+    real_time: bool = False
+    """Whether any of it gets the writer's own time."""
+    sealed: bool = False
+    """Whether any of it has rows for the vault."""
+    stage: Stage = Stage.COMMIT
     locked: bool = False
     placed: Placed | None = None
+    blocks: list[bytes] = field(default_factory=list)
+    """What COPY is given."""
+    receipts: list[list[Receipt]] = field(default_factory=list)
+    """What its submissions are told once it is committed."""
     swaps_lost: int = 0
 
 
@@ -145,7 +153,7 @@ class Groups:
         self._line_up(lane)
 
     def read(self, ready: list[tuple[int, int]]) -> None:
-        """Reads the answers that have arrived, and takes up what the slow path has settled."""
+        """Reads the answers that have arrived."""
         for descriptor, event in ready:
             for link in self._links:
                 # None of them: it went to the slow path while it was polled.
@@ -157,6 +165,9 @@ class Groups:
             if link.group is not None and link.descriptor >= 0 and now > link.asked_at + self._answer_within:
                 # Neither an answer nor a broken connection: a network that swallows everything.
                 self._to_slow(link)
+
+    def take_up(self) -> None:
+        """Takes up what the slow path has settled."""
         while self.settled:
             self._finish_slow(*self.settled.popleft())
 
@@ -168,10 +179,9 @@ class Groups:
                 return
             lane = self._line.popleft()
             lane.lined_up, lane.busy = False, True
-            submissions = self._form(lane)
-            entries = sum(len(submission.drafts) for submission in submissions)
-            link.group = group = _Group(lane, submissions, entries, Stage.COMMIT)
-            if lane.head is None or link.connection is None or entries > GROUP_ENTRIES:
+            link.group = group = _Group(lane)
+            self._fill(group)
+            if lane.head is None or link.connection is None or group.entries > GROUP_ENTRIES:
                 self._slow(link, group, sent=False)
             elif lane.contended:
                 group.stage, group.locked = Stage.LOCK, True
@@ -181,6 +191,8 @@ class Groups:
 
     def tell(self) -> None:
         """Tells those who wait what became of their submissions."""
+        if not self._answers:
+            return
         answers, self._answers = self._answers, []
         self.open -= len(answers)
         for submission, outcome in answers:
@@ -226,34 +238,22 @@ class Groups:
             lane.lined_up = True
             self._line.append(lane)
 
-    def _start_groups(self) -> None:
-        while self._line:
-            link = next((link for link in self._links if link.group is None), None)
-            if link is None:
-                return
-            lane = self._line.popleft()
-            lane.lined_up, lane.busy = False, True
-            submissions = self._form(lane)
-            entries = sum(len(submission.drafts) for submission in submissions)
-            link.group = group = _Group(lane, submissions, entries, Stage.COMMIT)
-            if lane.head is None or link.connection is None or entries > GROUP_ENTRIES:
-                self._slow(link, group, sent=False)
-            elif lane.contended:
-                group.stage, group.locked = Stage.LOCK, True
-                self._ask(link, queries.text("begin_locked").format(ledger=lane.ledger.id).encode())
-            else:
-                self._send(link, group, lane.head)
-
     @staticmethod
-    def _form(lane: _Lane, entries: int = 0) -> list[Submission]:
-        """What is waiting, up to the size of a group beside ``entries``; a large one goes alone."""
-        group: list[Submission] = []
-        while lane.waiting and (
-            entries + len(lane.waiting[0].drafts) <= GROUP_ENTRIES or not (group or entries)
-        ):
-            group.append(lane.waiting.popleft())
-            entries += len(group[-1].drafts)
-        return group
+    def _fill(group: _Group) -> None:
+        """Adds what is waiting, up to the size of a group; a large submission goes alone."""
+        waiting = group.lane.waiting
+        while waiting:
+            submission = waiting[0]
+            entries = group.entries + len(submission.drafts)
+            if entries > GROUP_ENTRIES and group.submissions:
+                return
+            waiting.popleft()
+            group.entries = entries
+            group.submissions.append(submission)
+            if submission.moment is None:
+                group.real_time = True
+            if submission.keys or submission.rows:
+                group.sealed = True
 
     def _done(self, link: _Link, lane: _Lane, head: Head | None) -> None:
         """The group under way is settled: its ledger and its connection are free again."""
@@ -266,38 +266,39 @@ class Groups:
         """Places the group after ``head`` and sends what commits it: one statement, or swap and COPY."""
         lane = group.lane
         now = micros(self._clock.now())
-        group.placed = placed = place_all(lane.ledger, lane.prefix, head, group.submissions, now)
-        real_time = any(submission.moment is None for submission in group.submissions)
-        sealed = any(submission.keys or submission.rows for submission in group.submissions)
-        alone = placed.after.size == head.size + 1
+        group.placed = placed = place_all(lane.prefix, head, group.submissions, now)
+        alone = group.entries == 1
         streams, versions = ([], []) if alone else needed_versions(group.submissions)
         # A crash before this leaves nothing; after it, all or nothing, found by command id.
         self._step("formed")
-        if not (sealed or streams or group.locked) and placed.after.size - head.size >= COPY_FROM:
+        if group.entries >= COPY_FROM and not (group.sealed or streams or group.locked):
             group.stage = Stage.COPY
-            self._ask(link, copy_statement(lane.ledger, placed, now if real_time else None))
+            self._ask(link, copy_statement(lane.ledger, placed, now if group.real_time else None))
+            group.blocks = list(placed.copy_blocks(lane.ledger))
         else:
             group.stage = Stage.COMMIT
             parameters: list[bytes | None] = [
                 int4(lane.ledger.id),
                 int8(head.size),
                 head.hash,
-                int8(placed.after.size - head.size),
+                int8(group.entries),
                 placed.after.hash,
-                int8(now - binary.EPOCH_MICROS) if real_time else None,
+                int8(now - binary.EPOCH_MICROS) if group.real_time else None,
                 int8(placed.after.recorded_at - binary.EPOCH_MICROS),
             ]
             if alone:
-                name = "commit_one"
+                name = "commit_next" if placed.drafts[0].version > 1 else "commit_first"
                 parameters += placed.parameters()
             else:
                 name = "commit_many"
                 parameters += placed.arrays()
                 parameters += [array(binary.TEXT, streams), array(binary.INT4, versions)]
-            if sealed:
+            if group.sealed:
                 name += "_sealed"
                 parameters += VaultRows.of(group.submissions).parameters()
             self._ask(link, name, parameters)
+        # While the database works.
+        group.receipts = placed.receipts(lane.ledger, group.submissions)
         self._step("sent")
 
     def _ask(self, link: _Link, query: str | bytes, parameters: list[bytes | None] | None = None) -> None:
@@ -351,8 +352,7 @@ class Groups:
 
     def _copy(self, link: _Link, group: _Group, pgconn: pq.abc.PGconn) -> None:
         """The head is moved, the rows follow; a frozen process here holds it until others end its session."""
-        assert group.placed is not None
-        for block in group.placed.copy_blocks(group.lane.ledger):
+        for block in group.blocks:
             # libpq keeps what the socket does not take at once.
             pgconn.put_copy_data(block)
         pgconn.put_copy_end()
@@ -371,7 +371,7 @@ class Groups:
             # Nobody else has written since: the next group goes without a lock.
             lane.contended = max(lane.contended - 1, 0) if head == lane.head else CONTENDED
             # What came while the lock was awaited enters with it.
-            group.submissions += self._form(lane, group.entries) if lane.waiting else []
+            self._fill(group)
             self._send(link, group, head)
         elif group.stage is Stage.COMMIT_LOCKED:
             if answers[-1].command_status == b"COMMIT":
@@ -405,7 +405,7 @@ class Groups:
         self._step("answered")
         assert group.placed is not None
         self._done(link, group.lane, group.placed.after)
-        self._answers += zip(group.submissions, group.placed.receipts, strict=True)
+        self._answers += zip(group.submissions, group.receipts, strict=True)
 
     # --- the slow path, in a helper thread -----------------------------------------------------------------
 

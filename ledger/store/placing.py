@@ -29,8 +29,8 @@ COLUMN_TYPES = [
 """Of recorded_at, of the draft's columns, of leaf_hash and entry: the order of every way in."""
 COPY_BLOCK = 256 * 1024
 _HASH_LENGTH = binary.int4(HASH_LENGTH)
-_COPY_ROW = Struct(">hiq").pack
-"""Begins a row of COPY: thirteen columns, of which the index is the first."""
+_COPY_ROW = Struct(">hiqiq").pack
+"""Begins a row of COPY: thirteen columns, of which index and recorded_at are the first."""
 
 
 class Placed(NamedTuple):
@@ -39,21 +39,22 @@ class Placed(NamedTuple):
     before: Head
     after: Head
     drafts: list[Draft]
-    moments: list[bytes]
-    """Fields of recorded_at."""
+    moments: list[int]
+    """recorded_at of each entry, in microseconds since 1970."""
     hashes: list[bytes]
     entries: list[bytes]
-    receipts: list[list[Receipt]]
 
     def parameters(self) -> list[bytes | None]:
-        """The parameters of the only entry, in the order of ``commit_one``."""
+        """The parameters of the only entry, in the order of ``commit_first`` and ``commit_next``."""
         known = [None if field == binary.NULL else field[4:] for field in self.drafts[0].columns]
-        return [self.moments[0][4:], *known, self.hashes[0], self.entries[0]]
+        return [
+            binary.int8(self.moments[0] - binary.EPOCH_MICROS), *known, self.hashes[0], self.entries[0],
+        ]  # fmt: skip
 
     def arrays(self) -> list[bytes]:
         """The parameters of ``commit_many``: an array a column."""
         columns: list[Sequence[bytes]] = [
-            self.moments,
+            [binary.moment_field(recorded) for recorded in self.moments],
             *zip(*(draft.columns for draft in self.drafts), strict=True),
             [binary.varlena_field(digest) for digest in self.hashes],
             [binary.varlena_field(entry) for entry in self.entries],
@@ -69,7 +70,7 @@ class Placed(NamedTuple):
             zip(self.drafts, self.moments, self.hashes, self.entries, strict=True), self.before.size
         ):
             block += (
-                _COPY_ROW(13, 8, index), recorded, ledger_field, *draft.columns,
+                _COPY_ROW(13, 8, index, 8, recorded - binary.EPOCH_MICROS), ledger_field, *draft.columns,
                 _HASH_LENGTH, digest, binary.int4(len(entry)), entry,
             )  # fmt: skip
             size += len(entry)
@@ -78,31 +79,44 @@ class Placed(NamedTuple):
                 block, size = [], 0
         yield b"".join((*block, binary.COPY_END))
 
+    def receipts(self, ledger: Ledger, submissions: Sequence[Submission]) -> list[list[Receipt]]:
+        """The receipts of each submission, once they are committed."""
+        receipts: list[list[Receipt]] = []
+        at = 0
+        for submission in submissions:
+            when = moment(self.moments[at])
+            hashes = self.hashes[at : at + len(submission.drafts)]
+            receipts.append(
+                [
+                    Receipt(ledger.origin, index, digest, when)
+                    for index, digest in enumerate(hashes, self.before.size + at)
+                ]
+            )
+            at += len(hashes)
+        return receipts
 
-def place_all(ledger: Ledger, prefix: bytes, head: Head, submissions: Sequence[Submission], now: int) -> Placed:
+
+def place_all(prefix: bytes, head: Head, submissions: Sequence[Submission], now: int) -> Placed:
     """Places ``submissions`` after ``head``; ``now`` is the writer's time, in microseconds since 1970.
 
     A moment never lies before that of the entry before it; it may be equal (4-wire 'Entry', recorded_at).
     """
     index, previous, recorded = head
-    placed = Placed(head, head, [], [], [], [], [])
-    origin = ledger.origin
+    drafts: list[Draft] = []
+    moments: list[int] = []
+    hashes: list[bytes] = []
+    entries: list[bytes] = []
     for submission in submissions:
-        stamp = now if submission.moment is None else micros(submission.moment)
-        recorded = max(stamp, recorded)
-        moment_field, when = binary.moment_field(recorded), moment(recorded)
-        mine: list[Receipt] = []
+        recorded = max(now if submission.moment is None else micros(submission.moment), recorded)
         for draft in submission.drafts:
             entry = place(prefix, index, previous, recorded, draft.template)
             previous = leaf_hash(entry)
-            placed.moments.append(moment_field)
-            placed.hashes.append(previous)
-            placed.entries.append(entry)
-            mine.append(Receipt(origin, index, previous, when))
+            moments.append(recorded)
+            hashes.append(previous)
+            entries.append(entry)
             index += 1
-        placed.drafts.extend(submission.drafts)
-        placed.receipts.append(mine)
-    return placed._replace(after=Head(index, previous, recorded))
+        drafts += submission.drafts
+    return Placed(head, Head(index, previous, recorded), drafts, moments, hashes, entries)
 
 
 def needed_versions(submissions: Sequence[Submission]) -> tuple[list[bytes], list[bytes]]:

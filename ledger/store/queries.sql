@@ -12,12 +12,17 @@ UPDATE ledger.heads SET size = $2 + $4, hash = $5, recorded_at = $7
 WHERE ledger = $1 AND size = $2 AND hash = $3
     AND ($6::timestamptz IS NULL OR $6 <= clock_timestamp() + interval '2 seconds');
 
--- name: swap_one
--- Part of the commits: the same for one entry, whose stream must stand just before its version.
+-- name: swap_first
+-- Part of the commits: the same for one entry that opens its stream (a unique key says so if it does not).
 :swap
-    AND ($9::integer <= 1 OR EXISTS (
+RETURNING ledger;
+
+-- name: swap_next
+-- Part of the commits: the same for one entry whose stream must stand just before its version.
+:swap
+    AND EXISTS (
         SELECT FROM ledger.entries e WHERE e.ledger = $1 AND e.stream = $13::text AND e.version = $9 - 1
-    ))
+    )
 RETURNING ledger;
 
 -- name: swap_many
@@ -37,7 +42,7 @@ recorded_at, version, part, happened_on, command, stream, event, organisation, c
 
 -- name: values_of_one
 -- Part of the commits: one entry's parameters.
-$8::timestamptz, $9, $10::integer, $11::date, $12::uuid, $13, $14::text, $15::text, $16::bytea, $17::bytea,
+$8::timestamptz, $9::integer, $10::integer, $11::date, $12::uuid, $13::text, $14::text, $15::text, $16::bytea, $17::bytea,
     $18::bytea;
 
 -- name: values_of_many
@@ -45,10 +50,17 @@ $8::timestamptz, $9, $10::integer, $11::date, $12::uuid, $13, $14::text, $15::te
 unnest($8::timestamptz[], $9::integer[], $10::integer[], $11::date[], $12::uuid[], $13::text[], $14::text[],
        $15::text[], $16::bytea[], $17::bytea[], $18::bytea[]) WITH ORDINALITY AS n (:columns, ordinality);
 
--- name: commit_one
--- Moves the head by compare-and-swap and inserts one entry, in one round trip.
-WITH moved AS (:swap_one)
+-- name: insert_one
+-- Part of the commits: the row of one entry.
 INSERT INTO ledger.entries (index, ledger, :columns) SELECT $2, moved.ledger, :values_of_one FROM moved;
+
+-- name: commit_first
+-- Moves the head by compare-and-swap and inserts one entry that opens its stream, in one round trip.
+WITH moved AS (:swap_first) :insert_one;
+
+-- name: commit_next
+-- The same for one entry of a stream that is there already.
+WITH moved AS (:swap_next) :insert_one;
 
 -- name: commit_many
 -- Moves the head by compare-and-swap and inserts a group, in one round trip.
@@ -56,12 +68,19 @@ WITH moved AS (:swap_many)
 INSERT INTO ledger.entries (index, ledger, :columns)
 SELECT $2 + n.ordinality - 1, moved.ledger, :columns FROM moved, :values_of_many;
 
--- name: commit_one_sealed
--- As commit_one, with the entry's vault rows: keys and values enter with their entry or not at all.
-WITH moved AS (:swap_one),
+-- name: insert_one_sealed
+-- Part of the commits: one entry's row with its vault rows: keys and values enter with their entry or not at all.
 sealed AS (SELECT ledger, vault.put(ledger, $2, $19, $20, $21, $22, $23, $24, $25, $26) AS rows FROM moved)
 INSERT INTO ledger.entries (index, ledger, :columns)
 SELECT $2, sealed.ledger, :values_of_one FROM sealed WHERE sealed.rows >= 0;
+
+-- name: commit_first_sealed
+-- As commit_first, with vault rows.
+WITH moved AS (:swap_first), :insert_one_sealed;
+
+-- name: commit_next_sealed
+-- As commit_next, with vault rows.
+WITH moved AS (:swap_next), :insert_one_sealed;
 
 -- name: commit_many_sealed
 -- As commit_many, with the group's vault rows.

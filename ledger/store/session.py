@@ -29,9 +29,11 @@ _VAULT_TYPES = [
 _MANY_TYPES = _HEAD_TYPES + [binary.ARRAYS[oid] for oid in COLUMN_TYPES + _NEEDED_TYPES]
 _VAULT_ARRAYS = [binary.ARRAYS[oid] for oid in _VAULT_TYPES]
 PREPARED = {
-    "commit_one": _HEAD_TYPES + COLUMN_TYPES,
+    "commit_first": _HEAD_TYPES + COLUMN_TYPES,
+    "commit_next": _HEAD_TYPES + COLUMN_TYPES,
     "commit_many": _MANY_TYPES,
-    "commit_one_sealed": _HEAD_TYPES + COLUMN_TYPES + _VAULT_ARRAYS,
+    "commit_first_sealed": _HEAD_TYPES + COLUMN_TYPES + _VAULT_ARRAYS,
+    "commit_next_sealed": _HEAD_TYPES + COLUMN_TYPES + _VAULT_ARRAYS,
     "commit_many_sealed": _MANY_TYPES + _VAULT_ARRAYS,
     "read_head": [binary.INT4],
 }

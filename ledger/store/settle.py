@@ -131,10 +131,11 @@ def _attempt(
         now = micros(clock.now())
         outcomes, accepted = _judge(connection, ledger, open_ones, now)
         if accepted:
-            placed = place_all(ledger, prefix, head, [open_ones[place] for place in accepted], now)
-            _insert(connection, ledger, placed, [open_ones[place] for place in accepted])
+            entering = [open_ones[place] for place in accepted]
+            placed = place_all(prefix, head, entering, now)
+            _insert(connection, ledger, placed, entering)
             head = placed.after
-            outcomes.update(zip(accepted, placed.receipts, strict=True))
+            outcomes.update(zip(accepted, placed.receipts(ledger, entering), strict=True))
         step("slow.inserted")
         committing = True
         connection.execute("COMMIT")

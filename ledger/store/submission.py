@@ -137,7 +137,18 @@ Outcome = list[Receipt] | AuditLedgerError
 class Submission:
     """Drafts that enter together or not at all, the vault rows that belong to them, and who waits for it."""
 
-    __slots__ = ("_outcome", "_roused", "_wait", "_woken", "drafts", "keys", "ledger_id", "moment", "rows")
+    __slots__ = (
+        "_outcome",
+        "_roused",
+        "_wait",
+        "_woken",
+        "drafts",
+        "keys",
+        "ledger_id",
+        "moment",
+        "rows",
+        "waiting",
+    )
 
     def __init__(
         self,
@@ -158,6 +169,8 @@ class Submission:
         self._roused = False
         self._woken = Lock()
         self._woken.acquire()
+        self.waiting = False
+        """Whether it stands in the writer's line of those who wait."""
 
     def result(self, timeout: float | None = None) -> list[Receipt]:
         """The receipts, one a draft; waits for them, ``timeout`` seconds at most.
@@ -203,7 +216,8 @@ class Submission:
         if not self.drafts:
             raise InvalidInput("drafts", "at least one", 0)
         for each in self.drafts:
-            size = len(prefix) + len(each.template.middle) + len(each.template.tail) + PLACE_BYTES
+            middle, tail = each.template
+            size = len(prefix) + len(middle) + len(tail) + PLACE_BYTES
             if size > MAX_ENTRY:
                 raise InvalidInput("entry", f"at most {MAX_ENTRY} bytes (attach larger things)", size)
         for row in self.rows:

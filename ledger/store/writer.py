@@ -62,7 +62,8 @@ class Writer:
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
-        self._poll.register(self._wake_read, select.POLLIN)
+        self._wake_descriptor = self._wake_read.fileno()
+        self._poll.register(self._wake_descriptor, select.POLLIN)
         self._groups = Groups(
             database, clock or SystemClock(), self._poll, self._helped, patience, answer_within, step
         )
@@ -138,19 +139,22 @@ class Writer:
     def _advance(self) -> None:
         """Forms and sends groups of what is queued, unless somebody else has the turn, who then does."""
         while (self._queue or self._groups.settled) and self._turn.acquire(blocking=False):
-            self._work([])
+            self._work()
         if self._groups.poll_changed:
             # Whoever polls the connections does not know of the one that came or went.
             self._wake()
 
-    def _work(self, ready: list[tuple[int, int]]) -> None:
+    def _work(self, ready: list[tuple[int, int]] | None = None) -> None:
         """With the turn, which it gives back: answers what has arrived, then sends what is queued."""
         groups = self._groups
         try:
             if self._finished:
                 self._abandon()
                 return
-            groups.read(ready)
+            if ready is not None:
+                groups.read(ready)
+            if groups.settled:
+                groups.take_up()
             while self._queue:
                 submission = self._queue.popleft()
                 groups.enter(submission, *self._prefix(submission.ledger_id))
@@ -190,33 +194,36 @@ class Writer:
     def _wait(self, submission: Submission, timeout: float | None) -> None:
         """Waits until ``submission`` is settled, and drives if nobody does. Raises TimeoutError."""
         deadline = None if timeout is None else monotonic() + timeout
+        left = timeout
         while not submission.done():
-            left = None if deadline is None else deadline - monotonic()
-            if left is not None and left <= 0:
+            if deadline is not None and (left := deadline - monotonic()) <= 0:
                 # It may have been named as driver just now.
                 self._pass_on()
                 raise TimeoutError
-            # In the line first, then the attempt: whoever gives the role up in between finds it there.
-            self._waiters.append(submission)
             if self._role.acquire(blocking=False):
                 try:
                     self._drive(submission.done, left)
                 finally:
                     self._role.release()
                     self._pass_on()
-            else:
+            elif submission.waiting:
                 submission.sleep(left)
+            else:
+                # In the line first, then once more: whoever gives the role up in between finds it there.
+                submission.waiting = True
+                self._waiters.append(submission)
 
     def _drive(self, until: Callable[[], bool], seconds: float | None) -> None:
         """With the role: reads answers as they arrive, for everybody, ``until`` or for ``seconds``."""
         deadline = None if seconds is None else monotonic() + seconds
-        pause = POLL_SECONDS if seconds is None else min(seconds, POLL_SECONDS)
+        pause = 1000 * (POLL_SECONDS if seconds is None else min(seconds, POLL_SECONDS))
         while not (until() or self._finished):
             self._groups.poll_changed = False
-            ready = self._poll.poll(pause * 1000)
-            if any(descriptor == self._wake_read.fileno() for descriptor, _ in ready):
-                with contextlib.suppress(BlockingIOError):
-                    self._wake_read.recv(4096)
+            ready = self._poll.poll(pause)
+            for descriptor, _ in ready:
+                if descriptor == self._wake_descriptor:
+                    with contextlib.suppress(BlockingIOError):
+                        self._wake_read.recv(4096)
             self._turn.acquire()
             self._work(ready)
             self._advance()
@@ -225,9 +232,12 @@ class Writer:
 
     def _pass_on(self) -> None:
         """Wakes the next who waits, to drive; nobody where nobody does."""
+        if not self._waiters:
+            return
         with self._turn:
             while self._waiters:
                 following = self._waiters.popleft()
+                following.waiting = False
                 if not following.done():
                     following.rouse()
                     break

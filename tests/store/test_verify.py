@@ -188,11 +188,9 @@ def test_a_stream_with_a_gap(filled: Database, ledger: Ledger) -> None:
     with Feed(filled) as feed:
         head = feed.head(other.id)
     drafts = samples("a", 1, first=3)
-    placed = place_all(
-        other, prefix(other.origin), head, [Submission(other.id, drafts, (), (), None, lambda *_: None)],
-        micros(SystemClock().now()),
-    )  # fmt: skip
-    receipt = placed.receipts[0][0]
+    submission = Submission(other.id, drafts, (), (), None, lambda *_: None)
+    placed = place_all(prefix(other.origin), head, [submission], micros(SystemClock().now()))
+    receipt = placed.receipts(other, [submission])[0][0]
     with superuser(filled) as connection:
         connection.execute(
             "INSERT INTO ledger.entries SELECT 1, %s, %s, 3, 0, %s, %s, %s, 'a', event, organisation, NULL, %s "
