@@ -11,7 +11,7 @@ from ledger.domain.common.events import EnteredInError, MergedInto
 from ledger.domain.event import CaseEvent, effective
 from projections.base import Register, Status, StreamInfo
 from projections.facts import Fact, Poison
-from projections.lines import line
+from projections.lines import Lines
 
 
 @dataclass(slots=True)
@@ -94,15 +94,15 @@ def _fold(
         history = [fact for fact, day in dated if day is not None and day <= happened_by]
     if not history:
         return folded
+    lines = Lines(about, status, history)
     for register in registers:
         if not register.looks_at(about.opened_by):
             continue
         rows = list(register.rows(history, about))
         if len(rows) > 1 and len({row.key for row in rows}) < len(rows):
             raise ValueError(f"register {register.name}: two rows of one case have the same key")
-        lines = [line(register, about, status, row, history) for row in rows]
-        if lines:
-            folded.lines[register.name] = lines
+        if rows:
+            folded.lines[register.name] = [lines.line(register, row) for row in rows]
     return folded
 
 
