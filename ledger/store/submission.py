@@ -22,12 +22,13 @@ from ledger.codec.entry import (
 )
 from ledger.errors import AuditLedgerError, InvalidInput
 from ledger.store.binary import NULL, date_field, int4_field, text_field, varlena_field
+from ledger.store.ledgers import Ledger
 from ledger.vault.sealing import VaultRow, WrappedKey
 
 COMMAND = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 UUID_LENGTH = b"\0\0\0\x10"
-# Index, previous and recorded_at, at their longest: what a place adds to the bytes that are known before it.
-PLACE_BYTES = 10 + 32 + 10
+PLACE_BYTES = 10 + 3 + 10 + 32 + 10
+"""What a place adds at most, but for the ledger's name: frame, its length, index, previous, recorded_at."""
 
 
 class Receipt(NamedTuple):
@@ -144,7 +145,7 @@ class Submission:
         "_woken",
         "drafts",
         "keys",
-        "ledger_id",
+        "ledger",
         "moment",
         "rows",
         "waiting",
@@ -152,14 +153,14 @@ class Submission:
 
     def __init__(
         self,
-        ledger_id: int,
+        ledger: Ledger,
         drafts: Sequence[Draft],
         keys: Sequence[WrappedKey],
         rows: Sequence[VaultRow],
         moment: datetime | None,
         wait: Callable[[Submission, float | None], None],
     ) -> None:
-        self.ledger_id = ledger_id
+        self.ledger = ledger
         self.drafts = drafts
         self.keys = keys
         self.rows = rows
@@ -211,14 +212,15 @@ class Submission:
                 # Another thread may wait for the same.
                 self.rouse()
 
-    def check(self, prefix: bytes) -> None:
-        """Refuses what could only fail in the writer's thread. Raises InvalidInput."""
+    def check(self) -> None:
+        """Refuses what could only fail once it is under way. Raises InvalidInput."""
         if not self.drafts:
             raise InvalidInput("drafts", "at least one", 0)
+        room = MAX_ENTRY - PLACE_BYTES - len(self.ledger.origin.encode())
         for each in self.drafts:
             middle, tail = each.template
-            size = len(prefix) + len(middle) + len(tail) + PLACE_BYTES
-            if size > MAX_ENTRY:
+            if len(middle) + len(tail) > room:
+                size = MAX_ENTRY - room + len(middle) + len(tail)
                 raise InvalidInput("entry", f"at most {MAX_ENTRY} bytes (attach larger things)", size)
         for row in self.rows:
             if not 0 <= row.ordinal < len(self.drafts):

@@ -20,7 +20,6 @@ from time import monotonic
 from types import TracebackType
 
 from ledger.clock import Clock, SystemClock
-from ledger.codec.entry import prefix
 from ledger.errors import InvalidInput, OutcomeUnknown, Unavailable
 from ledger.store.database import Database
 from ledger.store.groups import ANSWER_SECONDS, PATIENCE, Groups
@@ -56,7 +55,7 @@ class Writer:
         step: Callable[[str], None] = _no_step,
     ) -> None:
         self._ledgers = Ledgers(database)
-        self._prefixes: dict[int, tuple[Ledger, bytes]] = {}
+        self._known: dict[int, Ledger] = {}
         self._queue: deque[Submission] = deque()
         self._poll = select.poll()
         self._wake_read, self._wake_write = socket.socketpair()
@@ -99,11 +98,13 @@ class Writer:
         The result raises Conflict, CommandReused, VaultError (a key is gone: seal anew), Unavailable (nothing
         was written), OutcomeUnknown (repeat it).
         """
-        ledger, ledger_prefix = self._prefix(ledger_id)
+        ledger = self._known.get(ledger_id)
+        if ledger is None:
+            ledger = self._known[ledger_id] = self._ledgers.by_id(ledger_id)
         if moment is not None and not ledger.demonstration:
             raise InvalidInput("moment", "none: the ledger was not created as a demonstration", moment)
-        submission = Submission(ledger_id, drafts, keys, rows, moment, self._wait)
-        submission.check(ledger_prefix)
+        submission = Submission(ledger, drafts, keys, rows, moment, self._wait)
+        submission.check()
         if self._closing:
             raise Unavailable("nothing was written: the writer is closed")
         self._queue.append(submission)
@@ -127,13 +128,6 @@ class Writer:
     ) -> None:
         self.close()
 
-    def _prefix(self, ledger_id: int) -> tuple[Ledger, bytes]:
-        known = self._prefixes.get(ledger_id)
-        if known is None:
-            ledger = self._ledgers.by_id(ledger_id)
-            known = self._prefixes[ledger_id] = (ledger, prefix(ledger.origin))
-        return known
-
     # --- the turn ----------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
@@ -156,8 +150,9 @@ class Writer:
             if groups.settled:
                 groups.take_up()
             while self._queue:
-                submission = self._queue.popleft()
-                groups.enter(submission, *self._prefix(submission.ledger_id))
+                # Entered before it leaves the queue: it is never seen in neither.
+                groups.enter(self._queue[0])
+                self._queue.popleft()
             groups.start()
             # Only now: the database works on the next group while these threads come to.
             groups.tell()

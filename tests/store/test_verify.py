@@ -188,7 +188,7 @@ def test_a_stream_with_a_gap(filled: Database, ledger: Ledger) -> None:
     with Feed(filled) as feed:
         head = feed.head(other.id)
     drafts = samples("a", 1, first=3)
-    submission = Submission(other.id, drafts, (), (), None, lambda *_: None)
+    submission = Submission(other, drafts, (), (), None, lambda *_: None)
     placed = place_all(prefix(other.origin), head, [submission], micros(SystemClock().now()))
     receipt = placed.receipts(other, [submission])[0][0]
     with superuser(filled) as connection:
