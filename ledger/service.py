@@ -30,6 +30,7 @@ from ledger.errors import SettingsError, Unavailable
 from ledger.joined import desk, door, lag
 from ledger.settings import Settings
 from ledger.store.database import Role
+from projections.aside import Aside
 from projections.reports.handover import Desk
 from projections.runner import Runner
 
@@ -48,12 +49,16 @@ def identify(installation: Installation) -> Any:
 
 
 def application(
-    installation: Installation, settings: Settings, running: Callable[[], bool] = lambda: True
+    installation: Installation,
+    settings: Settings,
+    running: Callable[[], bool] = lambda: True,
+    aside: Aside | None = None,
 ) -> FastAPI:
     """The HTTP application over an open installation, with the projections' routes.
 
-    ``running`` says whether the projections' runner lives.
+    ``running`` says whether the projections' runner lives; ``aside`` does what would hold commands up.
     """
+    aside = aside or Aside(settings.report_processes)
 
     def state() -> dict[str, Any]:
         if not running():
@@ -66,8 +71,10 @@ def application(
         tokens=tokens.tokens(settings),
         identify=identify(installation),
         routers=[
-            projections.api.router(lambda request: door(installation, [principal(request)])),
-            projections.reports.api.router(lambda request: request_desk(installation, request), json_body),
+            projections.api.router(lambda request: door(installation, [principal(request)]), aside),
+            projections.reports.api.router(
+                lambda request: request_desk(installation, request), json_body, aside
+            ),
         ],
         lag=state,
     )
@@ -90,11 +97,12 @@ def serve(settings: Settings, announce: Announce) -> None:
     ):
         # What an upload left that did not end, or whose command was never recorded durably.
         installation.sweep_attachments()
+        aside = Aside(settings.report_processes)
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         server = Server(
             uvicorn.Config(
-                application(installation, settings, running),
+                application(installation, settings, running, aside),
                 http=patient(settings.head_timeout, settings.max_silence),
                 log_config=None,
                 access_log=False,
@@ -108,6 +116,7 @@ def serve(settings: Settings, announce: Announce) -> None:
         gc.freeze()
         if installation.supervisor is not None:
             server.on_stop = installation.supervisor.stop
+        server.on_end = aside.close
         server.on_start = lambda: announce({"url": f"http://{shown}:{port}"})
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
             runner.run(server.serve(sockets=[listening]))
@@ -127,12 +136,19 @@ class Server(uvicorn.Server):
 
     on_start: Any = None
     on_stop: Callable[[], None] | None = None
+    on_end: Callable[[], None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal: what begins nothing more is told at once, then the requests in hand are finished."""
         if self.on_stop is not None:
             self.on_stop()
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Waits for the requests in hand as long as it is set to, then ends what they still wait for."""
+        await super().shutdown(sockets)
+        if self.on_end is not None:
+            self.on_end()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to answer, then says so."""

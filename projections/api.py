@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from threading import Lock, Thread
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-import structlog
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from ledger.codec.jsonform import parse_date
-from ledger.errors import AuditLedgerError, InvalidInput
+from ledger.errors import InvalidInput
 from projections import asked, query
+from projections.aside import Aside
 from projections.asked import View
 from projections.base import Register, register, registers
 from projections.doors import Door
@@ -30,13 +29,18 @@ OPTIONS = frozenset(
 )
 """Query parameters that are no filter of a column."""
 
-log = structlog.get_logger(__name__)
 
-
-def router(door: OpenDoor) -> APIRouter:
-    """The routes of registers, as they are and as at a moment."""
+def router(door: OpenDoor, aside: Aside) -> APIRouter:
+    """The routes of registers, as they are and as at a moment, which is folded beside the service."""
     api = APIRouter()
-    making = Making()
+
+    def waited_for(opened_door: Door, name: str, when: Moment, happened_by: date | None = None) -> bool:
+        """Whether the register is yet to be folded as at that moment; then that is begun."""
+        if ready(opened_door.conninfo, register(name), when, happened_by=happened_by):
+            return False
+        key = f"{name} {when} {happened_by}"
+        aside.begin(key, fold, opened_door.conninfo, name, when, happened_by)
+        return True
 
     @api.get("/registers", tags=["registers"])
     def all_registers(request: Request) -> JSONResponse:
@@ -65,8 +69,7 @@ def router(door: OpenDoor) -> APIRouter:
         opened_door, wanted = door(request), register(name)
         if as_at is not None or happened_by is not None:
             when = asked.moment(opened_door, ledger, as_at, _day(on))
-            if not ready(opened_door.conninfo, wanted, when, happened_by=_day(happened_by)):
-                making.start(opened_door, wanted, when, _day(happened_by))
+            if waited_for(opened_door, name, when, _day(happened_by)):
                 return _accepted(request, when)
         with asked.view(
             opened_door, wanted, ledger=ledger, as_at=as_at, happened_by=_day(happened_by), on=_day(on)
@@ -92,14 +95,24 @@ def router(door: OpenDoor) -> APIRouter:
             )
 
     @api.get("/registers/{name}/cases/{slug}/{stream}", tags=["registers"])
-    def one_case(request: Request, name: str, slug: str, stream: str, on: str | None = None) -> JSONResponse:
-        """The rows of one case in a register; its clocks with the words that explain them."""
+    def one_case(
+        request: Request, name: str, slug: str, stream: str, as_at: str | None = None, on: str | None = None
+    ) -> JSONResponse:
+        """The rows of one case in a register; its clocks with the words that explain them.
+
+        As at a moment that was not folded yet: 202, with the ``Location`` that states its positions.
+        """
         opened_door, wanted = door(request), register(name)
-        with asked.view(opened_door, wanted, ledger=slug, on=_day(on)) as view:
+        if as_at is not None:
+            when = asked.moment(opened_door, slug, as_at, _day(on))
+            if waited_for(opened_door, name, when):
+                return _accepted(request, when)
+        with asked.view(opened_door, wanted, ledger=slug, as_at=as_at, on=_day(on)) as view:
             head = asked.head_of(view, slug)
             rows = opened(
-                case_rows(view.connection, wanted, head.id, stream, view.on), wanted, opened_door.opener
-            )
+                case_rows(view.connection, wanted, head.id, stream, view.on, view.table),
+                wanted, opened_door.opener,
+            )  # fmt: skip
             content = {**_stated(view), "rows": as_json(rows)}
             if wanted.name == "clocks":
                 found = explain(view.connection, head, stream, view.on)
@@ -110,9 +123,17 @@ def router(door: OpenDoor) -> APIRouter:
     def differences(
         request: Request, name: str, as_at: str, to: str | None = None, ledger: str | None = None
     ) -> JSONResponse:
-        """What changed in a register from ``as_at`` to ``to``, row by row and field by field."""
-        opened_door = door(request)
-        earlier, later = asked.two(opened_door, register(name), as_at, to, ledger)
+        """What changed in a register from ``as_at`` to ``to`` (else now), row by row and field by field.
+
+        As of moments that were not folded yet: 202, with the ``Location`` that states the positions.
+        """
+        opened_door, wanted = door(request), register(name)
+        moments = [asked.moment(opened_door, ledger, each, None) for each in (as_at, to)]
+        # Both are begun at once.
+        waited = [waited_for(opened_door, name, when) for when in moments]
+        if any(waited):
+            return _accepted(request, *moments)
+        earlier, later = asked.two(opened_door, wanted, as_at, to, ledger)
         changes = diff(opened_door.conninfo, earlier, later)
         listed = [
             {"kind": c.kind, "ledger": c.ledger, "case": c.stream, "key": c.key, "fields": dict(c.fields)}
@@ -124,49 +145,32 @@ def router(door: OpenDoor) -> APIRouter:
     return api
 
 
-class Making:
-    """Folds as at a moment that are under way, each on a thread of its own, each once."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._running: set[str] = set()
-        self._failed: dict[str, AuditLedgerError] = {}
-
-    def start(self, door: Door, register: Register, when: Moment, happened_by: date | None) -> None:
-        """Begins the fold, where it is not under way already. Raises what the one before it failed with."""
-        name = f"{register.name} {when} {happened_by}"
-        with self._lock:
-            if name in self._failed:
-                raise self._failed.pop(name)
-            if name in self._running:
-                return
-            self._running.add(name)
-        Thread(target=self._make, args=(name, door, register, when, happened_by), daemon=True).start()
-
-    def _make(self, name: str, door: Door, register: Register, when: Moment, happened_by: date | None) -> None:
-        try:
-            replay(door.conninfo, register, when, happened_by=happened_by)
-        except AuditLedgerError as error:
-            log.error("replay failed", register=register.name, positions=str(when), reason=str(error))
-            with self._lock:
-                self._failed[name] = error
-        finally:
-            with self._lock:
-                self._running.discard(name)
+def fold(conninfo: str, name: str, when: Moment, happened_by: date | None) -> None:
+    """Folds a register as at a moment, to be found by ``ready``."""
+    replay(conninfo, register(name), when, happened_by=happened_by)
 
 
-def _accepted(request: Request, when: Moment) -> JSONResponse:
+def _accepted(request: Request, when: Moment, to: Moment | None = None) -> JSONResponse:
     """202: the same question with the positions stated, which a moment resolves to once."""
-    positions = str(when)
-    if "ledger" in request.query_params and when.common is not None and when.common not in when.heads:
-        positions += f",{when.common.slug}={when.common.size}"
-    asked_for = {**request.query_params, "as_at": positions, "on": when.on.isoformat()}
-    location = f"{request.url.path}?{urlencode(asked_for)}"
+    chosen = "ledger" in request.query_params or "slug" in request.path_params
+    stated = {"as_at": _positions(when, chosen)}
+    if to is None:
+        stated["on"] = when.on.isoformat()
+    else:
+        stated["to"] = _positions(to, chosen)
+    location = f"{request.url.path}?{urlencode({**request.query_params, **stated})}"
     return JSONResponse(
         {"as_at": str(when), "judged_on": when.on.isoformat(), "location": location},
         status_code=202,
         headers={"Location": location, "Retry-After": "1"},
     )
+
+
+def _positions(when: Moment, chosen: bool) -> str:
+    """As they are written; where one ledger is chosen, with that of ``common``, by which names are read."""
+    if chosen and when.common is not None and when.common not in when.heads:
+        return f"{when},{when.common.slug}={when.common.size}"
+    return str(when)
 
 
 def _stated(view: View) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Reports over HTTP: made on asking from the ledgers that the caller may read reports of, and handed over."""
+"""Reports over HTTP: made on asking from the ledgers that the caller may read reports of, and handed over.
+
+They are made beside the service, few at once: one of now is waited for, one as at positions is begun by the
+first call and fetched by a later one, from the place that the first names.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ledger.domain.installation.events import ReportStatus
 from ledger.errors import InvalidInput
+from projections.aside import Aside
+from projections.reports.asked import Wanted, wanted
 from projections.reports.catalogue import REPORTS
 from projections.reports.figures import Behind, Report, RowId
-from projections.reports.handover import COMMAND, Desk, hand_over, handed_over, made_for, recipient
+from projections.reports.handover import COMMAND, Desk, Prepared, hand_over, handed_over, prepare, recipient
 from projections.reports.page import Link
 from projections.reports.render import FORMATS, render
 
@@ -80,7 +86,19 @@ def _hand_over(body: dict[str, Any]) -> HandOver:
         raise InvalidInput(name, expected, first.get("input")) from None
 
 
-def router(desk: OpenDesk, read_body: ReadBody) -> APIRouter:
+def rendered(wanted: Wanted, form: str) -> bytes:
+    """A report in one format as it is served: a page with links to the registers, JSON, a ZIP of CSV files."""
+    made = wanted.make()
+    files = render(made, form, _in_register(made))
+    return _zip(files) if form == "csv" else next(iter(files.values()))
+
+
+def prepared(wanted: Wanted) -> Prepared:
+    """A report ready to be handed over."""
+    return prepare(wanted.make())
+
+
+def router(desk: OpenDesk, read_body: ReadBody, aside: Aside) -> APIRouter:
     """The routes of reports. Plain functions: they wait for the database on a thread."""
     api = APIRouter()
     body_of = Depends(read_body)
@@ -102,14 +120,24 @@ def router(desk: OpenDesk, read_body: ReadBody) -> APIRouter:
         ledger: Annotated[list[str] | None, Query()] = None,
         incomplete: bool = False,
     ) -> Response:
-        """A report as HTML, JSON, or a ZIP of CSV files; made of the ledgers whose reports you may read."""
+        """A report as HTML, JSON, or a ZIP of CSV files; made of the ledgers whose reports you may read.
+
+        As at a moment: 202 first, with the ``Location`` that states the positions; there it is, once made.
+        """
         if form not in FORMATS:
             raise InvalidInput("format", "one of " + ", ".join(FORMATS), form)
-        made = made_for(desk(request).door, name, period, as_at=as_at, ledgers=ledger, incomplete=incomplete)
-        files = render(made, form, _in_register(made))
+        asked = wanted(desk(request).door, name, period, as_at=as_at, ledgers=ledger, incomplete=incomplete)
+        if asked.positions is None:
+            content = aside.do(rendered, asked, form)
+        else:
+            found = aside.made((asked, form))
+            if found is None:
+                aside.begin((asked, form), rendered, asked, form)
+                return _accepted(request, asked)
+            content = found
         if form == "csv":
-            return _attached(_zip(files), "application/zip", f"{name}.zip")
-        (content,) = files.values()
+            headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{name}.zip"'}
+            return Response(content, media_type="application/zip", headers=headers)
         return Response(content, media_type=f"{FORMATS[form]}; charset=utf-8", headers=_HEADERS)
 
     @api.post("/ledgers/{slug}/reports", tags=["reports"], status_code=201, openapi_extra=_described())
@@ -124,12 +152,13 @@ def router(desk: OpenDesk, read_body: ReadBody) -> APIRouter:
         if first is not None:
             kept = handed_over(at.door.conninfo, slug, first.stream)
             return _recorded(slug, first, [file.name for file in kept.files])
-        made = made_for(at.door, body.report, body.period, as_at=body.as_at, incomplete=body.incomplete)
-        outcome, files = hand_over(
-            at.submit, at.keep_file, made, recipient(body.to), slug=slug, happened=at.door.today,
+        asked = wanted(at.door, body.report, body.period, as_at=body.as_at, incomplete=body.incomplete)
+        to, made = recipient(body.to), aside.do(prepared, asked)
+        outcome = hand_over(
+            at.submit, at.keep_file, made, to, slug=slug, happened=at.door.today,
             status=body.status, supersedes=body.supersedes, embargo_until=body.embargo_until, given=given,
         )  # fmt: skip
-        return _recorded(slug, outcome, files)
+        return _recorded(slug, outcome, made.files)
 
     return api
 
@@ -162,9 +191,14 @@ def _in_register(report: Report) -> Link:
     return link
 
 
-def _attached(content: bytes, media_type: str, name: str) -> Response:
-    headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type=media_type, headers=headers)
+def _accepted(request: Request, asked: Wanted) -> JSONResponse:
+    """202: the same question with period and positions stated, which a moment resolves to once."""
+    stated = {"as_at": asked.as_at, "period": f"{asked.period.first}..{asked.period.last}"}
+    kept = [(key, value) for key, value in request.query_params.multi_items() if key not in stated]
+    location = f"{request.url.path}?{urlencode([*kept, *stated.items()])}"
+    return JSONResponse(
+        {**stated, "location": location}, status_code=202, headers={"Location": location, "Retry-After": "1"}
+    )
 
 
 def _zip(files: dict[str, bytes]) -> bytes:

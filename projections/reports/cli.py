@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +14,10 @@ import typer
 from ledger.domain.installation.events import ReportStatus
 from ledger.errors import InvalidInput
 from projections.replay import resolve
+from projections.reports.asked import made_for
 from projections.reports.catalogue import REPORTS
 from projections.reports.figures import Report
-from projections.reports.handover import Desk, hand_over, handed_over, made_for, recipient, reprint
+from projections.reports.handover import Desk, hand_over, handed_over, prepare, recipient, reprint
 from projections.reports.page import DEMONSTRATION
 from projections.reports.render import FORMATS, render
 
@@ -92,21 +93,22 @@ def report_command(open_desk: OpenDesk) -> Callable[..., None]:
             if slug is None:
                 raise InvalidInput("--record-in", "the slug of the ledger that records the hand-over", None)
             before = None if supersedes is None else _reference(conninfo, supersedes)
-            outcome, files = hand_over(
-                desk.submit, desk.keep_file, made, recipient(hand_over_to), slug=slug, happened=desk.door.today,
-                status=status, supersedes=before,
+            prepared = prepare(made)
+            outcome = hand_over(
+                desk.submit, desk.keep_file, prepared, recipient(hand_over_to), slug=slug,
+                happened=desk.door.today, status=status, supersedes=before,
             )  # fmt: skip
             if out is not None:
-                _write(files, out)
+                _write(prepared.files, out)
             receipts = [
                 {"ledger": r.ledger, "index": r.index, "leaf_hash": r.leaf_hash.hex()} for r in outcome.receipts
             ]
-            done = {"case": outcome.stream, "receipts": receipts, "files": sorted(files)}
+            done = {"case": outcome.stream, "receipts": receipts, "files": sorted(prepared.files)}
             if as_json:
                 return _print(done)
             sys.stdout.write(
                 f"handed over: case {outcome.stream}, {receipts[0]['ledger']}={receipts[0]['index']}, "
-                f"{len(files)} files, {len(made.figures)} figures\n"
+                f"{len(prepared.files)} files, {len(made.figures)} figures\n"
             )
         return None
 
@@ -156,7 +158,7 @@ def _give(files: dict[str, bytes], out: Path | None, made: Report, as_json: bool
         sys.stdout.write(f"{DEMONSTRATION}\n")
 
 
-def _write(files: dict[str, bytes], out: Path) -> None:
+def _write(files: Mapping[str, bytes], out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

@@ -16,12 +16,11 @@ from psycopg import Connection
 from ledger.domain.installation.events import ReportHandedOver, ReportRecipient, ReportStatus
 from ledger.errors import Forbidden, InvalidInput, NotFound
 from projections import sql as queries
-from projections.asked import moment
 from projections.doors import Door
 from projections.facts import facts_of, heads
-from projections.reports.catalogue import make, report_kind
+from projections.reports.catalogue import make
 from projections.reports.figures import Report, ReportRefused
-from projections.reports.period import Period, last_financial_year, parse_period
+from projections.reports.period import Period
 from projections.reports.render import FORMATS, render
 from projections.runner import connect
 
@@ -74,34 +73,6 @@ class Desk:
     recorded: Recorded[Any]
 
 
-def made_for(
-    door: Door,
-    name: str,
-    period: str | None,
-    *,
-    as_at: str | None = None,
-    ledgers: Sequence[str] | None = None,
-    incomplete: bool = False,
-) -> Report:
-    """The report that a caller asks for, of the ledgers whose reports they may read.
-
-    ``period``: as typed; else the last financial year that is over. ``as_at``: LEDGER=N (several by commas), N
-    with one ledger, a date or a moment; else now. Raises Forbidden, and as ``make`` does.
-    """
-    for slug in ledgers or ():
-        if slug not in door.slugs:
-            raise Forbidden(f"ledger {slug}: you may not read reports of it")
-    positions = None
-    if as_at is not None:
-        one = ledgers[0] if ledgers and len(ledgers) == 1 and as_at.isdigit() else None
-        positions = {head.slug: head.size for head in moment(door, one, as_at, None).heads}
-    asked = parse_period(period) if period else last_financial_year(door.today)
-    return make(
-        door.conninfo, report_kind(name).name, asked,
-        positions=positions, ledgers=list(ledgers or door.slugs), incomplete=incomplete,
-    )  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class Recipient:
     """To whom: a kind of the vocabulary, and in words."""
@@ -125,44 +96,26 @@ def recipient(text: str) -> Recipient:
     return found
 
 
-def hand_over(
-    submit: Submit[Result],
-    keep_file: KeepFile,
-    report: Report,
-    to: Recipient,
-    *,
-    slug: str,
-    happened: date,
-    status: ReportStatus,
-    formats: Sequence[str] = tuple(FORMATS),
-    supersedes: Mapping[str, Any] | None = None,
-    embargo_until: date | None = None,
-    given: Mapping[str, Any] | None = None,
-) -> tuple[Result, dict[str, bytes]]:
-    """Keeps a report's files and records that it was handed over, in the ledger ``slug``; with the files.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A report as it is to be handed over: its files by name, and what the entry says of it."""
 
-    ``supersedes``: the hand-over before it, as a CaseRef {ledger (origin), stream, size}. ``given``: what was
-    asked for, by which a repeat is told. The report is checked once more. A crash after a file is kept leaves a
-    file that no entry names: a sweep finds it. Raises ReportRefused, and what ``submit`` and ``keep_file`` do.
-    """
+    files: Mapping[str, bytes]
+    row_ids: bytes
+    """Every figure with the rows behind it, as JSON."""
+    fields: Mapping[str, Any]
+
+
+def prepare(report: Report, formats: Sequence[str] = tuple(FORMATS)) -> Prepared:
+    """The report, ready to be handed over; checked once more. Raises ReportRefused."""
     report.check()
-    case = str(uuid.uuid4())
     files: dict[str, bytes] = {}
     for form in formats:
         files |= render(report, form)
-    kept = []
-    for place, (name, content) in enumerate(files.items()):
-        form = name.rsplit(".", 1)[1]
-        attached = _keep(keep_file, slug, case, content, f"files.{place}.file", name, FORMATS[form])
-        kept.append({"name": name, "sha256": hashlib.sha256(content).hexdigest(), "file": attached})
-    rows = _keep(keep_file, slug, case, every_figure(report), "row_ids", FIGURES_NAME, "application/json")
     fields = {
         "report": report.name,
         "period_from": str(report.period.first),
         "period_to": str(report.period.last),
-        "status": status.value,
-        "recipient_kind": to.kind.value,
-        "recipient": to.words,
         "judged_on": str(report.judged_on),
         "positions": [
             {"ledger": at.origin, "size": at.size, "head": None if at.head is None else at.head.hex()}
@@ -173,18 +126,52 @@ def hand_over(
             for figure in report.headline
         ]
         + [{"id": EVERY_FIGURE, "value": figures_digest(report), "definition": f"{EVERY_FIGURE}@1"}],
-        "files": kept,
         "code_version": report.versions.code,
         "rules_version": report.versions.rules,
         "definitions_version": report.versions.definitions,
         "calendar_version": report.versions.calendar,
         "incomplete": bool(report.parked),
+    }
+    return Prepared(files, every_figure(report), fields)
+
+
+def hand_over(
+    submit: Submit[Result],
+    keep_file: KeepFile,
+    prepared: Prepared,
+    to: Recipient,
+    *,
+    slug: str,
+    happened: date,
+    status: ReportStatus,
+    supersedes: Mapping[str, Any] | None = None,
+    embargo_until: date | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> Result:
+    """Keeps a report's files and records that it was handed over, in the ledger ``slug``.
+
+    ``supersedes``: the hand-over before it, as a CaseRef {ledger (origin), stream, size}. ``given``: what was
+    asked for, by which a repeat is told. A crash after a file is kept leaves a file that no entry names: a
+    sweep finds it. Raises what ``submit`` and ``keep_file`` do.
+    """
+    case = str(uuid.uuid4())
+    kept = []
+    for place, (name, content) in enumerate(prepared.files.items()):
+        form = name.rsplit(".", 1)[1]
+        attached = _keep(keep_file, slug, case, content, f"files.{place}.file", name, FORMATS[form])
+        kept.append({"name": name, "sha256": hashlib.sha256(content).hexdigest(), "file": attached})
+    rows = _keep(keep_file, slug, case, prepared.row_ids, "row_ids", FIGURES_NAME, "application/json")
+    fields = {
+        **prepared.fields,
+        "status": status.value,
+        "recipient_kind": to.kind.value,
+        "recipient": to.words,
+        "files": kept,
         "row_ids": rows,
         "supersedes": None if supersedes is None else dict(supersedes),
         "embargo_until": None if embargo_until is None else str(embargo_until),
     }
-    body = {"case": case, "happened": str(happened), "fields": fields}
-    return submit(slug, COMMAND, body, given), files
+    return submit(slug, COMMAND, {"case": case, "happened": str(happened), "fields": fields}, given)
 
 
 def every_figure(report: Report) -> bytes:

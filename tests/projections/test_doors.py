@@ -21,6 +21,7 @@ from ledger.domain.request.events import DisclosureMade, LegalBasis
 from ledger.errors import AuditLedgerError
 from ledger.store.ledgers import Ledger
 from projections import api, cli
+from projections.aside import Aside
 from projections.doors import Door
 from projections.runner import Runner
 from tests.projections.book import Book, make
@@ -54,7 +55,8 @@ def http(conninfo: str, ledger: Ledger) -> Iterator[TestClient]:
     def door(request: Any) -> Door:
         return Door(conninfo, doors[request.headers["who"]], TODAY)
 
-    app.include_router(api.router(door))
+    aside = Aside(2)
+    app.include_router(api.router(door, aside))
 
     @app.exception_handler(AuditLedgerError)
     def refused(_: Any, error: AuditLedgerError) -> JSONResponse:
@@ -62,6 +64,20 @@ def http(conninfo: str, ledger: Ledger) -> Iterator[TestClient]:
 
     with TestClient(app, headers={"who": "reader"}) as client:
         yield client
+    aside.close()
+
+
+def folded(http: TestClient, path: str, **asked: str) -> Any:
+    """What is answered as at a moment, once that is folded: the place that the first answer names."""
+    first = http.get(path, params=asked)
+    assert (first.status_code, first.headers["retry-after"]) == (202, "1")
+    deadline = time.monotonic() + 30
+    while (found := http.get(first.headers["location"])).status_code == 202:
+        assert found.headers["location"] == first.headers["location"]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert found.status_code == 200, found.text
+    return found.json()
 
 
 def test_a_register_states_its_positions_and_pages(http: TestClient, case: str, ledger: Ledger) -> None:
@@ -84,15 +100,20 @@ def test_csv_by_accept(http: TestClient, case: str) -> None:
 
 
 def test_as_at_answers_202_first_and_then_what_was(http: TestClient, case: str, ledger: Ledger) -> None:
-    first = http.get("/registers/requests", params={"as_at": f"{ledger.slug}=2"})
-    assert first.status_code == 202
-    for _ in range(200):
-        found = http.get(first.headers["location"])
-        if found.status_code == 200:
-            break
-        time.sleep(0.02)
-    assert found.json()["positions"] == {ledger.slug: 2}
-    assert found.json()["rows"][0]["outcome"] is None
+    found = folded(http, "/registers/requests", as_at=f"{ledger.slug}=2")
+    assert found["positions"] == {ledger.slug: 2}
+    assert found["rows"][0]["outcome"] is None
+
+
+def test_a_case_as_at_a_position(http: TestClient, case: str, ledger: Ledger) -> None:
+    path = f"/registers/requests/cases/{ledger.slug}/{case}"
+    found = folded(http, path, as_at=f"{ledger.slug}=2", on="2025-06-20")
+    assert (found["positions"], found["judged_on"]) == ({ledger.slug: 2}, "2025-06-20")
+    assert [row["outcome"] for row in found["rows"]] == [None]
+    assert [row["outcome"] for row in http.get(path).json()["rows"]] == ["provided"]
+    clocks = folded(http, f"/registers/clocks/cases/{ledger.slug}/{case}", as_at="2", on="2025-06-20")
+    assert clocks["rows"][0]["state"] in ("open", "overdue")
+    assert http.get(path, params={"as_at": f"{ledger.slug}=99"}).status_code == 422
 
 
 def test_a_case_and_its_clocks_explained(http: TestClient, case: str, ledger: Ledger) -> None:
@@ -104,7 +125,7 @@ def test_a_case_and_its_clocks_explained(http: TestClient, case: str, ledger: Le
 
 
 def test_a_difference_over_http(http: TestClient, case: str, ledger: Ledger) -> None:
-    found = http.get("/registers/requests/diff", params={"as_at": f"{ledger.slug}=2"}).json()
+    found = folded(http, "/registers/requests/diff", as_at=f"{ledger.slug}=2")
     (change,) = found["changes"]
     assert (change["kind"], change["case"]) == ("changed", case)
     assert change["fields"]["outcome"] == [None, "provided"]

@@ -15,7 +15,7 @@ from ledger.clock import melbourne_date
 from ledger.domain.installation.events import ReportRecipient, ReportStatus
 from ledger.store.database import Database, Role
 from projections.reports.figures import Report
-from projections.reports.handover import Recipient, hand_over
+from projections.reports.handover import Recipient, hand_over, prepare
 from projections.runner import Runner
 
 TO = Recipient(ReportRecipient.MINISTER, "the Minister for Government Services")
@@ -74,7 +74,9 @@ class Office:
             "happened": self.today,
             "status": ReportStatus.FINAL,
         } | given
-        return hand_over(self.submit, self.installation.keep_file, report, TO, **options)
+        prepared = prepare(report)
+        outcome = hand_over(self.submit, self.installation.keep_file, prepared, TO, **options)
+        return outcome, dict(prepared.files)
 
     @property
     def today(self) -> date:

@@ -8,8 +8,11 @@ import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, BinaryIO
+from urllib.parse import parse_qsl
 
 import click
 import pytest
@@ -21,11 +24,12 @@ from ledger.api.body import json_body
 from ledger.application import Outcome
 from ledger.domain.installation.events import ReportStatus
 from ledger.errors import CommandReused, Forbidden, InvalidInput, NotFound
+from projections.aside import Aside
 from projections.doors import Door
 from projections.reports.api import router
 from projections.reports.catalogue import make
 from projections.reports.cli import report_command
-from projections.reports.handover import COMMAND, Desk, hand_over, recipient
+from projections.reports.handover import COMMAND, Desk, hand_over, prepare, recipient
 from projections.reports.period import financial_year
 from tests.api.conftest import TestClient
 from tests.reports.office import Office
@@ -138,13 +142,54 @@ def test_handed_over_and_printed_again(program: Program, tmp_path: Path) -> None
         program("--reprint", done["case"])
 
 
-def test_reports_over_http(office: Office) -> None:
+@pytest.fixture
+def aside() -> Iterator[Aside]:
+    """Where reports are made."""
+    made = Aside(1)
+    yield made
+    made.close()
+
+
+def test_a_report_of_the_past_is_begun_first_and_fetched_where_it_says(office: Office, aside: Aside) -> None:
+    app = FastAPI()
+    app.include_router(router(lambda _: desk(office), json_body, aside))
+    path = "/reports/data-sharing-annual"
+    with TestClient(app) as client:
+        asked = {"as_at": "dffh=3", "format": "json", "ledger": ["dffh"]}
+        first = client.get(path, params=asked)
+        assert (first.status_code, first.headers["retry-after"]) == (202, "1")
+        location = first.headers["location"]
+        assert first.json()["location"] == location
+        # What is recorded meanwhile does not move it: every position is stated, and the period.
+        stated = dict(parse_qsl(location.partition("?")[2]))
+        common = office.installation.feed.head(office.installation.ledgers.get("common").id).size
+        assert stated == {
+            "as_at": f"common={common},dffh=3", "format": "json", "ledger": "dffh",
+            "period": "2024-07-01..2025-06-30",
+        } | ({} if office.today < date(2026, 7, 1) else {"period": stated["period"]})  # fmt: skip
+        office.run(
+            "organisation.OrganisationRegistered", {"legal_name": "Another", "kind": "department"},
+            "2024-01-01", office.administrator, ledger="common",
+        )  # fmt: skip
+        deadline = monotonic() + 30
+        while (answer := client.get(location)).status_code == 202:
+            assert answer.headers["location"] == location
+            assert monotonic() < deadline
+            sleep(0.05)
+        assert {at["slug"]: at["size"] for at in answer.json()["positions"]} == {"common": common, "dffh": 3}
+        assert answer.json()["figures"]["sharing.flow.received"]["value"] == 0
+        assert client.get(path, params=asked).status_code == 202
+        with pytest.raises(InvalidInput):
+            client.get(path, params={**asked, "as_at": "dffh=99999"})
+
+
+def test_reports_over_http(office: Office, aside: Aside) -> None:
     app = FastAPI()
 
     def open_desk(request: Request) -> Desk:
         return desk(office, request.headers.get("idempotency-key"))
 
-    app.include_router(router(open_desk, json_body))
+    app.include_router(router(open_desk, json_body, aside))
     with TestClient(app) as client:
         assert [r["report"] for r in client.get("/reports").json()["reports"]] == [
             "data-sharing-annual", "annual-compliance",
@@ -171,10 +216,12 @@ def test_reports_over_http(office: Office) -> None:
 
 
 def test_a_hand_over_that_is_repeated_gets_its_first_receipt(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    office: Office, aside: Aside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = FastAPI()
-    app.include_router(router(lambda request: desk(office, request.headers["idempotency-key"]), json_body))
+    app.include_router(
+        router(lambda request: desk(office, request.headers["idempotency-key"]), json_body, aside)
+    )
     body = {"report": "data-sharing-annual", "to": "cabinet: Cabinet", "period": "2024-25"}
     with TestClient(app) as client:
         key = {"Idempotency-Key": str(uuid.uuid4())}
@@ -187,7 +234,7 @@ def test_a_hand_over_that_is_repeated_gets_its_first_receipt(
         # The register goes on; the repeat tells of what was handed over, and makes nothing again.
         office.request("2025-06-20")
         with monkeypatch.context() as patched:
-            patched.setattr("projections.reports.api.made_for", None)
+            patched.setattr(aside, "do", None)
             again = client.post("/ledgers/dffh/reports", json=dict(reversed(body.items())), headers=key)
         assert (again.status_code, again.json()) == (200, said | {"repeated": True})
         assert again.headers["etag"] == first.headers["etag"] == '"1"'
@@ -209,9 +256,9 @@ def test_two_that_hand_over_under_one_key_at_once_record_one(office: Office) -> 
     assert one.recorded("dffh", COMMAND, given) is None
     outcomes = [
         hand_over(
-            one.submit, one.keep_file, report, recipient("cabinet"), slug="dffh", happened=office.today,
-            status=ReportStatus.FINAL, given=given,
-        )[0]
+            one.submit, one.keep_file, prepare(report), recipient("cabinet"), slug="dffh",
+            happened=office.today, status=ReportStatus.FINAL, given=given,
+        )
         for _ in range(2)
     ]  # fmt: skip
     assert [each.repeated for each in outcomes] == [False, True]

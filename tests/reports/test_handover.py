@@ -15,6 +15,7 @@ from ledger.errors import Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.store.database import Role
 from ledger.store.verify import verify
 from projections.doors import Door
+from projections.reports.asked import made_for
 from projections.reports.catalogue import make
 from projections.reports.figures import ReportRefused
 from projections.reports.handover import (
@@ -23,7 +24,6 @@ from projections.reports.handover import (
     every_figure,
     figures_digest,
     handed_over,
-    made_for,
     recipient,
     reprint,
 )

@@ -1,0 +1,178 @@
+"""Work beside the service: its result, its refusals, its death; how much of it there is at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from ledger.errors import Forbidden, InvalidInput, LawRefused, Unavailable
+from projections import aside as module
+from projections.aside import Aside
+
+
+@pytest.fixture
+def aside() -> Iterator[Aside]:
+    """One process at once."""
+    made = Aside(1)
+    yield made
+    made.close()
+
+
+def counted(folder: Path, seconds: float) -> int:
+    """Leaves a file while it works; gives how many such there are, itself among them."""
+    mine = folder / str(os.getpid())
+    mine.touch()
+    time.sleep(seconds)
+    found = len(list(folder.iterdir()))
+    mine.unlink()
+    return found
+
+
+def refused(which: int) -> bytes:
+    """Refuses."""
+    raise (
+        InvalidInput("field", "a number", "words"),
+        LawRefused("PDPA s 78(4)", "too late"),
+        Forbidden("not you"),
+    )[which]
+
+
+def dies() -> bytes:
+    """What the machine does to who takes too much memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return b""
+
+
+def said(words: str) -> bytes:
+    """The words, after a while."""
+    time.sleep(0.2)
+    return words.encode()
+
+
+def process() -> tuple[int, int]:
+    """Which process works, and how urgent it is."""
+    return os.getpid(), os.nice(0)
+
+
+def test_work_is_done_in_another_process_that_is_less_urgent(aside: Aside) -> None:
+    number, urgency = aside.do(process)
+    assert number != os.getpid()
+    assert urgency >= min(19, os.nice(0) + 10)
+
+
+def test_what_it_refuses_is_refused_as_here(aside: Aside) -> None:
+    with pytest.raises(InvalidInput, match="field: expected a number, got 'words'") as wrong:
+        aside.do(refused, 0)
+    assert (wrong.value.field, wrong.value.expected, wrong.value.got) == ("field", "a number", "words")
+    with pytest.raises(LawRefused, match="too late") as unlawful:
+        aside.do(refused, 1)
+    assert unlawful.value.citation == "PDPA s 78(4)"
+    with pytest.raises(Forbidden, match="not you"):
+        aside.do(refused, 2)
+
+
+def test_a_process_that_dies_is_said_and_the_next_one_works(aside: Aside) -> None:
+    with pytest.raises(Unavailable, match="ended with -9"):
+        aside.do(dies)
+    assert aside.do(said, "on") == b"on"
+
+
+def test_no_more_of_it_at_once_than_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = Aside(2)
+    found: list[int] = []
+    threads = [Thread(target=lambda: found.append(two.do(counted, tmp_path, 0.5))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    with pytest.raises(Unavailable, match="2 reports or folds are being made"):
+        two.do(said, "too much")
+    for thread in threads:
+        thread.join()
+    assert len(found) == 5
+    assert max(found) <= 2
+
+
+def made(aside: Aside, key: str) -> bytes:
+    """What was begun under a key, once it is made."""
+    deadline = time.monotonic() + 30
+    while (found := aside.made(key)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+def failure(aside: Aside, key: str) -> str:
+    """What was begun under a key is refused with, once it is."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            aside.begin(key, said, "never")
+        except Forbidden as error:
+            return str(error)
+        time.sleep(0.02)
+    return ""
+
+
+def test_what_was_begun_is_kept_for_an_hour(aside: Aside, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert aside.made("a") is None
+    for _ in range(3):
+        aside.begin("a", said, "once")
+    assert made(aside, "a") == b"once"
+    later = time.monotonic() + module.KEPT + 1
+    monkeypatch.setattr(module, "monotonic", lambda: later)
+    assert aside.made("a") is None
+
+
+def test_the_oldest_goes_where_too_much_is_kept(aside: Aside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_KEPT", 20)
+    for key in ("a", "b", "c"):
+        aside.begin(key, said, key)
+        assert made(aside, key) == key.encode()
+    assert (aside.made("a"), aside.made("c")) == (None, b"c")
+
+
+def test_what_was_begun_and_refused_is_said_once_then_begun_anew(aside: Aside) -> None:
+    aside.begin("a", refused, 2)
+    assert failure(aside, "a") == "not you"
+    aside.begin("a", said, "again")
+    assert made(aside, "a") == b"again"
+
+
+def test_too_much_that_waits_is_refused(aside: Aside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAITING", 2)
+    aside.begin("a", said, "a")
+    aside.begin("b", said, "b")
+    with pytest.raises(Unavailable, match="2 reports or folds"):
+        aside.begin("c", said, "c")
+    assert made(aside, "b") == b"b"
+    aside.begin("c", said, "c")
+
+
+def test_what_works_is_ended_with_the_service(tmp_path: Path) -> None:
+    aside = Aside(1)
+    answers: list[str] = []
+
+    def ask() -> None:
+        try:
+            aside.do(counted, tmp_path, 600.0)
+        except Unavailable as error:
+            answers.append(str(error))
+
+    thread = Thread(target=ask)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    aside.close()
+    thread.join(10)
+    assert answers == ["the process that made it ended with -15"]
+    with pytest.raises(Unavailable, match="stopping"):
+        aside.do(said, "late")
