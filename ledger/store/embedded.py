@@ -20,7 +20,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +33,7 @@ from psycopg.conninfo import make_conninfo
 from ledger.errors import SettingsError, Unavailable
 from ledger.store import migrate
 from ledger.store.database import Database, Role
+from ledger.vault.kek import sync_directory
 
 ADMIN = "auditledger_admin"
 DATABASE = "auditledger"
@@ -41,6 +42,8 @@ NO_LIMIT = 200_000_000  # seconds; pg_ctl counts tenths of them in 32 bits
 NO_PROCESS = 999_999_999
 ORPHAN_SECONDS = 30.0
 """How long the children of a killed server may take to notice that it is gone."""
+RECOVERING = ("is starting up", "in recovery mode", "not yet accepting connections")
+"""What a server says that will take sign-ins later; it speaks English by its locale."""
 SERVICE_USERS = ("auditledger", "postgres", "nobody")
 
 # What differs from PostgreSQL's defaults, and why.
@@ -75,28 +78,45 @@ class EmbeddedServer:
     """The embedded server of one data directory, started or joined; leave it by :meth:`close`.
 
     ``settings`` are more PostgreSQL settings; they count when this call is the one that starts the server.
-    Raises Unavailable where it cannot start (its log's last lines are in the message).
+    ``step`` is called with the name of each step of a first start (tests kill the process there). Raises
+    Unavailable where it cannot start (its log's last lines are in the message).
     """
 
-    def __init__(self, data_dir: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        step: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.home = data_dir.absolute() / "postgres"
         self.data = self.home / "data"
         self.log = self.home / "server.log"
         self._programs = programs()
         self._settings = {**SETTINGS, **(settings or {})}
         self._users: IO[bytes] | None = None
+        self._step = step
+        try:
+            self._open()
+        except OSError as error:
+            where = error.filename or self.home
+            raise Unavailable(f"embedded database: {where}: {error.strerror or error}") from error
+
+    def _open(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._user = self._service_user()
-        with self._starting():
+        with self._starting() as lock:
             self.socket = self._socket_folder()
             self.passwords = self._read_or_make_passwords()
             if not self.data.exists():
-                self._initialise()
+                self._initialise(lock)
             if not self.running():
                 self._start()
+            self._step("started")
             self._users = (self.home / "users.lock").open("ab")
             fcntl.flock(self._users, fcntl.LOCK_SH)
             try:
+                self._await_recovery()
                 migrate.prepare_server(self._admin_database("postgres"), DATABASE, self.passwords)
             except BaseException:
                 self._leave()
@@ -185,11 +205,11 @@ class EmbeddedServer:
                 self.stop()
 
     @contextmanager
-    def _starting(self) -> Iterator[None]:
+    def _starting(self) -> Iterator[IO[bytes]]:
         """One process at a time decides whether the server starts or stops."""
         with (self.home / "start.lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            yield lock
 
     def _service_user(self) -> str | None:
         """Whom the server runs as: None is 'as we are'. Root gives it to an unprivileged user."""
@@ -225,12 +245,15 @@ class EmbeddedServer:
         path = self.home / "passwords.json"
         if not path.exists():
             made = {name: secrets.token_urlsafe(24) for name in (ADMIN, *map(str, Role))}
+            # Durable before any role has one of them: without this file nobody can sign in ever again.
             self._write_private(path, json.dumps(made))
+            self._step("passwords")
         loaded: dict[str, str] = json.loads(path.read_text())
         return loaded
 
-    def _initialise(self) -> None:
-        # A crash here leaves data.new, which the next start removes.
+    def _initialise(self, lock: IO[bytes]) -> None:
+        # A crash here leaves data.new, which the next start removes; initdb, which survives it, holds on to the
+        # lock meanwhile.
         new = self.home / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         password = self.home / "password.new"
@@ -245,12 +268,19 @@ class EmbeddedServer:
                 "--encoding=UTF8",
                 "--locale=C",
                 "--no-instructions",
+                keep=lock,
             )
+            self._step("initdb")
         finally:
             password.unlink()
         with (new / "postgresql.conf").open("a") as settings:
             settings.write("\ninclude 'auditledger.conf'\n")
+            settings.flush()
+            os.fsync(settings.fileno())
+        self._step("configured")
         new.rename(self.data)
+        sync_directory(self.home)
+        self._step("initialised")
 
     def _start(self) -> None:
         # PostgreSQL would take any process of the number it left for itself and not start. Only that goes:
@@ -276,6 +306,18 @@ class EmbeddedServer:
             else:
                 return
 
+    def _await_recovery(self) -> None:
+        """Waits for a server that recovers: pg_ctl waited for one we started, nobody for one we joined."""
+        while True:
+            try:
+                self._admin_database("postgres").connect_admin().close()
+            except Unavailable as error:
+                if not any(said in str(error) for said in RECOVERING):
+                    raise
+                sleep(0.1)
+            else:
+                return
+
     def _admin_database(self, name: str) -> Database:
         return Database(
             make_conninfo(
@@ -285,7 +327,7 @@ class EmbeddedServer:
         )
 
     def _write_private(self, path: Path, text: str) -> None:
-        """Writes a 0600 file of the server's user, whole or not at all."""
+        """Writes a 0600 file of the server's user, durably, whole or not at all."""
         temporary = path.with_name(path.name + ".tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -293,14 +335,17 @@ class EmbeddedServer:
             file.flush()
             os.fsync(file.fileno())
         self._give(temporary)
+        self._step(f"{path.name} written")
         temporary.rename(path)
+        sync_directory(path.parent)
 
     def _give(self, path: Path) -> None:
         if self._user:
             user = pwd.getpwnam(self._user)
             os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str, keep: IO[bytes] | None = None) -> None:
+        """Runs one of the programs; ``keep``: a file that stays open, and locked, for as long as it runs."""
         command = [str(self._programs / program), *arguments]
         if self._user:
             command = [
@@ -315,7 +360,13 @@ class EmbeddedServer:
         # Files, not pipes: the server keeps what pg_ctl hands it, and a pipe would never end.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(  # noqa: S603
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, cwd="/"
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                check=False,
+                cwd="/",
+                pass_fds=() if keep is None else (keep.fileno(),),
             )
             output.seek(0)
             said = output.read().decode(errors="replace")

@@ -9,7 +9,8 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +23,8 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 KEK_VARIABLE = "AUDITLEDGER_KEK"
 KEK_FILE = "kek"
+ABANDONED = 3600.0
+"""Seconds after which a key file that was never put in its place is nobody's any more."""
 
 
 class KeyEncryptionKey(Protocol):
@@ -109,26 +112,39 @@ def load_kek(path: Path, environ: Mapping[str, str] = os.environ) -> LocalKek:
         os.close(fd)
 
 
-def load_or_create_kek(path: Path, *, keys_exist: bool, environ: Mapping[str, str] = os.environ) -> LocalKek:
+def load_or_create_kek(
+    path: Path,
+    *,
+    keys_exist: bool,
+    environ: Mapping[str, str] = os.environ,
+    step: Callable[[str], None] = lambda _: None,
+) -> LocalKek:
     """Like ``load_kek``, and makes the file when there is no key yet.
 
     ``keys_exist`` says whether wrapped keys stand in the vault: then a new key would hide a loss, and the
-    missing file is a ``VaultError``. Two processes that start together end with the same key. Raises
-    ``SettingsError`` where the file cannot be written.
+    missing file is a ``VaultError``. Two processes that start together end with the same key. ``step`` is
+    called with the name of each step of the making. Raises ``SettingsError`` where the file cannot be written.
     """
-    if environ.get(KEK_VARIABLE) or path.exists() or keys_exist:
+    if environ.get(KEK_VARIABLE):
         return load_kek(path, environ)
     try:
-        _create(path)
+        if not (keys_exist or path.exists()):
+            _create(path, step)
+        if path.exists():
+            _remove_copies(path)
+            if not keys_exist:
+                # Whoever made it may not have come this far: no key is wrapped by one that could be lost yet.
+                _sync_upwards(path.parent)
     except OSError as error:
         raise SettingsError(f"{path}: expected to write a new key file, got {error.strerror}") from error
     return load_kek(path, environ)
 
 
-def _create(path: Path) -> None:
+def _create(path: Path, step: Callable[[str], None]) -> None:
     """Puts a new key under ``path``, unless another process was first."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # A crash before the link leaves an unused temporary file; after it, the whole key under its name.
+    # A crash before the link leaves a key of no use under a temporary name; between the link and the end of
+    # this the whole key under both names, of which the next start removes the second.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -136,11 +152,34 @@ def _create(path: Path) -> None:
             file.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        step("written")
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
+        step("linked")
     finally:
         temporary.unlink(missing_ok=True)
-    sync_directory(path.parent)
+    step("unlinked")
+
+
+def _remove_copies(path: Path) -> None:
+    """Removes what killed makers left: second names of the key, which would outlive it, and keys of no use."""
+    key = path.stat().st_ino
+    for copy in path.parent.glob(f".{path.name}.*"):
+        with contextlib.suppress(FileNotFoundError):
+            found = copy.stat()
+            if found.st_ino == key or found.st_mtime < time.time() - ABANDONED:
+                copy.unlink()
+
+
+def _sync_upwards(folder: Path) -> None:
+    """Makes the names in a folder durable, and its own and its parents', as far up as we may read."""
+    sync_directory(folder)
+    for parent in folder.absolute().parents:
+        try:
+            sync_directory(parent)
+        except OSError:
+            # Not ours to read: it was there before us.
+            return
 
 
 def sync_directory(directory: Path) -> None:

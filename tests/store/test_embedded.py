@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -15,11 +16,32 @@ import psycopg
 import pytest
 
 from ledger.errors import SettingsError, Unavailable
+from ledger.store import embedded
 from ledger.store.database import Database, Role, connect
 from ledger.store.embedded import ADMIN, EmbeddedServer
 from ledger.store.ledgers import Ledgers
 from ledger.store.migrate import migrate
 
+STEPS = (
+    "passwords.json written",
+    "passwords",
+    "password.new written",
+    "initdb",
+    "configured",
+    "initialised",
+    "started",
+)
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ledger.store.embedded import EmbeddedServer
+
+def step(name):
+    if name == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+EmbeddedServer(Path(sys.argv[1]), step=step)
+"""
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -109,6 +131,86 @@ def test_an_interrupted_first_start_is_begun_anew(folder: Path) -> None:
     with EmbeddedServer(folder) as again:
         assert again.running()
     assert not (again.home / "data.new").exists()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_first_start_killed_at_a_step_is_finished_by_the_next(folder: Path, step: str) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(folder), step], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with EmbeddedServer(folder) as server:
+        migrate(server.database)
+        for role in Role:
+            with server.database.connect(role) as connection:
+                assert connection.execute("SELECT current_user::text").fetchone() == (str(role),)
+        # Not a password lies anywhere but in its file.
+        assert [path.name for path in server.home.iterdir() if "password" in path.name] == ["passwords.json"]
+        assert not (server.home / "data.new").exists()
+
+
+def test_a_password_file_is_durable_before_the_server_that_knows_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync = embedded.sync_directory
+
+    def synced(directory: Path) -> None:
+        sync(directory)
+        done.append(f"{directory.name} synced")
+
+    monkeypatch.setattr(embedded, "sync_directory", synced)
+    with EmbeddedServer(folder, step=done.append):
+        pass
+    first = done.index("passwords.json written")
+    assert done[first : first + 3] == ["passwords.json written", "postgres synced", "passwords"]
+    assert done[done.index("initialised") - 1] == "postgres synced"
+
+
+def test_a_first_start_on_a_full_disk_says_so_and_the_next_one_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embedded.os, "fsync", full)
+        with pytest.raises(Unavailable, match=r"embedded database: .*: No space left on device"):
+            EmbeddedServer(folder)
+    with EmbeddedServer(folder) as server:
+        assert server.running()
+
+
+def test_a_start_waits_for_an_initdb_that_outlived_its_process(folder: Path) -> None:
+    """Two that fill one folder would leave neither whole."""
+    started = subprocess.Popen([sys.executable, "-c", KILLED, str(folder), "never"])
+    while not (folder / "postgres" / "data.new" / "PG_VERSION").exists():
+        assert started.poll() is None
+        sleep(0.002)
+    started.kill()
+    started.wait()
+    with EmbeddedServer(folder) as server, server.database.connect(Role.READER) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_one_that_joins_a_server_in_recovery_waits_for_it(folder: Path) -> None:
+    with EmbeddedServer(folder) as server:
+        with server.database.connect_admin() as connection:
+            connection.execute(
+                "CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 100000)"
+            )
+        (pid,) = postmasters(folder)
+        os.kill(pid, signal.SIGKILL)
+        while postmasters(folder):
+            sleep(0.01)
+        # As a process that was killed while it started the server leaves it: nobody waits.
+        (server.data / "postmaster.pid").unlink()
+        while not server.listening():
+            # Refused as long as a child of the killed one is still at work.
+            server._run("pg_ctl", "start", "-W", "-D", str(server.data), "-l", str(server.log))
+            sleep(0.02)
+        with pytest.raises(Unavailable, match=r"starting up|recovery"):
+            server.database.connect_admin()
+        with EmbeddedServer(folder) as joined, joined.database.connect_admin() as connection:
+            assert connection.execute("SELECT count(*) FROM filler").fetchone() == (100_000,)
 
 
 def test_only_its_owner_may_enter_and_every_role_needs_its_password(folder: Path) -> None:
