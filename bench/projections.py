@@ -112,13 +112,18 @@ def load(database: Database, entries: int) -> None:
     ledger = Ledgers(database).create("dffh", "example.vic.gov.au/dffh", "dffh")
     with Book(database, ledger) as book:
         book.seed()
-        block: list[tuple[str, CaseEvent]] = []
-        for each in history(entries - 1):
-            block.append(each)
-            if len(block) == 10_000:
-                book.put_all(block)
-                block = []
-        book.put_all(block)
+        fill(book, entries - 1)
+
+
+def fill(book: Book, entries: int) -> None:
+    """That many entries more."""
+    block: list[tuple[str, CaseEvent]] = []
+    for each in history(entries):
+        block.append(each)
+        if len(block) == 10_000:
+            book.put_all(block)
+            block = []
+    book.put_all(block)
 
 
 def empty(database: Database) -> None:

@@ -65,9 +65,12 @@ class Book:
         self.database, self.ledger = database, ledger
         self.connection: Connection[Any] = database.connect_admin()
         self.versions: dict[str, int] = {}
-        self.size = 0
-        self.previous = bytes(32)
-        self.now = START
+        head = self.connection.execute(
+            "SELECT size, hash, recorded_at FROM ledger.heads WHERE ledger = %s", (ledger.id,)
+        ).fetchone()
+        assert head is not None
+        self.size, self.previous = head[0], bytes(head[1])
+        self.now = head[2] if self.size else START
         self._prefix = prefix(ledger.origin)
 
     def __enter__(self) -> Book:
@@ -130,6 +133,6 @@ class Book:
                     copy.write_row(row)
             cursor.execute(
                 "UPDATE ledger.heads SET size = %s, hash = %s, recorded_at = %s WHERE ledger = %s",
-                (self.size, self.previous, self.now, self.ledger.id),
+                (self.size, self.previous, self.now - timedelta(seconds=1), self.ledger.id),
             )
         return [row[0] for row in rows]
