@@ -6,6 +6,7 @@ With ``ledger.main`` and ``ledger.service`` it is the composition root; it loads
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
@@ -84,3 +85,20 @@ def lag(database: Database) -> dict[str, Any]:
     known = registers().values() if made else ()
     stale = [each.name for each in known if made.get(each.name) != each.definition]
     return {"behind": behind, "parked": counted[0], "paused": counted[1], "to_rebuild": stale}
+
+
+def standing(database: Database) -> dict[str, dict[str, int]]:
+    """By slug: entries, how many of them the registers are behind, parked cases, whether it is paused (1, 0).
+
+    Raises Unavailable.
+    """
+    with connect(database.conninfo(Role.READER), "auditledger metrics") as connection:
+        rows = connection.execute(sql.get("lag")).fetchall()
+        parked = Counter(row[1] for row in connection.execute(sql.get("parked")))
+    return {
+        slug: {
+            "entries": size, "behind": size - position,
+            "parked": parked[slug], "paused": int(paused is not None),
+        }
+        for slug, size, position, paused in rows
+    }  # fmt: skip

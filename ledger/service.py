@@ -27,7 +27,7 @@ from ledger.application import Installation, Principal
 from ledger.application.opened import opened
 from ledger.cli.session import Announce
 from ledger.errors import SettingsError, Unavailable
-from ledger.joined import desk, door, lag
+from ledger.joined import desk, door, lag, standing
 from ledger.settings import Settings
 from ledger.store.database import Role
 from projections.aside import Aside
@@ -65,6 +65,11 @@ def application(
             raise Unavailable("projections: the runner has failed; its failure is in the log")
         return lag(installation.database)
 
+    def by_ledger() -> dict[str, dict[str, int]]:
+        if not running():
+            raise Unavailable("projections: the runner has failed; its failure is in the log")
+        return standing(installation.database)
+
     return create_app(
         installation,
         settings,
@@ -77,6 +82,7 @@ def application(
             ),
         ],
         lag=state,
+        standing=by_ledger,
     )
 
 

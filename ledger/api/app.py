@@ -19,7 +19,7 @@ from starlette.types import Scope
 from ledger.api import openapi, reads, writes
 from ledger.api.edge import Edge, Identify
 from ledger.api.problem import HttpRefused, problem
-from ledger.api.service import Lag, Service
+from ledger.api.service import Lag, Service, Standing
 from ledger.api.tokens import Tokens
 from ledger.application import Installation
 from ledger.errors import AuditLedgerError, InvalidInput
@@ -38,6 +38,7 @@ def create_app(
     routers: Sequence[APIRouter] = (),
     public: frozenset[str] = frozenset(),
     lag: Lag | None = None,
+    standing: Standing | None = None,
 ) -> FastAPI:
     """The application over an open installation. ``routers`` are the projections' (registers, reports).
 
@@ -46,7 +47,9 @@ def create_app(
     executor = ThreadPoolExecutor(settings.http_threads, thread_name_prefix="http")
     commands = ThreadPoolExecutor(settings.command_threads, thread_name_prefix="command")
     uploads = ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload")
-    service = Service(installation, commands, executor, uploads, settings.upload_threads, lag=lag)
+    service = Service(
+        installation, commands, executor, uploads, settings.upload_threads, lag=lag, standing=standing
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

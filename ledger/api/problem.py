@@ -29,7 +29,7 @@ class TooLarge(AuditLedgerError):
 
 
 class TooSlow(AuditLedgerError):
-    """The client was silent for too long in the middle of the body."""
+    """The head or the body of the request came too slowly, or not to its end."""
 
     title = "Too slow"
     status = 408

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from ledger.api.metrics import of_ledgers
 from ledger.api.service import Service, principal
 from ledger.application.access import NAMED_STREAMS, Matter, readable, roles
 from ledger.application.outcome import parse_command_id
@@ -149,9 +150,13 @@ def router(service: Service) -> APIRouter:
 
     @api.get("/metrics", tags=["service"])
     def metrics(request: Request) -> PlainTextResponse:
-        """Counts and times for Prometheus."""
+        """Counts and times for Prometheus; by ledger that you may read of: entries, lag, parked cases."""
         service.require_any_role(request)
-        return PlainTextResponse(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        text = generate_latest(service.metrics.registry)
+        if service.standing is not None:
+            slugs = {each.slug for each in readable(installation, principal(request), Matter.LEDGER)}
+            text += of_ledgers(service.standing, slugs)
+        return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)
 
     @api.get("/health", tags=["service"])
     def health() -> JSONResponse:

@@ -18,11 +18,12 @@ from ledger.store.ledgers import Ledger
 
 T = TypeVar("T")
 Lag = Callable[[], Mapping[str, Any]]
+Standing = Callable[[], Mapping[str, Mapping[str, int]]]
 
 
 @dataclass(slots=True)
 class Service:
-    """One process's service. ``lag`` says how far the projections are behind (joined by ``ledger.main``)."""
+    """One process's service. ``lag`` says how far the projections are behind, ``standing`` by ledger."""
 
     installation: Installation
     commands: ThreadPoolExecutor
@@ -33,6 +34,7 @@ class Service:
     most_uploads: int
     metrics: Metrics = field(default_factory=Metrics)
     lag: Lag | None = None
+    standing: Standing | None = None
     _uploading: int = 0
 
     async def command(self, work: Callable[[], T]) -> T:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from ledger.service import application
 from ledger.store.database import Role
 from projections.runner import Runner
-from tests.api.conftest import House
+from tests.api.conftest import House, TestClient
 
 
 @pytest.fixture
@@ -56,6 +57,49 @@ def test_health_says_how_far_the_registers_are(live: House) -> None:
     assert live.client.get("/health").json()["projections"] == well
     live.receive()
     assert live.client.get("/health").json()["projections"]["behind"] == 1
+
+
+def gauges(house: House, who: str) -> dict[str, float]:
+    """What Prometheus reads, of the projections."""
+    lines = house.get(who, "/metrics").text.splitlines()
+    found = (line.rsplit(" ", 1) for line in lines if line.startswith("auditledger_"))
+    return {name: float(value) for name, value in found if "_http_" not in name}
+
+
+def test_metrics_tell_lag_and_parked_cases_of_each_ledger(live: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("ledger_entries", "projection_lag_entries", "projection_parked_cases", "projection_paused")
+    size = live.get("officer", "/ledgers/dffh").json()["size"]
+
+    def of(slug: str, found: dict[str, float]) -> list[float]:
+        return [found[f'auditledger_{name}{{ledger="{slug}"}}'] for name in names]
+
+    found = gauges(live, "officer")
+    assert found["auditledger_projections_up"] == 1
+    assert of("dffh", found) == [size, 0, 0, 0]
+    live.receive()
+    with live.installation.database.connect_admin() as connection:
+        connection.execute(
+            "INSERT INTO registers.parked (ledger, stream, index, joined, reason) "
+            "SELECT id, 'a case', 1, 0, 'no sense' FROM ledger.ledgers WHERE slug = 'dffh'"
+        )
+        connection.execute(
+            "UPDATE registers.positions SET paused = 'unknown schema' WHERE ledger IN (SELECT id "
+            "FROM ledger.ledgers WHERE slug = 'dffh')"
+        )
+    found = gauges(live, "officer")
+    assert of("dffh", found) == [size + 1, 1, 1, 1]
+    # Of a ledger that one may not read anything of, not even its name.
+    assert not any('ledger="djcs"' in name for name in found)
+    assert of("djcs", gauges(live, "other_officer"))[1:] == [0, 0, 0]
+
+
+def test_metrics_say_that_the_registers_are_not_kept_up(house: House) -> None:
+    app = application(house.installation, house.settings, running=lambda: False)
+    with TestClient(app) as client:
+        text = client.get("/metrics", headers=house.headers("officer")).text
+    assert "auditledger_projections_up 0.0" in text
+    assert "auditledger_projection_lag_entries" not in text
+    assert "auditledger_http_requests_total" in text
 
 
 def test_a_hand_over_wants_a_key_and_is_never_recorded_twice(live: House) -> None:
