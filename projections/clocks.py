@@ -22,8 +22,6 @@ from ledger.domain.retention.events import (
     HoldPlaced,
     HoldReleased,
     NoLongerNeeded,
-    RecordsDeIdentified,
-    RecordsDestroyed,
     RetentionScheduled,
     RetentionTriggered,
 )
@@ -31,8 +29,9 @@ from ledger.domain.retention.standing import DONE
 from ledger.law import clocks as law
 from ledger.law.clocks import Due
 from ledger.law.complaints import records_are_required
+from ledger.law.retention import ends_ipp_4_2
 from projections.base import Column, Kind, Register, Row, StreamInfo
-from projections.views.days import days_from, ended_between, ended_on, exact_day, recorded_on
+from projections.views.days import days_from, ended_between, ended_on, exact_day, in_course, recorded_on
 from projections.views.due import due_of
 from projections.views.openings import notice_view, retention_view
 from projections.views.request import formal_due, request_view
@@ -173,6 +172,7 @@ class Clocks(Register):
 
     name = "clocks"
     title = "Statutory clocks"
+    version = 2
     columns = (
         Column("clock", Kind.TEXT, "which clock, as in the table of clocks"),
         Column("section", Kind.TEXT, "what it rests on"),
@@ -286,6 +286,7 @@ def complaint_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[
     if not isinstance(received, ComplaintReceived):
         return
     if records_are_required(bool(received.court_or_tribunal), received.happened_date):
+        facts = about.view(in_course, facts)
         closed = next((f for f in facts if isinstance(f, ComplaintResolved | ComplaintUnresolved)), None)
         yield from started("ciss.complaint", received, about, closed)
 
@@ -295,6 +296,7 @@ def notice_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Clo
     standing = about.view(notice_view, facts)
     if standing is None:
         return
+    facts = about.view(in_course, facts)
     issued, effect = standing.issued, standing.effect(about.calendar)
     served = next((f for f in facts if isinstance(f, NoticeServed)), None)
     complied = next((f for f in facts if isinstance(f, NoticeComplied)), None)
@@ -327,6 +329,7 @@ def retention_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[
     standing = about.view(retention_view, facts)
     if standing is None:
         return
+    facts = about.view(in_course, facts)
     triggered = next((f for f in facts if isinstance(f, RetentionTriggered)), None)
     needless = next((f for f in facts if isinstance(f, NoLongerNeeded)), None)
     ended = next((f for f in facts if type(f) in DONE), None)
@@ -340,8 +343,8 @@ def retention_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[
         yield Clock("retention.action", triggered, day, due, ended, holds, facts=(standing.scheduled, *held_by))
     day = exact_day(needless)
     if needless is not None and day is not None:
-        gone = isinstance(ended, RecordsDestroyed) or (
-            isinstance(ended, RecordsDeIdentified) and ended.permanent is not False
+        gone = ended is not None and ends_ipp_4_2(
+            DONE[type(ended)], getattr(ended, "copy_kept", None), getattr(ended, "permanent", None)
         )
         yield Clock(
             "ipp4.destroy", needless, day, None, ended if gone else None, holds,

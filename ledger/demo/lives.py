@@ -353,7 +353,7 @@ def attest(script: Script, place: Place, nil: bool) -> None:
     fields = {
         "organisation": place.organisation, "register": "requests", "scheme": "vps",
         "period_from": "2024-07-01", "period_to": "2025-06-30", "complete": True, "nil_return": nil,
-        "head_office": "Secretary",
+        "head_office": "secretary",
     }  # fmt: skip
     script.record(
         place.slug, "attestation.PeriodAttested", fields, person=place.people["privacy_officer"],

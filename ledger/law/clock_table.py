@@ -156,9 +156,10 @@ ROWS: tuple[ClockRule, ...] = (
         starts="recorded as no longer needed for any purpose",
         period=None,
         rule=Rule.NONE,
-        ended_by="destroyed or permanently de-identified",
+        ended_by="destroyed, permanently de-identified, or handed on with no copy kept",
         nature=Nature.DUTY,
         in_force_from=dates.ACT_COMMENCED,
+        choices=("who keeps no copy no longer holds it (4(1))",),
     ),
     ClockRule(
         id="retention.action",

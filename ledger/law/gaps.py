@@ -10,6 +10,7 @@ from ledger.law.complaints import CH_5, CH_6
 from ledger.law.dates import Provision, in_force
 from ledger.law.general import TWO_DATES, missing
 from ledger.law.notices import LEFT_WITH_A_PERSON, RECEIPT_CONFIRMED
+from ledger.law.organisations import CHANGES
 from ledger.law.requests import (
     DISCLOSURES,
     IPP_2_1_H,
@@ -25,6 +26,7 @@ from ledger.law.requests import (
 )
 from ledger.law.retention import HOLDS, IPP_4_2, TABLE
 
+ORGANISATIONS = "ledger rule: organisations"
 NSW_PIA = "Data.NSW guide §1 (Q4, Q8c)"
 
 
@@ -319,6 +321,41 @@ def de_identification(no_longer_needed: bool, permanent: bool | None, on: date |
     if not no_longer_needed or _before(Provision.IPP, on):
         return ()
     return unstated({"whether it is permanent": permanent}, IPP_4_2)
+
+
+def copy_kept(no_longer_needed: bool, kept: bool | None, on: date | None) -> tuple[Gap, ...]:
+    """An imported return, transfer or removal of what is no longer needed, not saying that no copy is kept."""
+    if not no_longer_needed or _before(Provision.IPP, on):
+        return ()
+    return unstated({"whether a copy is kept": kept}, IPP_4_2)
+
+
+def organisation(head: object) -> tuple[Gap, ...]:
+    """An organisation without the head who is accountable for it (1-law A 'Organisation')."""
+    return unstated({"agency head (office or name)": head}, ORGANISATIONS)
+
+
+def bound(version: object, basis: object = True) -> tuple[Gap, ...]:
+    """A body bound by an instrument, and not by which version or on what basis (1-law A 'Organisation')."""
+    return unstated({"version of the instrument": version, "basis": basis}, ORGANISATIONS)
+
+
+def privacy_status(
+    part_3: bool | None, limb: str | None, clause: object, orders: Collection[str]
+) -> tuple[Gap, ...]:
+    """An imported status under the PDPA without its limb, or what that limb rests on (PDPA 13(1), 17(2))."""
+    found = unstated({"limb of 13(1)": limb}, "PDPA 13(1)") if part_3 else ()
+    if limb == "j":
+        found += unstated({"clause of the State contract": clause or None}, "PDPA 13(1)(j)")
+    if limb == "k":
+        order = "s13_3_a" if "s13_3_a" in orders else None
+        found += unstated({"Order under 13(3)(a)": order}, "PDPA 13(1)(k)")
+    return found
+
+
+def succession(functions: object, instrument: object) -> tuple[Gap, ...]:
+    """An imported succession without its functions or its instrument (1-law, head)."""
+    return unstated({"functions that move": functions or None, "instrument": instrument}, CHANGES)
 
 
 def _before(provision: Provision, on: date | None) -> bool:

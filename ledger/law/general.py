@@ -6,15 +6,20 @@ states against the law is refused all the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sized
 from datetime import date, datetime
 from enum import StrEnum
 
-from ledger.errors import Forbidden, LawRefused
+from ledger.errors import Forbidden, InvalidInput, LawRefused
 
 TWO_DATES = "ledger rule: two dates on every fact"
 CORRECTIONS = "ledger rule: corrections"
 CONTRAVENTIONS = "ledger rule: contraventions found"
+_SECTION = re.compile(
+    r"(?:(?:s|cl|ch\.|IPP|Sch|§) ?)?[0-9]{1,3}[A-Z]{0,3}(?:\.[0-9]{1,3}){0,2}(?:\([0-9a-zA-Z]{1,4}\)){0,4}"
+    r"|responsibility to share|scope of this policy|ledger rule"
+)
 
 
 class Role(StrEnum):
@@ -142,6 +147,15 @@ def merged_into_a_case_that_stands(same_kind: bool, ended_by: str | None) -> Non
     if ended_by is not None:
         words = ended_by.replace("_", " ")
         raise LawRefused(CORRECTIONS, f"the case that it would go on in no longer stands: {words}")
+
+
+def is_citation(field: str, value: str) -> None:
+    """A place in a rule stands in clear, so it is a citation that no name or sentence fits in.
+
+    Raises InvalidInput."""
+    if _SECTION.fullmatch(value) is None:
+        expected = "a citation such as 78(4), IPP 2.1(g), cl 5, ch. 5, responsibility to share or ledger rule"
+        raise InvalidInput(field, expected, value)
 
 
 def contravention_names_rule(section: object, what: object, *, imported: bool) -> None:

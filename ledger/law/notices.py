@@ -5,6 +5,7 @@ Version 032. Dates are Melbourne dates. A period 'expires' at the end of its las
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +16,7 @@ from ledger.law import clocks
 from ledger.law.calendar import Calendar
 from ledger.law.clocks import Due
 from ledger.law.dates import Provision, in_force
-from ledger.law.general import must_hold, must_state
+from ledger.law.general import is_citation, must_hold, must_state
 from ledger.law.time import years_before
 
 OCCASIONS_NEEDED = 5
@@ -35,6 +36,9 @@ class Recipient(StrEnum):
     BODY_CORPORATE = "body_corporate"
     UNINCORPORATED = "unincorporated"
 
+
+PRINCIPLES = {1: 5, 2: 2, 3: 1, 4: 2, 5: 2, 6: 8, 7: 4, 8: 1, 9: 1, 10: 2}
+"""The Information Privacy Principles of Schedule 1, each with the number of its clauses."""
 
 UNINCORPORATED_IS_SERVED_AS = Recipient.BODY_CORPORATE
 """Choice: 83C is silent on them; a notice to one is served as on a body corporate."""
@@ -74,6 +78,23 @@ def contravention_is_named(kind: str | None, provisions: Sequence[str], *, impor
     if kind is not None and kind not in ("ipp", "code", "arrangement"):
         raise LawRefused("PDPA 78(1)(a)", f"{kind} is no IPP, code of practice or approved arrangement")
     must_state("the provisions contravened", provisions, "PDPA 78(1)(a)", imported=imported)
+
+
+def provisions_are_cited(kind: str | None, provisions: Sequence[str]) -> None:
+    """Each provision is a citation; of a contravened IPP it is one of Schedule 1, as 'IPP 4.1': 78(1)(a), 4(2).
+
+    Raises InvalidInput for what is no citation, LawRefused for an IPP that the Act does not have."""
+    for place, provision in enumerate(provisions):
+        is_citation(f"provisions.{place}", provision)
+        if kind == "ipp" and not _is_principle(provision):
+            raise LawRefused("PDPA 78(1)(a), Sch 1", f"{provision} is no Information Privacy Principle")
+
+
+def _is_principle(provision: str) -> bool:
+    found = re.fullmatch(r"IPP ([0-9]{1,2})(?:\.([0-9]))?(?:\([a-z]{1,4}\))*", provision)
+    if found is None or int(found[1]) not in PRINCIPLES:
+        return False
+    return found[2] is None or 1 <= int(found[2]) <= PRINCIPLES[int(found[1])]
 
 
 def limb_is_stated(limb: str | None, *, imported: bool) -> None:

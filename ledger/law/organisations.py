@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from ledger.errors import InvalidInput, LawRefused
 from ledger.law.dates import Provision, in_force
-from ledger.law.general import must_state
+from ledger.law.general import must_state, open_word_is_explained
 
 HEADS = "VPS Data Sharing Policy, 'scope of this policy'"
 CHANGES = "ledger rule: organisations change"
@@ -158,6 +158,12 @@ def body_exists(name: str, day: date | None, established_on: date | None, abolis
     """A body acts only while it exists (1-law, 'organisations change'). Raises LawRefused."""
     if day is not None and not exists_on(day, established_on, abolished_on):
         raise LawRefused(CHANGES, f"{name} did not exist on {day}")
+
+
+def head_office_is_named(office: str | None, words: object, *, imported: bool) -> None:
+    """An office that no word of the vocabulary fits comes with its words (1-law A). Raises LawRefused."""
+    if office is not None and not imported:
+        open_word_is_explained("head office", (office,), words, CHANGES)
 
 
 def abolished_once(abolished_on: date | None) -> None:

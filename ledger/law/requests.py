@@ -304,9 +304,9 @@ def resourcing_is_of_vps(scheme: str, borne_by: str | None, words: object, *, im
         open_word_is_explained("who meets the cost", (borne_by,), words, VPS)
 
 
-def divided_states(parts: Sequence[str]) -> dict[str, str]:
-    """The states right after a division: every part open."""
-    return dict.fromkeys(parts, PartState.OPEN)
+def divided_states(parts: Sequence[str], whole: str = PartState.OPEN) -> dict[str, str]:
+    """The states right after a division: every part stands where the whole stood, open or approved."""
+    return dict.fromkeys(parts, whole)
 
 
 def response_is_complete(scheme: str, states: Mapping[str, str]) -> bool:

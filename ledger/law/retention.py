@@ -4,10 +4,11 @@ Disposal authorities under the Public Records Act are named as authorities; they
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from datetime import date
 
-from ledger.errors import LawRefused
+from ledger.errors import InvalidInput, LawRefused
 from ledger.law.dates import Provision, in_force
 from ledger.law.general import missing, must_hold, must_state
 from ledger.law.time import Due
@@ -18,8 +19,13 @@ HOLDS = "ledger rule: holds stop destruction"
 
 ACTIONS = frozenset({"destroy", "de_identify", "return", "transfer", "remove"})
 
-ENDS_IPP_4_2 = frozenset({"destroy", "de_identify"})
-"""What IPP 4.2 asks for: destroyed, or permanently de-identified."""
+HANDING_ON_ENDS_IPP_4_2 = True
+"""Choice: who returned, transferred or removed a thing, and keeps no copy, no longer holds it (PDPA 4(1))."""
+
+_AUTHORITY = re.compile(
+    r"(?:PROS [0-9]{2}/[0-9]{2}|(?:GA|GDA|FA|DA) ?[0-9]{1,4})(?: VAR ?[0-9]{1,2})?"
+    r"(?: [0-9]{1,3}(?:\.[0-9]{1,3}){0,3})?"
+)
 
 
 def item_states_what_and_when(
@@ -107,12 +113,39 @@ def recipient_notifies_after_action(action_done: str | None) -> None:
         raise LawRefused("Data.NSW guide §3, storage and security", "nothing is removed or destroyed yet")
 
 
-def no_longer_needed_is_ended_by(on: date | None, no_longer_needed: bool, action: str) -> None:
-    """What is no longer needed for any purpose is destroyed or de-identified: IPP 4.2. Raises LawRefused.
+def nothing_is_kept_of_what_is_not_needed(
+    on: date | None, no_longer_needed: bool, copy_kept: bool | None, *, imported: bool
+) -> None:
+    """What is returned, transferred or removed ends the duty of IPP 4.2 only where no copy is kept.
 
-    To return, transfer or remove it leaves the duty open, so it cannot stand as its end."""
-    if no_longer_needed and in_force(Provision.IPP, on) and action not in ENDS_IPP_4_2:
-        raise LawRefused(IPP_4_2, f"{action} is neither destruction nor permanent de-identification")
+    IPP 4.2 reaches what an organisation holds, which is what it possesses or controls: 4(1). With no copy left
+    it holds nothing (``HANDING_ON_ENDS_IPP_4_2``, choice). Raises LawRefused."""
+    if no_longer_needed and (on is None or in_force(Provision.IPP, on)):
+        reason = "a copy that is kept and not needed for any purpose is to be destroyed or de-identified"
+        must_hold("whether a copy is kept", _not(copy_kept), IPP_4_2, reason, imported=imported)
+
+
+def ends_ipp_4_2(action: str, copy_kept: bool | None, permanent: bool | None) -> bool:
+    """Whether what was done ends the duty of IPP 4.2: as ``nothing_is_kept_of_what_is_not_needed`` has it.
+
+    ``copy_kept``: of what was returned, transferred, removed; ``permanent``: of a de-identification."""
+    if action == "destroy":
+        return True
+    if action == "de_identify":
+        return permanent is not False
+    return HANDING_ON_ENDS_IPP_4_2 and copy_kept is False
+
+
+def _not(stated: bool | None) -> bool | None:
+    return None if stated is None else not stated
+
+
+def disposal_authority_is_cited(authority: str | None) -> None:
+    """A disposal authority stands in clear by its number and class, which no name fits in (1-law G).
+
+    Raises InvalidInput."""
+    if authority is not None and _AUTHORITY.fullmatch(authority) is None:
+        raise InvalidInput("disposal_authority", "a number as in PROS 07/01 or GA28 2.9.1", authority)
 
 
 def held_days(holds: Sequence[tuple[date, date | None]], on: date) -> int:

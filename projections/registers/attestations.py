@@ -23,6 +23,7 @@ class Attestations(Register):
         Column("complete", Kind.BOOL, "that the register is complete for it"),
         Column("nil_return", Kind.BOOL, "that there was nothing to record"),
         Column("head_office", Kind.TEXT, "the office that attests"),
+        Column("head_office_words", Kind.SEALED, "… in words"),
         Column("head_name", Kind.SEALED, "who holds it"),
         Column("remarks", Kind.SEALED, "remarks"),
     )
@@ -40,7 +41,8 @@ class Attestations(Register):
                     "period_to": fact.period_to,
                     "complete": fact.complete,
                     "nil_return": fact.nil_return,
-                    "head_office": fact.head_office,
+                    "head_office": None if fact.head_office is None else fact.head_office.value,
+                    "head_office_words": pointer(fact, "head_office_words"),
                     "head_name": pointer(fact, "head_name"),
                     "remarks": pointer(fact, "remarks"),
                 }

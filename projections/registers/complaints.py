@@ -14,6 +14,7 @@ from ledger.domain.complaint.events import (
 from ledger.domain.event import CaseEvent
 from ledger.law import complaints as law
 from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
+from projections.views.days import in_course
 
 
 class Complaints(Register):
@@ -21,6 +22,7 @@ class Complaints(Register):
 
     name = "complaints"
     title = "Complaints to entities"
+    version = 2
     columns = (
         Column("entity", Kind.TEXT, "the entity that it is about"),
         Column("complainant", Kind.TEXT, "an individual or an entity"),
@@ -52,6 +54,7 @@ class Complaints(Register):
         received = facts[0]
         if not isinstance(received, ComplaintReceived):
             return
+        facts = about.view(in_course, facts)
         closed = next((f for f in facts if isinstance(f, ComplaintResolved | ComplaintUnresolved)), None)
         values: dict[str, object] = {
             "entity": received.entity or about.organisation,

@@ -19,6 +19,15 @@ from ledger.domain.notice.events import (
     ReasonsRefused,
     ReviewApplied,
 )
+from ledger.domain.organisation.events import (
+    AgencyHeadChanged,
+    FunctionsTakenOver,
+    HeadsOfAgreementSigned,
+    OrganisationRegistered,
+    OrganisationSucceeded,
+    PrivacyStatusSet,
+    SchemeBound,
+)
 from ledger.domain.request.events import RequestReceived, RequestReferred
 from ledger.domain.retention.events import (
     HoldPlaced,
@@ -27,6 +36,8 @@ from ledger.domain.retention.events import (
     RecordsDeIdentified,
     RecordsDestroyed,
     RecordsRemoved,
+    RecordsReturned,
+    RecordsTransferred,
     RetentionScheduled,
     RetentionTriggered,
 )
@@ -34,7 +45,7 @@ from ledger.law import complaints, gaps
 from ledger.law import dates as law
 from ledger.law.gaps import Gap
 from projections.base import Column, Kind, Register, Row, StreamInfo
-from projections.views.days import exact_day, recorded_on
+from projections.views.days import exact_day, in_course, recorded_on
 from projections.views.openings import notice_view, retention_view
 from projections.views.request import request_view
 
@@ -63,7 +74,10 @@ class Gaps(Register):
         Column("field", Kind.TEXT, "what is not stated"),
         Column("section", Kind.TEXT, "what asks for it"),
     )
-    opened_by = (RequestReceived, ComplaintReceived, ComplianceNoticeIssued, RetentionScheduled)
+    version = 2
+    opened_by = (
+        RequestReceived, ComplaintReceived, ComplianceNoticeIssued, RetentionScheduled, OrganisationRegistered,
+    )  # fmt: skip
 
     def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
         """One row a missing fact, of the entry that should have stated it."""
@@ -82,9 +96,11 @@ def gaps_of(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
         elif isinstance(fact, TRIGGERS):
             yield _to_the_day(fact)
     yield from _request(facts, about)
-    yield from _complaint(facts)
-    yield from _notice(facts, about)
-    yield from _retention(facts, about)
+    in_order = about.view(in_course, facts)
+    yield from _complaint(in_order)
+    yield from _notice(in_order, about)
+    yield from _retention(in_order, about)
+    yield from _organisation(in_order)
 
 
 def _to_the_day(fact: CaseEvent) -> tuple[CaseEvent, tuple[Gap, ...]]:
@@ -219,5 +235,28 @@ def _retention(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
         if isinstance(fact, RecordsDeIdentified):
             needless = standing.no_longer_needed
             yield fact, gaps.de_identification(needless, fact.permanent, fact.happened_date)
+        if isinstance(fact, RecordsReturned | RecordsTransferred | RecordsRemoved):
+            yield fact, gaps.copy_kept(standing.no_longer_needed, fact.copy_kept, fact.happened_date)
         if isinstance(fact, RecordsDestroyed | RecordsDeIdentified | RecordsRemoved):
             yield fact, gaps.recipient_notice(provider, holder, told_on)
+
+
+def _organisation(facts: Sequence[CaseEvent]) -> Found:
+    registered = facts[0]
+    if not isinstance(registered, OrganisationRegistered):
+        return
+    heads = [f for f in facts if isinstance(f, OrganisationRegistered | AgencyHeadChanged)]
+    named = next((head for f in heads for head in (f.head_office, f.head_name) if head is not None), None)
+    yield registered, gaps.organisation(named)
+    for fact in facts:
+        match fact:
+            case HeadsOfAgreementSigned():
+                yield fact, gaps.bound(fact.instrument_version)
+            case SchemeBound():
+                yield fact, gaps.bound(fact.instrument_version, fact.basis)
+            case OrganisationSucceeded() | FunctionsTakenOver():
+                yield fact, gaps.succession(fact.functions or fact.all_functions, fact.instrument)
+            case PrivacyStatusSet():
+                clause = fact.provider_clause or fact.provider_bound_by_clause
+                orders = {order.kind for order in fact.orders}
+                yield fact, gaps.privacy_status(fact.part_3, fact.part_3_limb, clause, orders)

@@ -12,12 +12,18 @@ from ledger.domain.notice.events import (
     ExtensionRefused,
     NoticeNotComplied,
     NoticeServed,
+    ReasonsGiven,
+    ReasonsRefused,
+    ReasonsRequested,
+    ReviewDetermined,
+    ReviewResult,
 )
 from ledger.law import notices as law
 from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
-from projections.views.days import exact_day
+from projections.views.days import exact_day, in_course
 from projections.views.openings import notice_view
 
+AGAINST = ReviewResult.AGAINST_COMMISSIONER
 DAY_UNKNOWN = law.Effect(None, False, "82(2): the day of the decision is not known")
 
 
@@ -44,10 +50,12 @@ class ComplianceNotices(Register):
         Column("extensions_applied", Kind.INT, "applications for an extension"),
         Column("extensions_granted", Kind.INT, "… granted"),
         Column("extensions_refused", Kind.INT, "… not granted"),
+        Column("reasons", Kind.TEXT, "a statement of reasons: requested, given, refused; empty: not asked for"),
         Column("review", Kind.TEXT, "where a review at VCAT stands: 83"),
         Column("review_until", Kind.DATE, "last day to apply for a review: 83(2)"),
         Column("in_effect_on", Kind.DATE, "the day on which it takes effect: 82(2)"),
         Column("effect_because", Kind.TEXT, "the limb of 82(2) that decides"),
+        Column("set_aside_on", Kind.DATE, "the day on which a review was determined against it: 82(2)(d)"),
         Column("complied_on", Kind.DATE, "the day on which the action was complete"),
         Column("not_complied_on", Kind.DATE, "the day on which it was found not complied with: 82(1)"),
         Column("outcome", Kind.TEXT, "complied, not complied, set aside; empty while open"),
@@ -60,11 +68,13 @@ class ComplianceNotices(Register):
         standing = about.view(notice_view, facts)
         if standing is None:
             return
+        facts = about.view(in_course, facts)
         issued = standing.issued
         known = exact_day(issued) is not None
         effect = standing.effect(about.calendar) if known else DAY_UNKNOWN
         served = next((f for f in facts if isinstance(f, NoticeServed)), None)
         failed = next((f for f in facts if isinstance(f, NoticeNotComplied)), None)
+        lost = next((f for f in facts if isinstance(f, ReviewDetermined) and f.result is AGAINST), None)
         review_period = standing.review_period(about.calendar) if known else None
         exposure = None
         if issued.directed_to is not None or issued.represents_crown:
@@ -88,13 +98,21 @@ class ComplianceNotices(Register):
             "extensions_applied": sum(isinstance(f, ExtensionApplied) for f in facts),
             "extensions_granted": sum(isinstance(f, ExtensionGranted) for f in facts),
             "extensions_refused": sum(isinstance(f, ExtensionRefused) for f in facts),
+            "reasons": _reasons(facts),
             "review": standing.review.value,
             "review_until": None if review_period is None else review_period.due,
             "in_effect_on": effect.on,
             "effect_because": effect.because,
+            "set_aside_on": None if lost is None else lost.happened_date,
             "complied_on": standing.complied_on,
             "not_complied_on": None if failed is None else failed.happened_date,
             "outcome": outcome or ("set aside" if effect.never else None),
             "penalty_units": None if exposure is None else exposure.penalty_units,
         }
         yield Row(issued, values)
+
+
+def _reasons(facts: Sequence[CaseEvent]) -> str | None:
+    """Where the last request for a statement of reasons stands: 83(2)(b)."""
+    said = {ReasonsRequested: "requested", ReasonsGiven: "given", ReasonsRefused: "refused"}
+    return next((said[type(f)] for f in reversed(facts) if type(f) in said), None)

@@ -38,9 +38,11 @@ class Organisations(Register):
         Column("abn", Kind.TEXT, "Australian Business Number"),
         Column("municipality", Kind.TEXT, "of a council"),
         Column("head_office", Kind.TEXT, "the office that heads it"),
+        Column("head_office_words", Kind.SEALED, "… in words"),
         Column("head_name", Kind.SEALED, "who heads it"),
         Column("established_on", Kind.DATE, "the day on which it was established"),
         Column("abolished_on", Kind.DATE, "the day from which it no longer exists"),
+        Column("succeeded_on", Kind.DATE, "the day on which functions of it last passed to another body"),
         Column("successors", Kind.TEXTS, "the bodies that its functions passed to"),
         Column("predecessors", Kind.TEXTS, "the bodies that it took functions over from"),
         Column("part_3_limb", Kind.TEXT, "limb of PDPA 13(1), by the last status recorded"),
@@ -62,6 +64,7 @@ class Organisations(Register):
         head = max(heads, key=lambda f: (f is not registered, f.happened_date or recorded_on(f)))
         last = name_on(facts, None)
         status = privacy_status_on(facts, max(recorded_on(f) for f in facts))
+        passed = [f for f in facts if isinstance(f, OrganisationSucceeded)]
         every = [registered.legal_name, *(f.legal_name for f in names)]
         values: dict[str, object] = {
             "legal_name": last,
@@ -72,17 +75,60 @@ class Organisations(Register):
             "kind": registered.kind.value,
             "abn": registered.abn,
             "municipality": registered.municipality,
-            "head_office": head.head_office,
+            "head_office": None if head.head_office is None else head.head_office.value,
+            "head_office_words": pointer(head, "head_office_words"),
             "head_name": pointer(head, "head_name"),
             "established_on": established_on(facts),
             "abolished_on": abolished_on(facts),
-            "successors": [f.successor for f in facts if isinstance(f, OrganisationSucceeded)] or None,
+            "succeeded_on": max((f.happened_date for f in passed if f.happened_date), default=None),
+            "successors": [f.successor for f in passed] or None,
             "predecessors": [f.predecessor for f in facts if isinstance(f, FunctionsTakenOver)] or None,
             "part_3_limb": None if status is None or status.part_3_limb is None else status.part_3_limb.value,
             "represents_crown": None if status is None else status.represents_crown,
             "legal_form": None if status is None or status.legal_form is None else status.legal_form.value,
         }
         yield Row(registered, values)
+
+
+class Successions(Register):
+    """Functions that passed from one body to another, one row each side that records it."""
+
+    name = "successions"
+    title = "Organisations succeeded"
+    columns = (
+        Column("side", Kind.TEXT, "whose record: predecessor or successor"),
+        Column("predecessor", Kind.TEXT, "the body that the functions passed from"),
+        Column("successor", Kind.TEXT, "the body that they passed to"),
+        Column("succeeded_on", Kind.DATE, "the day on which they passed"),
+        Column("all_functions", Kind.BOOL, "whether all of them did"),
+        Column("functions", Kind.SEALED, "which"),
+        Column("instrument", Kind.SEALED, "by which instrument"),
+        Column("inherited", Kind.TEXTS, "of the successor: schemes that bound the predecessor the day before"),
+    )
+    opened_by = (OrganisationRegistered,)
+
+    def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
+        """One row a record of a succession."""
+        for fact in facts:
+            if isinstance(fact, OrganisationSucceeded):
+                side, predecessor, successor = "predecessor", about.stream, fact.successor
+                inherited = None
+            elif isinstance(fact, FunctionsTakenOver):
+                side, predecessor, successor = "successor", fact.predecessor, about.stream
+                inherited = [held.scheme.value for held in fact.inherited] or None
+            else:
+                continue
+            values: dict[str, object] = {
+                "side": side,
+                "predecessor": predecessor,
+                "successor": successor,
+                "succeeded_on": fact.happened_date,
+                "all_functions": fact.all_functions,
+                "functions": pointer(fact, "functions"),
+                "instrument": pointer(fact, "instrument"),
+                "inherited": inherited,
+            }
+            yield Row(fact, values, str(fact.index), (fact,))
 
 
 class Bindings(Register):

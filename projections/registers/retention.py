@@ -16,10 +16,11 @@ from ledger.domain.retention.events import (
     RetentionScheduled,
 )
 from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
-from projections.views.days import recorded_on
+from projections.views.days import in_course, recorded_on
 from projections.views.openings import retention_view
 
-Ending = RecordsDestroyed | RecordsDeIdentified | RecordsReturned | RecordsTransferred | RecordsRemoved
+HandedOn = RecordsReturned | RecordsTransferred
+Ending = RecordsDestroyed | RecordsDeIdentified | RecordsRemoved | HandedOn
 
 
 class Retention(Register):
@@ -36,6 +37,7 @@ class Retention(Register):
         Column("period", Kind.TEXT, "how long, ISO 8601; empty: due on the trigger"),
         Column("action", Kind.TEXT, "what is due: destroy, de-identify, return, transfer, remove"),
         Column("authority", Kind.SEALED, "on whose authority"),
+        Column("disposal_authority", Kind.TEXT, "number and class of the disposal authority"),
         Column("agreement", Kind.TEXT, "the agreement whose table it comes from"),
         Column("personal_information", Kind.BOOL, "whether it is personal information"),
         Column("triggered_on", Kind.DATE, "the day of the trigger"),
@@ -49,6 +51,7 @@ class Retention(Register):
         Column("done_on", Kind.DATE, "the day on which it was done"),
         Column("done_index", Kind.INT, "the entry that says so"),
         Column("done_by", Kind.TEXT, "the organisation that did it"),
+        Column("copy_kept", Kind.BOOL, "of what was returned, transferred, removed: whether a copy is kept"),
         Column("late", Kind.BOOL, "whether it was done after the due date; empty where a day is not known"),
         Column("early_authority", Kind.SEALED, "the authority for doing it before the period had run"),
         Column("certificate", Kind.BOOL, "whether a certificate is kept"),
@@ -62,6 +65,7 @@ class Retention(Register):
         standing = about.view(retention_view, facts)
         if standing is None:
             return
+        facts = about.view(in_course, facts)
         scheduled = standing.scheduled
         ending = next((f for f in facts if isinstance(f, Ending)), None)
         notified = next((f for f in facts if isinstance(f, ProviderNotified)), None)
@@ -77,6 +81,7 @@ class Retention(Register):
             "period": scheduled.period,
             "action": None if scheduled.action is None else scheduled.action.value,
             "authority": pointer(scheduled, "authority"),
+            "disposal_authority": scheduled.disposal_authority,
             "agreement": None
             if scheduled.agreement is None
             else f"{scheduled.agreement.ledger}/{scheduled.agreement.stream}",
@@ -90,8 +95,12 @@ class Retention(Register):
             "done_on": standing.done_on,
             "done_index": None if ending is None else ending.index,
             "done_by": None if ending is None else ending.by_organisation,
+            "copy_kept": getattr(ending, "copy_kept", None),
             "late": late,
-            "early_authority": None if ending is None else pointer(ending, "early_authority"),
+            # What is returned or transferred is not destroyed: it needs no authority to be early.
+            "early_authority": None
+            if isinstance(ending, HandedOn | None)
+            else pointer(ending, "early_authority"),
             "certificate": None if ending is None else certificate is not None,
             "provider_notified_on": None if notified is None else notified.happened_date,
             "recipients_confirmed": sum(isinstance(f, RecipientConfirmed) for f in facts),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from ledger.clock import melbourne_date
 from ledger.codec.entry import Precision
 from ledger.domain.event import CaseEvent
-from ledger.domain.timeline import earliest, latest
+from ledger.domain.timeline import earliest, in_order, latest
 
 _EXACT = frozenset({Precision.DAY, Precision.INSTANT})
 
@@ -52,6 +53,14 @@ def recorded_on(fact: CaseEvent) -> date:
         if recorded.utcoffset() == timedelta(0):
             _DATES[hour] = found
     return found
+
+
+def in_course(facts: Sequence[CaseEvent], _about: object = None) -> Sequence[CaseEvent]:
+    """The facts of a case in the order in which they happened, the one that opened it first.
+
+    As law judges them: what was recorded late stands in its place (1-law, head).
+    """
+    return [*facts[:1], *in_order(facts[1:])] if len(facts) > 2 else facts
 
 
 def days_from(start: date | None, end: date | None) -> int | None:

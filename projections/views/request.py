@@ -175,7 +175,9 @@ def _take(view: RequestView, fact: CaseEvent) -> None:
         case RequestApproved() | DisclosureMade() | RequestRefused() | RequestClosed():
             _answer(view, fact)
         case RequestDivided():
-            view.states = {part.id: PartState.OPEN for part in fact.parts}
+            # An approval of the whole is one of every part.
+            whole = view.states.get(law.WHOLE, PartState.OPEN)
+            view.states = dict.fromkeys((part.id for part in fact.parts), whole)
             view.answered_by = {}
             view.out_of_scope = {part.id for part in fact.parts if part.restricted is not None}
         case RequestEscalated():

@@ -36,7 +36,7 @@ from ledger.domain.installation.events import (
     SeededDay,
 )
 from ledger.domain.installation.standing import calendar_of, grants_in_force
-from ledger.domain.organisation.events import OrganisationKind, OrganisationRegistered
+from ledger.domain.organisation.events import HeadOffice, OrganisationKind, OrganisationRegistered
 from ledger.errors import Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.law import clocks
 from ledger.law.calendar import seed_days
@@ -202,7 +202,7 @@ ATTESTED: dict[str, Any] = {
     "period_to": date(2025, 6, 30),
     "complete": True,
     "nil_return": False,
-    "head_office": "Secretary",
+    "head_office": HeadOffice.SECRETARY,
 }
 
 
@@ -224,8 +224,9 @@ def test_period_attested(book: Streams) -> None:
         ("2025-07-10", {"period_to": date(2024, 6, 30)}),
         ("2025-07-10", {"complete": False, "nil_return": True}),
         ("2025-07-10", {"head_office": None}),
+        ("2025-07-10", {"head_office": HeadOffice.OTHER}),
     ):
-        with pytest.raises(LawRefused, match="PeriodAttested"):
+        with pytest.raises(LawRefused, match=r"PeriodAttested|head office: 'other' must come with its words"):
             book.act(PeriodAttested, "attestations", on, "officer", **{**ATTESTED, **wrong})
     with pytest.raises(InvalidInput, match="register"):
         book.act(

@@ -129,11 +129,23 @@ def test_whole_life_extended_and_complied(book: Notices) -> None:
         book.act(NoticeNotComplied, "2025-10-02", found="nothing done")
 
 
+def test_78_1_a_provisions_stand_in_clear_as_citations(book: Notices) -> None:
+    """No name fits in; a code's or an arrangement's clauses are cited as such."""
+    with pytest.raises(InvalidInput, match=r"provisions\.1"):
+        book.issue(provisions=("IPP 4.1", "IPP 4.1 as Jo Bloggs reads it"))
+    with pytest.raises(InvalidInput, match=r"provisions\.0"):
+        book.issue(contravened=Contravened.CODE, provisions=("Jo Bloggs",))
+    book.issue(contravened=Contravened.CODE, provisions=("cl 5.2", "s 3(1)(a)"))
+
+
 @pytest.mark.parametrize(
     ("section", "wrong"),
     [
         ("78(1)(a)", {"contravened": None}),
         ("78(1)(a)", {"provisions": ()}),
+        ("Sch 1", {"provisions": ("IPP 4.1", "IPP 11")}),
+        ("Sch 1", {"provisions": ("IPP 4.3",)}),
+        ("Sch 1", {"provisions": ("cl 4",)}),
         ("78(1)(b)", {"limb": None}),
         ("78(1)(b)(ii)", {"limb": NoticeLimb.REPEATED}),
         ("78(2)", {"action": None}),

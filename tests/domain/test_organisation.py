@@ -17,6 +17,7 @@ from ledger.domain.organisation.events import (
     BindingBasis,
     FunctionsTakenOver,
     GazettedOrder,
+    HeadOffice,
     HeadsOfAgreementEnded,
     HeadsOfAgreementSigned,
     InheritedBinding,
@@ -257,10 +258,28 @@ def test_agency_head(book: Register) -> None:
     """The accountable head: the office in clear, the name sealed."""
     with pytest.raises(LawRefused, match="head"):
         book.act(AgencyHeadChanged, OLD, "2022-01-01")
-    fact = book.act(AgencyHeadChanged, OLD, "2022-01-01", head_office="Secretary", head_name="Jo Bloggs")
+    fact = book.act(
+        AgencyHeadChanged, OLD, "2022-01-01", head_office=HeadOffice.SECRETARY, head_name="Jo Bloggs"
+    )
     assert isinstance(fact, AgencyHeadChanged)
-    assert fact.head_office == "Secretary"
+    assert fact.head_office == "secretary"
     assert not isinstance(fact.head_name, str)
+
+
+def test_1_law_a_clear_fields_of_an_organisation_hold_no_name_of_a_person(book: Register) -> None:
+    """The office is a word of a vocabulary, 'other' with its words sealed; a version is a code."""
+    with pytest.raises(InvalidInput, match=r"head_office: expected one of .*secretary.*, got 'Jo Bloggs'"):
+        book.act(AgencyHeadChanged, OLD, "2022-01-01", head_office="Jo Bloggs")
+    with pytest.raises(LawRefused, match="head office: 'other' must come with its words"):
+        book.act(AgencyHeadChanged, OLD, "2022-01-01", head_office=HeadOffice.OTHER)
+    office = {"head_office": HeadOffice.OTHER, "head_office_words": "Emergency Management Commissioner"}
+    fact = book.act(AgencyHeadChanged, OLD, "2022-01-01", **office)
+    assert isinstance(fact, AgencyHeadChanged)
+    assert not isinstance(fact.head_office_words, str)
+    for event, more in ((HeadsOfAgreementSigned, {}), (SchemeBound, {"scheme": Scheme.DATAVIC})):
+        with pytest.raises(InvalidInput, match="instrument_version"):
+            book.act(event, OLD, "2022-01-01", instrument_version="as Jo Bloggs signed it", **more)
+        book.act(event, OLD, "2022-01-01", instrument_version="v2.1", **more)
 
 
 def moved(book: Register) -> None:

@@ -340,3 +340,23 @@ def test_the_requesters_own_record_takes_no_answer() -> None:
     made.record(ev.RequestMade, **fields)
     with pytest.raises(InvalidInput, match=r"^command: expected one of"):
         disclose(made)
+
+
+def test_a_division_after_an_approval_leaves_every_part_approved() -> None:
+    """1-law A: an approval of the whole is one of the parts that it is then divided into."""
+    made = book()
+    received(made, NSW)
+    made.record(ev.RequestApproved, on="2025-06-12", parts=("whole",), reasons="In the public interest")
+    divide(made, "2025-06-13")
+    assert states(made) == {"a": "approved", "b": "approved"}
+    refuse(made, "2025-06-16", ("b",))
+    assert states(made) == {"a": "approved", "b": "refused"}
+
+
+def test_a_division_recorded_late_before_an_approval_refuses_that_approval_of_the_whole() -> None:
+    """The whole was no part any more on the day of the approval."""
+    made = book()
+    received(made, NSW)
+    made.record(ev.RequestApproved, on="2025-06-16", parts=("whole",), reasons="In the public interest")
+    with pytest.raises(LawRefused, match="the request has no part 'whole'"):
+        divide(made, "2025-06-13")

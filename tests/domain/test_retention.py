@@ -177,18 +177,45 @@ def test_1_law_g_destruction_states_its_record(book: Items, event: type[CaseEven
 
 
 def test_ipp_4_2_no_longer_needed_is_destroyed_or_de_identified(book: Items) -> None:
-    """To return, transfer or remove it leaves the duty open; de-identification is permanent."""
+    """Or returned, transferred, removed with no copy kept (4(1)); de-identification is permanent."""
     book.act(RetentionTriggered, "2020-01-01")
     book.act(NoLongerNeeded, "2025-02-01")
     for event in (RecordsReturned, RecordsTransferred, RecordsRemoved):
-        with pytest.raises(LawRefused, match=r"IPP 4\.2"):
-            book.act(event, "2025-03-01")
+        for kept in (None, True):
+            with pytest.raises(LawRefused, match=r"IPP 4\.2"):
+                book.act(event, "2025-03-01", copy_kept=kept)
     for permanent in (None, False):
         with pytest.raises(LawRefused, match=r"IPP 4\.2"):
             book.act(RecordsDeIdentified, "2025-03-01", **DESTROYED, permanent=permanent)
     book.act(RecordsDeIdentified, "2025-03-01", **DESTROYED, permanent=True)
     with pytest.raises(LawRefused, match="finished already"):
         book.act(NoLongerNeeded, "2025-03-02")
+
+
+@pytest.mark.parametrize("event", [RecordsReturned, RecordsTransferred, RecordsRemoved])
+def test_ipp_4_2_what_is_handed_on_with_no_copy_kept_is_held_no_more(
+    book: Items, event: type[CaseEvent]
+) -> None:
+    book.act(RetentionTriggered, "2020-01-01")
+    book.act(NoLongerNeeded, "2025-02-01")
+    book.act(event, "2025-03-01", copy_kept=False)
+    assert book.item.standing.done_on == date(2025, 3, 1)
+
+
+def test_ipp_4_2_said_again_the_first_day_counts(book: Items) -> None:
+    book.act(NoLongerNeeded, "2025-02-01")
+    book.act(NoLongerNeeded, "2025-04-01")
+    assert book.item.standing.no_longer_needed_on == date(2025, 2, 1)
+    book.act(NoLongerNeeded, "2025-01-01")
+    assert book.item.standing.no_longer_needed_on == date(2025, 1, 1)
+
+
+def test_1_law_g_a_disposal_authority_in_clear_is_a_number(book: Items) -> None:
+    with pytest.raises(InvalidInput, match="disposal_authority"):
+        Items().schedule(disposal_authority="as Jo Bloggs decided")
+    fact = Items().schedule(disposal_authority="GA28 2.9.1")
+    assert isinstance(fact, RetentionScheduled)
+    assert fact.disposal_authority == "GA28 2.9.1"
 
 
 def test_finished_once_and_triggered_once(book: Items) -> None:

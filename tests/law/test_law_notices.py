@@ -4,13 +4,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.errors import LawRefused
+from ledger.errors import InvalidInput, LawRefused
 from ledger.law import notices
 from ledger.law.notices import Effect, Recipient, Review, Service
 
 DECIDED = date(2026, 2, 2)
 OCCASIONS = [date(2024, 2, 2), date(2024, 6, 1), date(2025, 1, 1), date(2025, 7, 1), date(2026, 2, 2)]
 SINCE = date(2021, 4, 26)
+
+
+def test_78_1_a_an_ipp_is_one_of_schedule_1():
+    """Schedule 1: ten principles, each with its clauses; 4(2): cited by number."""
+    for cited in ("IPP 1", "IPP 1.5", "IPP 2.1(g)", "IPP 2.1(h)(ii)", "IPP 6.8", "IPP 10.2"):
+        notices.provisions_are_cited("ipp", [cited])
+    for none in ("IPP 0", "IPP 11", "IPP 1.6", "IPP 2.3", "IPP 4.0", "IPP 9.2", "4.1", "cl 4"):
+        with pytest.raises(LawRefused, match="no Information Privacy Principle"):
+            notices.provisions_are_cited("ipp", [none])
+    notices.provisions_are_cited("code", ["cl 4"])
+    with pytest.raises(InvalidInput, match=r"provisions\.0"):
+        notices.provisions_are_cited("code", ["the clause that Jo drafted"])
 
 
 def test_pdpa_s78_1_a_notice_names_an_ipp_code_or_arrangement():

@@ -2,7 +2,7 @@ from datetime import date
 
 import pytest
 
-from ledger.errors import LawRefused
+from ledger.errors import InvalidInput, LawRefused
 from ledger.law import clocks, retention
 from ledger.law.time import Period
 
@@ -93,14 +93,37 @@ def test_nsw_s3_recipient_notifies_after_the_action():
 
 
 @pytest.mark.parametrize("action", ["return", "transfer", "remove"])
-def test_ipp_4_2_is_ended_by_destruction_or_de_identification_only(action):
+def test_ipp_4_2_and_4_1_handing_on_ends_the_duty_where_no_copy_is_kept(action):
+    """IPP 4.2 reaches what is held: in possession or under control (4(1))."""
     on = date(2025, 1, 1)
-    with pytest.raises(LawRefused, match=r"IPP 4\.2"):
-        retention.no_longer_needed_is_ended_by(on, True, action)
-    retention.no_longer_needed_is_ended_by(on, False, action)
-    retention.no_longer_needed_is_ended_by(date(2014, 9, 16), True, action)
-    for ended_by in ("destroy", "de_identify"):
-        retention.no_longer_needed_is_ended_by(on, True, ended_by)
+
+    def rule(needless, kept, day=on, imported=False):
+        retention.nothing_is_kept_of_what_is_not_needed(day, needless, kept, imported=imported)
+
+    for kept, imported in ((None, False), (True, False), (True, True)):
+        with pytest.raises(LawRefused, match=r"IPP 4\.2"):
+            rule(True, kept, imported=imported)
+    rule(True, False)
+    rule(True, None, imported=True)
+    rule(False, True)
+    rule(True, True, date(2014, 9, 16))
+    assert retention.ends_ipp_4_2(action, False, None)
+    assert not retention.ends_ipp_4_2(action, None, None)
+    assert not retention.ends_ipp_4_2(action, True, None)
+
+
+def test_ipp_4_2_is_ended_by_destruction_and_permanent_de_identification():
+    assert retention.ends_ipp_4_2("destroy", None, None)
+    assert retention.ends_ipp_4_2("de_identify", None, True)
+    assert not retention.ends_ipp_4_2("de_identify", None, False)
+
+
+def test_1_law_g_a_disposal_authority_is_cited_by_its_number():
+    for cited in (None, "PROS 07/01", "PROS 07/01 VAR 2 4.1.0", "GA28 2.9.1", "GA 28", "FA320"):
+        retention.disposal_authority_is_cited(cited)
+    for words in ("Jane Citizen", "GA28 as Jane said", "PROS 7/1", ""):
+        with pytest.raises(InvalidInput, match="disposal_authority"):
+            retention.disposal_authority_is_cited(words)
 
 
 def test_days_held_count_overlapping_holds_once():

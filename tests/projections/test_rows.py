@@ -8,15 +8,45 @@ from typing import Any
 import pytest
 
 from ledger.clock import melbourne_date
-from ledger.domain.complaint.events import ComplaintReceived, ComplaintResolved
+from ledger.domain.complaint.events import (
+    ComplaintReceived,
+    ComplaintResolved,
+    ComplaintTaken,
+    OversightBody,
+)
 from ledger.domain.installation.aggregate import RoleGrants
 from ledger.domain.installation.events import GrantedRole, RoleEnded, RoleGranted
-from ledger.domain.notice.events import ComplianceNoticeIssued, DecisionMaker
+from ledger.domain.notice.events import (
+    ComplianceNoticeIssued,
+    DecisionMaker,
+    NoticeNotComplied,
+    NoticeServed,
+    ReasonsGiven,
+    ReasonsRequested,
+    ReviewApplied,
+    ReviewDetermined,
+    ReviewResult,
+)
+from ledger.domain.organisation.events import (
+    AgencyHeadChanged,
+    FunctionsTakenOver,
+    HeadOffice,
+    HeadsOfAgreementSigned,
+    OrganisationKind,
+    OrganisationRegistered,
+    OrganisationSucceeded,
+    Part3Limb,
+    PrivacyStatusSet,
+    Scheme,
+    SchemeBound,
+)
 from ledger.domain.request import events as ev
 from ledger.domain.retention.events import (
     HoldPlaced,
     HoldReleased,
+    NoLongerNeeded,
     RecordsDestroyed,
+    RecordsReturned,
     RetentionScheduled,
     RetentionTriggered,
 )
@@ -207,3 +237,121 @@ def test_pdpa_s82_2_a_notice_is_pending_until_the_day_on_which_it_takes_effect()
     row = clock(made, "pdpa.notice_effect")
     assert row["states"] == ["pending", "in effect"]
     assert row["state_from"] == [date(2025, 3, 3), date(2025, 6, 30)]
+
+
+def noticed(*later: tuple[Any, str, dict[str, Any]]) -> Book:
+    """A notice decided on 3 March 2025, with a period to the end of June, then facts as they were recorded."""
+    made = Book()
+    made.record(
+        ComplianceNoticeIssued, on="2025-03-03", role="regulator", imported=True, period_ends=date(2025, 6, 30)
+    )
+    for event, on, fields in later:
+        made.record(event, on=on, role="regulator", imported=True, **fields)
+    return made
+
+
+def test_a_notice_is_folded_in_the_order_things_happened() -> None:
+    """1-law, head: law judges by happened; what was recorded late stands in its place."""
+    served: tuple[Any, str, dict[str, Any]] = (NoticeServed, "2025-03-04", {})
+    made = noticed(
+        served, (NoticeNotComplied, "2025-08-20", {}), (NoticeNotComplied, "2025-07-20", {}),
+        (ReasonsGiven, "2025-04-20", {}), (ReasonsRequested, "2025-03-10", {}),
+    )  # fmt: skip
+    (row,) = rows(made, "notices")
+    assert row["not_complied_on"] == date(2025, 7, 20)
+    assert row["reasons"] == "given"
+    assert (row["review_until"], row["in_effect_on"]) == (date(2025, 5, 19), date(2025, 6, 30))
+    assert rows(noticed(served, (ReasonsRequested, "2025-03-10", {})), "notices")[0]["reasons"] == "requested"
+    assert rows(noticed(served), "notices")[0]["reasons"] is None
+
+
+def test_82_2_d_a_notice_that_a_review_went_against_states_the_day() -> None:
+    against = {"result": ReviewResult.AGAINST_COMMISSIONER}
+    made = noticed((ReviewApplied, "2025-03-20", {}), (ReviewDetermined, "2025-09-01", against))
+    (row,) = rows(made, "notices")
+    assert (row["outcome"], row["set_aside_on"]) == ("set aside", date(2025, 9, 1))
+    assert rows(noticed(), "notices")[0]["set_aside_on"] is None
+
+
+def test_a_complaints_oversight_bodies_stand_in_the_order_they_were_gone_to() -> None:
+    """1-law, head: taken on to the HCC first, which was recorded last."""
+    made = Book()
+    made.record(ComplaintReceived, on="2025-02-03", imported=True)
+    made.record(ComplaintTaken, on="2025-04-01", imported=True, to=OversightBody.OVIC)
+    made.record(ComplaintTaken, on="2025-03-01", imported=True, to=OversightBody.HCC)
+    assert rows(made, "complaints")[0]["taken_to"] == ["hcc", "ovic"]
+
+
+@pytest.mark.parametrize(("kept", "states"), [(False, ["open", "met"]), (None, ["open"])])
+def test_ipp_4_2_what_is_returned_with_no_copy_kept_ends_the_duty(kept: bool | None, states: list[str]) -> None:
+    made = retained(what="w", disposal_authority="GA28 2.9.1")
+    common: dict[str, Any] = {"role": "privacy_officer", "imported": True}
+    made.record(NoLongerNeeded, on="2025-01-01", **common)
+    made.record(RecordsReturned, on="2025-02-01", copy_kept=kept, **common)
+    assert clock(made, "ipp4.destroy")["states"] == states
+    assert (("whether a copy is kept", "PDPA IPP 4.2") in gaps(made)) is (kept is None)
+    (row,) = rows(made, "retention")
+    assert (row["disposal_authority"], row["copy_kept"]) == ("GA28 2.9.1", kept)
+
+
+def body(*later: tuple[Any, str | None, dict[str, Any]], **fields: Any) -> Book:
+    """An organisation's case in ``common``, as an old register tells it, beside another one's."""
+    made = Book()
+    common: dict[str, Any] = {"role": "administrator", "imported": True}
+    kind = {"legal_name": "Invented Department", "kind": OrganisationKind.DEPARTMENT}
+    made.record(OrganisationRegistered, OTHER_BODY, on="2001-01-01", **common, **kind)
+    made.organisations[OTHER_BODY] = made.cases[OTHER_BODY]
+    made.record(OrganisationRegistered, on="2001-01-01", **common, **(kind | fields))
+    for event, on, more in later:
+        made.record(event, on=on, **common, **more)
+    return made
+
+
+OTHER_BODY = "5a6f4f1e-0000-4000-8000-00000000000f"
+
+
+def test_1_law_a_what_the_register_of_organisations_leaves_out_is_a_gap() -> None:
+    ours = "ledger rule: organisations"
+    assert gaps(body()) == {("agency head (office or name)", ours)}
+    assert gaps(body((AgencyHeadChanged, "2020-01-01", {"head_office": HeadOffice.SECRETARY}))) == set()
+    named = {"head_office": HeadOffice.SECRETARY}
+    assert gaps(body((HeadsOfAgreementSigned, "2021-07-01", {}), **named)) == {
+        ("version of the instrument", ours)
+    }
+    assert gaps(body((SchemeBound, "2021-07-01", {"scheme": Scheme.DATAVIC}), **named)) == {
+        ("version of the instrument", ours), ("basis", ours),
+    }  # fmt: skip
+    assert gaps(body((PrivacyStatusSet, "2021-07-01", {"part_3": True}), **named)) == {
+        ("limb of 13(1)", "PDPA 13(1)")
+    }
+    for limb, field in ((Part3Limb.J, "clause of the State contract"), (Part3Limb.K, "Order under 13(3)(a)")):
+        status = {"part_3": True, "part_3_limb": limb}
+        assert gaps(body((PrivacyStatusSet, "2021-07-01", status), **named)) == {
+            (field, f"PDPA 13(1)({limb.value})")
+        }
+    assert gaps(body((OrganisationSucceeded, "2023-01-01", {"successor": OTHER_BODY}), **named)) == {
+        ("functions that move", "ledger rule: organisations change"),
+        ("instrument", "ledger rule: organisations change"),
+    }
+    unknown = body(**named)
+    unknown.record(AgencyHeadChanged, on=None, role="administrator", head_office=HeadOffice.MINISTER)
+    assert gaps(unknown) == {("happened_on", "ledger rule: two dates on every fact")}
+
+
+def test_1_law_head_a_succession_states_its_day_on_both_sides() -> None:
+    how = {"all_functions": True, "instrument": "Order in Council"}
+    passed = (OrganisationSucceeded, "2023-01-01", {"successor": OTHER_BODY, **how})
+    earlier = (OrganisationSucceeded, "2022-01-01", {"successor": OTHER_BODY, **how})
+    made = body(passed, earlier)
+    (row,) = rows(made, "organisations")
+    assert (row["succeeded_on"], row["successors"]) == (date(2023, 1, 1), [OTHER_BODY, OTHER_BODY])
+    first, second = rows(made, "successions")
+    assert [each["succeeded_on"] for each in (first, second)] == [date(2023, 1, 1), date(2022, 1, 1)]
+    assert (first["side"], first["predecessor"], first["successor"]) == ("predecessor", "case-1", OTHER_BODY)
+    made.organisations["case-1"] = made.cases["case-1"]
+    taken = {"predecessor": "case-1", **how}
+    made.record(FunctionsTakenOver, OTHER_BODY, "2023-01-01", role="administrator", **taken)
+    (row,) = rows(made, "successions", OTHER_BODY)
+    assert (row["side"], row["predecessor"], row["successor"]) == ("successor", "case-1", OTHER_BODY)
+    assert (row["succeeded_on"], row["all_functions"]) == (date(2023, 1, 1), True)
+    assert rows(made, "organisations", OTHER_BODY)[0]["succeeded_on"] is None

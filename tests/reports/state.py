@@ -9,6 +9,7 @@ from typing import Any
 from ledger.domain.installation.events import PeriodAttested
 from ledger.domain.organisation.events import (
     FunctionsTakenOver,
+    HeadOffice,
     HeadsOfAgreementSigned,
     InheritedBinding,
     OrganisationAbolished,
@@ -85,7 +86,7 @@ class State:
             "attestations",
             make(
                 PeriodAttested, last, organisation=organisation, register="requests", period_from=first,
-                period_to=last, complete=True, nil_return=nil, scheme="vps", head_office="Secretary",
+                period_to=last, complete=True, nil_return=nil, scheme="vps", head_office=HeadOffice.SECRETARY,
                 **fields,
             ),
         )  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ledger.codec.entry import SourceKind
 from ledger.domain.case import Context, Role, command
 from ledger.domain.common.aggregate import CommonCase
@@ -13,12 +11,6 @@ from ledger.law import general
 
 RECORDERS = frozenset({Role.PRIVACY_OFFICER, Role.REGULATOR})
 """Who records a contravention (1-law, 'Who acts')."""
-
-SECTION = re.compile(
-    r"(?:(?:s|cl|ch\.|IPP|Sch|§) ?)?[0-9]{1,3}[A-Z]{0,3}(?:\.[0-9]{1,3}){0,2}(?:\([0-9a-zA-Z]{1,4}\)){0,4}"
-    r"|responsibility to share|scope of this policy|ledger rule"
-)
-"""A section stands in clear, so it is a citation that no name fits in."""
 
 
 class Contravention(CommonCase):
@@ -32,9 +24,8 @@ class Contravention(CommonCase):
         imported = e.header.source.kind is SourceKind.IMPORT
         general.contravention_is_recorded_by_a_person(context.actor.role, imported=imported)
         general.contravention_names_rule(e.section, e.what, imported=False)
-        if e.section is not None and not SECTION.fullmatch(e.section):
-            expected = "a citation such as 78(4), IPP 2.1(g), ch. 5, responsibility to share or ledger rule"
-            raise InvalidInput("section", expected, e.section)
+        if e.section is not None:
+            general.is_citation("section", e.section)
         words = ("other",) if e.rule is ContravenedRule.OTHER else ()
         general.open_word_is_explained("rule", words, e.rule_words, general.CONTRAVENTIONS)
         found_by = ("other",) if e.found_by is FoundBy.OTHER else ()

@@ -28,6 +28,7 @@ from ledger.law import calendar as days
 from ledger.law import installation as law
 from ledger.law.calendar import Calendar
 from ledger.law.general import approver_is_another, not_before
+from ledger.law.organisations import head_office_is_named
 
 KEEPERS = frozenset({Role.ADMINISTRATOR, Role.SYSTEM})
 """Ledgers, keys, calendar and ``common`` are the administrator's; ``system`` seeds (1-law 'Who acts')."""
@@ -124,6 +125,7 @@ class Attestations(Case):
         law.attestation_covers_past_period(e.period_from, e.period_to, latest(e))
         law.nil_return_is_complete(e.complete, e.nil_return)
         law.agency_head_attests(e.head_office, e.head_name, imported=imported)
+        head_office_is_named(e.head_office, e.head_office_words, imported=imported)
 
 
 class Imports(Case):

@@ -19,6 +19,7 @@ from ledger.codec.declare import (
     avro_record,
 )
 from ledger.domain.event import CaseEvent, avro_event
+from ledger.domain.organisation.events import HeadOffice
 
 PersonText = Annotated[str | Sealed | None, Personal("string", "person")]
 """Personal text about the person that the field ``person`` of the same record names."""
@@ -121,7 +122,8 @@ class PeriodAttested(CaseEvent):
     complete: bool
     nil_return: bool
     scheme: str | None = None
-    head_office: str | None = None
+    head_office: HeadOffice | None = None
+    head_office_words: OptionalText = None
     head_name: OptionalText = None
     remarks: OptionalText = None
 

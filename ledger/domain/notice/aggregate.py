@@ -77,6 +77,7 @@ class ComplianceNotice(DatedCase):
     def issue(self, e: ComplianceNoticeIssued, context: Context) -> None:
         """Record the decision to serve a compliance notice; it happened on the day of the decision."""
         imported = self.imported(e)
+        law.provisions_are_cited(e.contravened, e.provisions)
         party = _organisation(e, context)
         if e.complaint is not None:
             context.lookup.case(e.complaint)

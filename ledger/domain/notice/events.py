@@ -98,7 +98,8 @@ class Occasion:
 class ComplianceNoticeIssued(CaseEvent):
     """The decision to serve a compliance notice was made, on the day it happened: 78.
 
-    ``period_ends`` is the last day of the period in the notice. ``provisions`` are named as in 'IPP 4.1'.
+    ``period_ends`` is the last day of the period in the notice. ``provisions`` are citations: 'IPP 4.1', or a
+    clause of the code or arrangement, 'cl 5.2'.
     """
 
     organisation: str | None = None

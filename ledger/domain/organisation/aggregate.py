@@ -25,6 +25,7 @@ from ledger.domain.organisation.events import (
 from ledger.errors import InvalidInput
 from ledger.law import organisations as law
 from ledger.law.general import must_state, open_word_is_explained
+from ledger.law.installation import is_code
 from ledger.law.organisations import Binding
 
 KEEPERS = frozenset({Role.ADMINISTRATOR, Role.SYSTEM})
@@ -84,6 +85,7 @@ class Organisation(DatedCase):
         law.abn_has_eleven_digits(e.abn)
         if not self.imported(e):
             open_word_is_explained("kind", (e.kind,), e.kind_other, law.CHANGES)
+        law.head_office_is_named(e.head_office, e.head_office_words, imported=self.imported(e))
 
     @command(OrganisationRenamed, roles=KEEPERS)
     def rename(self, e: OrganisationRenamed, context: Context) -> None:
@@ -140,10 +142,12 @@ class Organisation(DatedCase):
         self._exists(e)
         head = e.head_office or e.head_name
         must_state("the head's office or name", head, law.CHANGES, imported=self.imported(e))
+        law.head_office_is_named(e.head_office, e.head_office_words, imported=self.imported(e))
 
     @command(HeadsOfAgreementSigned, roles=KEEPERS)
     def sign_heads(self, e: HeadsOfAgreementSigned, context: Context) -> None:
         """Record that the body signed the Heads of Agreement: the VPS Policy binds it from that day."""
+        _version(e.instrument_version)
         self._exists(e)
         law.signs_while_unbound(e.happened_date, standing.bindings(self.history))
 
@@ -156,6 +160,7 @@ class Organisation(DatedCase):
     def bind(self, e: SchemeBound, context: Context) -> None:
         """Record that DataVic, CISS or NSW binds the body from that day on."""
         law.bound_by_its_own_act(e.scheme)
+        _version(e.instrument_version)
         if e.basis is not None and not self.imported(e):
             open_word_is_explained("basis", (e.basis,), e.basis_words, law.CHANGES)
         law.binding_ends_after_it_begins(e.happened_date, e.until)
@@ -179,6 +184,12 @@ class Organisation(DatedCase):
         if e.outsourcing_party is not None:
             _registered("outsourcing_party", e.outsourcing_party, context)
         self._exists(e)
+
+
+def _version(version: str | None) -> None:
+    """The version of an instrument stands in clear, so it is a code."""
+    if version is not None:
+        is_code("instrument_version", version)
 
 
 def _registered(field: str, organisation: str, context: Context) -> Organisation:

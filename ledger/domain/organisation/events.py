@@ -26,6 +26,23 @@ class OrganisationKind(StrEnum):
     OTHER = "other"
 
 
+@avro_enum("ledger.organisation.v1.HeadOffice", default="other")
+class HeadOffice(StrEnum):
+    """The office that heads a body (1-law A 'Organisation': agency head, accountable; open)."""
+
+    SECRETARY = "secretary"
+    CHIEF_COMMISSIONER = "chief_commissioner"
+    CHIEF_EXECUTIVE_OFFICER = "chief_executive_officer"
+    CHIEF_EXECUTIVE = "chief_executive"
+    COMMISSIONER = "commissioner"
+    DIRECTOR = "director"
+    CHAIRPERSON = "chairperson"
+    PRESIDENT = "president"
+    REGISTRAR = "registrar"
+    MINISTER = "minister"
+    OTHER = "other"
+
+
 @avro_enum("ledger.organisation.v1.Scheme")
 class Scheme(StrEnum):
     """The schemes that bind organisations."""
@@ -119,7 +136,8 @@ class OrganisationRegistered(CaseEvent):
     kind_other: OptionalText = None
     abn: str | None = None
     municipality: str | None = None
-    head_office: str | None = None
+    head_office: HeadOffice | None = None
+    head_office_words: OptionalText = None
     head_name: OptionalText = None
 
 
@@ -168,7 +186,8 @@ class FunctionsTakenOver(CaseEvent):
 class AgencyHeadChanged(CaseEvent):
     """Another person heads the body, or the office that heads it is another, from the day it happened."""
 
-    head_office: str | None = None
+    head_office: HeadOffice | None = None
+    head_office_words: OptionalText = None
     head_name: OptionalText = None
 
 

@@ -106,7 +106,7 @@ class Standing:
 
     def _divide(self, fact: RequestDivided) -> None:
         law.divided_once_into_parts(self.states, [part.id for part in fact.parts])
-        self.states = law.divided_states([part.id for part in fact.parts])
+        self.states = law.divided_states([part.id for part in fact.parts], self.states[law.WHOLE])
         self.restricted = {part.id for part in fact.parts if part.restricted is not None}
 
     def _answer(self, fact: RequestApproved | DisclosureMade | RequestRefused | RequestClosed) -> None:

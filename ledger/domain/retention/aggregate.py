@@ -19,7 +19,7 @@ from ledger.domain.retention.events import (
     RetentionScheduled,
     RetentionTriggered,
 )
-from ledger.domain.retention.standing import DONE, RetentionStanding, standing_of
+from ledger.domain.retention.standing import RetentionStanding, standing_of
 from ledger.domain.timeline import latest, presupposes
 from ledger.errors import InvalidInput
 from ledger.law import retention as law
@@ -51,6 +51,7 @@ class RetentionItem(DatedCase):
         law.item_states_what_and_when(what, holder, e.trigger, e.action, imported=self.imported(e))
         if e.dataset is not None:
             is_code("dataset", e.dataset)
+        law.disposal_authority_is_cited(e.disposal_authority)
         if e.period is not None:
             Period.from_iso(e.period)
         _registered("holder", e.holder, context)
@@ -87,11 +88,16 @@ class RetentionItem(DatedCase):
         presupposes(e, placed[-1], "the hold")
 
     def _end(self, e: CaseEvent) -> None:
-        """What holds for every end: once, not while held, and as IPP 4.2 asks."""
+        """What holds for every end: once, and not while held."""
         now = self.standing
         law.item_not_finished(now.done)
         law.not_destroyed_while_held(now.open_holds)
-        law.no_longer_needed_is_ended_by(e.happened_date, now.no_longer_needed, DONE[type(e)])
+
+    def _kept(self, e: RecordsReturned | RecordsTransferred | RecordsRemoved) -> None:
+        needless = self.standing.no_longer_needed
+        law.nothing_is_kept_of_what_is_not_needed(
+            e.happened_date, needless, e.copy_kept, imported=self.imported(e)
+        )
 
     def _not_early(self, e: CaseEvent, early_authority: object, context: Context) -> None:
         # What a register leaves out of an import (the trigger) is a gap; a day too early is refused there too.
@@ -122,6 +128,7 @@ class RetentionItem(DatedCase):
     def remove(self, e: RecordsRemoved, context: Context) -> None:
         """Record that the holder's systems no longer hold the records (NSW §3)."""
         self._end(e)
+        self._kept(e)
         self._not_early(e, e.early_authority, context)
         _registered("by_organisation", e.by_organisation, context)
 
@@ -129,6 +136,7 @@ class RetentionItem(DatedCase):
     def give_back(self, e: RecordsReturned, context: Context) -> None:
         """Record that the records went back to who provided them."""
         self._end(e)
+        self._kept(e)
         _registered("to", e.to, context)
         _registered("by_organisation", e.by_organisation, context)
 
@@ -136,6 +144,7 @@ class RetentionItem(DatedCase):
     def transfer(self, e: RecordsTransferred, context: Context) -> None:
         """Record that the records went to another holder."""
         self._end(e)
+        self._kept(e)
         _registered("to", e.to, context)
         _registered("by_organisation", e.by_organisation, context)
 

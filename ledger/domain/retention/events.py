@@ -36,7 +36,8 @@ class RetentionScheduled(CaseEvent):
     """A retention item was set up, from an agreement's table or a disposal authority.
 
     ``dataset``: a code or id in clear; ``what``: its words. ``holder``, ``provider``: organisations' ids.
-    ``period``: ISO 8601 ('P7Y'); None: none, so it is due on the trigger.
+    ``period``: ISO 8601 ('P7Y'); None: none, so it is due on the trigger. ``disposal_authority``: its number
+    and class ('PROS 07/01', 'GA28 2.9.1'), by which destruction is reported; ``authority``: any in words.
     """
 
     dataset: str | None = None
@@ -49,6 +50,7 @@ class RetentionScheduled(CaseEvent):
     trigger: OptionalText = None
     action: RetentionAction | None = None
     authority: OptionalText = None
+    disposal_authority: str | None = None
     rationale: OptionalText = None
     agreement: CaseRef | None = None
     personal_information: bool | None = None
@@ -119,7 +121,10 @@ class RecordsDeIdentified(CaseEvent):
 
 @avro_event("ledger.retention.v1.RecordsReturned")
 class RecordsReturned(CaseEvent):
-    """The records were returned to who provided them, on the day it happened."""
+    """The records were returned to who provided them, on the day it happened.
+
+    ``copy_kept``: whether the holder still holds a copy (PDPA 4(1), IPP 4.2); so of transfer and removal.
+    """
 
     what: OptionalText = None
     how: OptionalText = None
@@ -128,6 +133,7 @@ class RecordsReturned(CaseEvent):
     to: str | None = None
     to_name: OptionalText = None
     authority: OptionalText = None
+    copy_kept: bool | None = None
 
 
 @avro_event("ledger.retention.v1.RecordsTransferred")
@@ -141,6 +147,7 @@ class RecordsTransferred(CaseEvent):
     to: str | None = None
     to_name: OptionalText = None
     authority: OptionalText = None
+    copy_kept: bool | None = None
 
 
 @avro_event("ledger.retention.v1.RecordsRemoved")
@@ -152,6 +159,7 @@ class RecordsRemoved(CaseEvent):
     by: OptionalText = None
     by_organisation: str | None = None
     authority: OptionalText = None
+    copy_kept: bool | None = None
     early_authority: OptionalText = None
 
 

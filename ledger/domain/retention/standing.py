@@ -75,7 +75,9 @@ def standing_of(history: Iterable[CaseEvent]) -> RetentionStanding:
         if isinstance(fact, RetentionTriggered):
             now.triggered, now.triggered_on, now.runs_from = True, fact.happened_date, known_day(fact)
         elif isinstance(fact, NoLongerNeeded):
-            now.no_longer_needed, now.no_longer_needed_on = True, fact.happened_date
+            # Said again it is no later: the first day counts.
+            if not now.no_longer_needed:
+                now.no_longer_needed, now.no_longer_needed_on = True, fact.happened_date
         elif isinstance(fact, HoldPlaced):
             now.open_holds[fact.hold] = fact.happened_date
         elif isinstance(fact, HoldReleased):
