@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -32,13 +33,15 @@ from ledger.store.verify import RANGE, verify
 from ledger.store.writer import Writer
 from ledger.tlog.chain import GENESIS, leaf_hash
 from ledger.vault.kek import load_or_create_kek
-from ledger.vault.sealing import SealingSession
+from ledger.vault.sealing import SealingSession, VaultRow
 
 PAYLOAD = os.urandom(300)
 EVENT = "ledger.disclosure.v1.DisclosureMade"
 ACTOR = Actor("3f0c1b52-8f5e-4a7e-9c43-6f1d2f6f7a11", "officer", "dffh", "https://login.example token")
 SOURCE = Source(SourceKind.API)
 DAY = date(2024, 7, 1)
+SHAPES = ((1, 1), (8, 1), (32, 1), (1, 100))
+"""Clients, and entries that each submits together."""
 
 
 def command(count: int) -> list[Draft]:
@@ -140,8 +143,8 @@ def append(
         recorder.insert_events([StoredEvent(str(uuid4()), 1, EVENT, PAYLOAD) for _ in range(count)])
         return count
 
-    floors = {(1, 1): (2, 0.8), (8, 1): (5, 0.7), (32, 1): (8, 1.0), (1, 100): (2.3, 1.3)}
-    for (threads, count), (against_recorder, against_plain) in floors.items():
+    floors = ((2, 0.8), (5, 0.7), (8, 1.0), (2.3, 1.3))
+    for (threads, count), (against_recorder, against_plain) in zip(SHAPES, floors, strict=True):
         plain = Plain(database, threads)
 
         def ours_work(_: int, count: int = count) -> int:
@@ -154,9 +157,7 @@ def append(
             return plain.insert(client, count)
 
         works = (ours_work, theirs_work, plain_work)
-        contenders: list[Callable[[], float]] = [
-            lambda work=work, threads=threads: clients(threads, seconds, work) for work in works
-        ]
+        contenders = [partial(clients, threads, seconds, work) for work in works]
         ours, recorders, plains = turns(rounds, contenders)
         plain.close()
         name = f"append {threads} × {count}"
@@ -180,26 +181,34 @@ def sealed(
     """Five sealed fields an entry against none: commitments, a new key and a packed row a case."""
     kek = load_or_create_kek(folder / "kek", keys_exist=False, environ={})
 
-    def with_fields(_: int) -> int:
+    def with_fields(count: int) -> int:
         session = SealingSession(kek, lambda _: ())
-        drafts = command(1)
-        for name in ("name", "address", "reasons", "telephone", "reference"):
-            session.seal(drafts[0].stream, name, b"\x10Jane Doe")
-        rows = session.rows(0)
+        drafts = command(count)
+        rows: list[VaultRow] = []
+        for ordinal, each in enumerate(drafts):
+            for name in ("name", "address", "reasons", "telephone", "reference"):
+                session.seal(each.stream, name, b"\x10Jane Doe")
+            rows += session.rows(ordinal)
         return len(writer.submit(ledger.id, drafts, keys=session.new_keys, rows=rows).result())
 
-    def without(_: int) -> int:
-        return len(writer.submit(ledger.id, command(1)).result())
+    def without(count: int) -> int:
+        return len(writer.submit(ledger.id, command(count)).result())
 
-    for threads in (1, 8):
-        ours, bare = turns(
-            rounds,
-            [
-                lambda threads=threads: clients(threads, seconds, with_fields),
-                lambda threads=threads: clients(threads, seconds, without),
-            ],
-        )
-        report.add(f"append {threads} × 1, 5 sealed fields, against none", "×", ratios(ours, bare), floor=0.65)
+    for threads, count in SHAPES:
+
+        def run(work: Callable[[int], int], threads: int = threads, count: int = count) -> float:
+            return clients(threads, seconds, lambda _: work(count))
+
+        ours, bare = turns(rounds, [partial(run, with_fields), partial(run, without)])
+        name = f"append {threads} × {count}, 5 sealed fields, against none"
+        report.add(name, "×", ratios(ours, bare), floor=0.65)
+    with database.connect_admin() as connection:
+        row = connection.execute(
+            "SELECT sum(pg_total_relation_size(c.oid)) / (SELECT count(*) FROM vault.sealed) FROM pg_class c "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'vault' AND c.relkind = 'r'"
+        ).fetchone()
+    assert row is not None
+    report.add("bytes on disk of the vault, an entry of 5 fields", "bytes", [float(row[0])])
 
 
 def process(database: Database, ledger_id: int, seconds: float) -> subprocess.Popen[str]:
