@@ -43,7 +43,7 @@ from ledger.store.writer import Writer
 from ledger.vault.attachments import AttachmentFiles
 from ledger.vault.kek import KEK_VARIABLE, load_or_create_kek
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, ContentKeys, SealingSession, WrappedKey
-from ledger.vault.store import KeyGone, Opener, VaultKeys, keys_exist
+from ledger.vault.store import Kept, KeyGone, Opener, VaultKeys, keys_exist
 
 TRIES = 32
 """How often a command is judged again because its case moved on meanwhile."""
@@ -114,6 +114,7 @@ class Commands:
             raise
         self.vault_keys = VaultKeys(writer_pool.connection, self._kek)
         self.opener = Opener(vault_pool.connection, self._kek)
+        self.kept = Kept(vault_pool.connection)
         self.files = AttachmentFiles(data_dir / "attachments")
         self.streams = Streams(self.feed, self.ledgers, regulator)
         self._applications: dict[int, LedgerApplication] = {}

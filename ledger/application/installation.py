@@ -209,8 +209,8 @@ class Installation(Commands):
         """Stores a file under the key of a case, encrypted and durable, before an entry names it.
 
         Returns commitment, key and length for an ``Attachment`` in a command's fields; ``field_path`` is the
-        dotted path of that field. A crash after this leaves a file that no entry names: a sweep finds it.
-        Raises InvalidInput where ``length`` is not the file's, Unavailable (disk full).
+        dotted path of that field. A crash after this leaves a file that no entry names: a day later a sweep
+        finds it. Raises InvalidInput where ``length`` is not the file's, Unavailable (disk full).
         """
         ledger = self.ledgers.get(slug)
         row = self.vault_keys.attach(
@@ -219,10 +219,14 @@ class Installation(Commands):
         return {"commitment": row.commitment.hex(), "key": row.key, "length": row.length}
 
     def sweep_attachments(self, older_than: float = SWEPT_AFTER) -> int:
-        """Removes files that no row of the vault names: what a crash left of uploads. Says how many.
+        """Removes files that no entry names: what a crash left of uploads, what was kept for a command that was
+        refused, and what two first attempts of one command kept twice. Says how many.
 
-        ``older_than``: seconds since a file was last written to; whoever writes still is left alone.
+        ``older_than``: seconds since one was kept or written to: whoever keeps one has as long to name it.
         """
+        old = self.kept.before(older_than)
+        for place in self.feed.unnamed([(each.ledger, each.stream, each.commitment) for each in old]):
+            self.kept.forget(old[place])
         return len(self.files.sweep(self.vault_keys.attachment_names(), older_than))
 
     def attach(

@@ -158,6 +158,12 @@ class Feed:
         """Whole streams before position ``until``, one after the other, each in order of version."""
         return self._rows("streams", {"ledger": ledger_id, "streams": list(streams), "until": until})
 
+    def unnamed(self, kept: Sequence[tuple[int, str, bytes]]) -> list[int]:
+        """The places in ``kept`` (ledger, case, commitment) of what no entry of the case names."""
+        ledgers, streams, commitments = zip(*kept, strict=True) if kept else ((), (), ())
+        parameters = {"ledgers": list(ledgers), "streams": list(streams), "commitments": list(commitments)}
+        return [row[0] - 1 for row in self._fetch("unnamed", parameters)]
+
     def by_command(self, ledger_id: int, command: str) -> list[StoredRow]:
         """What a command recorded, in order of part; nothing where it was not recorded."""
         try:

@@ -15,7 +15,6 @@ from typing import Any
 
 from eventsourcing.persistence import Mapper, StoredEvent
 
-from ledger.codec.avro import encode_primitive
 from ledger.codec.declare import Sealed
 from ledger.codec.entry import Correction
 from ledger.domain.event import CaseEvent, Header, decode_event, encode_payload
@@ -56,10 +55,7 @@ class LedgerMapper(Mapper[str]):
         event: CaseEvent = domain_event
         batch = _batch.get()
         stream = event.originator_id
-
-        def seal(path: str, kind: str, subject: str, value: Any) -> Sealed:
-            return Sealed(*batch.sealing.seal(stream, path, encode_primitive(kind, value), subject))
-
+        seal = batch.sealing.sealer(stream)
         header = event.header
         if header.corrects is not None:
             # Before the payload's fields: a vault row holds its values in the order of the entry.

@@ -222,6 +222,16 @@ CROSS JOIN LATERAL (
     ORDER BY version
 ) AS e;
 
+-- name: unnamed
+-- Which of these commitments, by place, no entry of their case names.
+SELECT asked.place
+FROM unnest(%(ledgers)s::integer[], %(streams)s::text[], %(commitments)s::bytea[])
+    WITH ORDINALITY AS asked (ledger, stream, commitment, place)
+WHERE NOT EXISTS (
+    SELECT FROM ledger.entries e
+    WHERE e.ledger = asked.ledger AND e.stream = asked.stream AND position(asked.commitment IN e.entry) > 0
+);
+
 -- name: scan_by_index
 -- Many entries of a ledger in the order they were recorded.
 COPY (SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command, part,

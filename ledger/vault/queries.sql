@@ -26,6 +26,16 @@ SELECT path, length, sealed, wrapped, kek_id FROM vault.open_attachment(%s, %s, 
 -- Ledger, key and commitment of every attachment that has a row.
 SELECT ledger, key, commitment FROM vault.attachment_names();
 
+-- name: attachments_before
+-- Ledger, case, key and commitment of attachments kept longer ago than so many seconds.
+SELECT a.ledger, k.stream, a.key, a.commitment
+FROM vault.attachments a JOIN vault.keys k ON k.id = a.key AND k.ledger = a.ledger
+WHERE a.created_at < clock_timestamp() - make_interval(secs => %s);
+
+-- name: drop_attachment
+-- Forgets an attachment that no entry names; its file goes after it.
+DELETE FROM vault.attachments WHERE ledger = %s AND key = %s AND commitment = %s RETURNING true;
+
 -- name: find_actor
 -- The id of an actor by the MAC of issuer and login.
 SELECT vault.find_actor(%s);

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -118,6 +118,36 @@ class VaultKeys:
         details = b"".join(encode_string(text) for text in (issuer, login, name))
         sealed = seal_bytes(key, details, actor.encode())
         return str(_fetch(self._connect, "put_actor", (actor, mac, key_id, sealed))[0][0])
+
+
+class KeptAttachment(NamedTuple):
+    """An attachment that has a row, and the case under whose key it is."""
+
+    ledger: int
+    stream: str
+    key: str
+    commitment: bytes
+
+
+class Kept:
+    """What the vault keeps of attachments, for the sweep of those that no entry came to name.
+
+    ``connect`` gives connections in autocommit of the role ``auditledger_vault``: the writer's may not forget.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def before(self, seconds: float) -> list[KeptAttachment]:
+        """The attachments whose rows are older than so many seconds."""
+        return [
+            KeptAttachment(row[0], row[1], row[2], bytes(row[3]))
+            for row in _fetch(self._connect, "attachments_before", (seconds,))
+        ]
+
+    def forget(self, kept: KeptAttachment) -> None:
+        """Removes a row. A crash after it leaves a file without one, which the sweep of files removes."""
+        _fetch(self._connect, "drop_attachment", (kept.ledger, kept.key, kept.commitment))
 
 
 class Opener:
