@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 from projections.reports.agencies import UNKNOWN, WORDS, Agencies
@@ -30,6 +31,20 @@ NOTICES = Definition(
     "Compliance notices (PDPA 78) decided in the period, as they stood at its end: complied, found not "
     "complied with, set aside on review, in effect (82(2)), or not in effect yet.",
 )
+NOTICE_FLOW = Definition(
+    "notices.flow",
+    "Compliance notices (PDPA 78) by the day of the decision. Ended: complied with, or set aside on review "
+    "(82(2)(d)); a finding of non-compliance ends none. Where the day of the end is not known, it is taken to "
+    "be that of the decision. Open: not ended at the end of the day.",
+)
+SERVED = Definition(
+    "notices.served", "Compliance notices by the day of service (PDPA 78(7)), as recorded so far."
+)
+IN_EFFECT = Definition(
+    "notices.in_effect",
+    "Compliance notices in effect (PDPA 82(2)): from the day on which one takes effect, by what is recorded so "
+    "far, until it has ended. One that ended before that day never counts.",
+)
 EXTENSIONS = Definition(
     "notices.extensions",
     "Compliance notices decided in the period, by what came of applications to extend the period in them "
@@ -48,8 +63,10 @@ RETENTION = Definition(
 DONE = Definition("retention.done", "Retention items whose action was done in the period, by what was done.")
 AUTHORITY = Definition(
     "retention.authority",
-    "Retention items whose action was due in the period, by what the item says that it rests on: an "
-    "agreement's retention table, a disposal authority, both, or neither.",
+    "Retention items whose action was due in the period, by what the item says that it rests on: the number of "
+    "a disposal authority; where none is stated, an agreement's retention table, an authority in words, both, "
+    "or neither.",
+    version=2,
 )
 
 CLOSED = (Kind("resolved", "Resolved"), Kind("unresolved", "Unresolved"), Kind("open", "Open"))
@@ -60,6 +77,7 @@ STANDINGS = (
     Kind("in_effect", "In effect"),
     Kind("not_in_effect", "Not in effect yet"),
 )
+ENDS = (Kind("complied", "Complied"), Kind("set_aside", "Set aside"))
 EXTENDED = (
     Kind("none", "None applied for"),
     Kind("granted", "Granted"),
@@ -88,10 +106,10 @@ ACTIONS = (
     Kind("remove", "Removed"),
 )
 RESTS_ON = (
-    Kind("agreement", "An agreement"),
-    Kind("authority", "A disposal authority"),
-    Kind("both", "Both"),
-    Kind("neither", "Neither stated"),
+    Kind("agreement", "An agreement, no number of an authority"),
+    Kind("authority", "An authority in words, no number"),
+    Kind("both", "An agreement and an authority in words"),
+    Kind("neither", "Nothing stated"),
 )
 
 
@@ -152,6 +170,7 @@ def notices(snapshot: Snapshot, agencies: Agencies, period: Period) -> Section:
     every = snapshot.rows("notices")
     undated(build, sum(row["decided_on"] is None for row in every), "Compliance notices", "decision")
     issued = [row for row in every if row["decided_on"] in period]
+    _notice_flow(build, [row for row in every if row["decided_on"] is not None], issued, period)
 
     def standing(row: RegisterRow) -> str:
         return notice_at(row, period.last)
@@ -180,6 +199,50 @@ def notices(snapshot: Snapshot, agencies: Agencies, period: Period) -> Section:
     return build.section()
 
 
+def _notice_flow(
+    build: Builder, every: Sequence[RegisterRow], issued: Sequence[RegisterRow], period: Period
+) -> None:
+    """Opening + decided − ended = closing, served, and the same of those in effect."""
+    eve, last = period.first - _DAY, period.last
+
+    def ended(row: RegisterRow, end: date) -> bool:
+        return notice_at(row, end) in ("complied", "set_aside")
+
+    def in_effect(row: RegisterRow, end: date) -> bool:
+        return row["in_effect_on"] is not None and row["in_effect_on"] <= end and not ended(row, end)
+
+    opening = [row for row in every if row["decided_on"] <= eve and not ended(row, eve)]
+    over = [row for row in (*opening, *issued) if ended(row, last)]
+    closing = [row for row in every if row["decided_on"] <= last and not ended(row, last)]
+    four = zip(("opening", "decided", "ended", "closing"), (opening, issued, over, closing), strict=True)
+    made = [count(f"notices.flow.{key}", NOTICE_FLOW, (row.id for row in found)) for key, found in four]
+    build.flow(
+        "flow", "Compliance notices: from opening to closing", (made[0], made[1], made[2], made[3]),
+        ("Open when the period began", "Decided", "Ended", "Open at its end"),
+    )  # fmt: skip
+    ends = build.kinds(
+        "ended", "Compliance notices ended", "How", over, lambda row: notice_at(row, last), ENDS, NOTICE_FLOW
+    )
+    build.tie(made[2], ends["total"], rows=True)
+    served = [row.id for row in every if row["served_on"] in period]
+    build.list(
+        "served", "Compliance notices served", ("", "Number"),
+        [("Served in the period", count("notices.served.served", SERVED, served))],
+    )  # fmt: skip
+    before = [row for row in every if in_effect(row, eve)]
+    began = [
+        row for row in every if row["in_effect_on"] in period and not ended(row, row["in_effect_on"] - _DAY)
+    ]
+    stopped = [row for row in (*before, *began) if ended(row, last)]
+    still = [row for row in every if in_effect(row, last)]
+    four = zip(("opening", "began", "ended", "closing"), (before, began, stopped, still), strict=True)
+    made = [count(f"notices.in_effect.{key}", IN_EFFECT, (row.id for row in found)) for key, found in four]
+    build.flow(
+        "in_effect", "Compliance notices in effect", (made[0], made[1], made[2], made[3]),
+        ("In effect when the period began", "Took effect", "Ended", "In effect at its end"),
+    )  # fmt: skip
+
+
 def notice_at(row: RegisterRow, end: date) -> str:
     """Where a notice stood at the end of that day; an ending whose day is not known has come."""
     complied, failed, effect = row["complied_on"], row["not_complied_on"], row["in_effect_on"]
@@ -187,7 +250,8 @@ def notice_at(row: RegisterRow, end: date) -> str:
         return "complied"
     if (failed is not None and failed <= end) or (row["outcome"] == "not complied" and failed is None):
         return "not_complied"
-    if row["outcome"] == "set aside":
+    lost = row["set_aside_on"]
+    if row["outcome"] == "set aside" and (lost is None or lost <= end):
         return "set_aside"
     return "in_effect" if effect is not None and effect <= end else "not_in_effect"
 
@@ -218,8 +282,10 @@ def retention(snapshot: Snapshot, agencies: Agencies, period: Period) -> Section
     build.kinds(
         "done", "Retention items done, by action", "Action", done, lambda row: str(row["done"]), ACTIONS, DONE
     )
+    numbers = sorted({row["disposal_authority"] for row in due if row["disposal_authority"] is not None})
+    rests_on = (*(Kind(_key(number), number) for number in numbers), *RESTS_ON)
     build.kinds(
-        "authority", "Retention items due, by authority", "Rests on", due, _rests_on, RESTS_ON, AUTHORITY
+        "authority", "Retention items due, by authority", "Rests on", due, _rests_on, rests_on, AUTHORITY
     )
     build.by(
         "by_holder", "Retention items due, by holder and standing", agencies.plain(holder(row) for row in due),
@@ -228,7 +294,14 @@ def retention(snapshot: Snapshot, agencies: Agencies, period: Period) -> Section
     return build.section()
 
 
+def _key(number: str) -> str:
+    """The number of a disposal authority as it stands in the id of a figure."""
+    return re.sub("[^a-z0-9]+", "-", number.lower())
+
+
 def _rests_on(row: RegisterRow) -> str:
+    if row["disposal_authority"] is not None:
+        return _key(row["disposal_authority"])
     if row["agreement"] is not None:
         return "both" if row["authority"] is not None else "agreement"
     return "authority" if row["authority"] is not None else "neither"

@@ -31,6 +31,8 @@ COMPARED = {
     "complaints.flow.closed": "Complaints closed",
     "complaints.flow.closing": "Complaints open at the end",
     "notices.standing.total": "Compliance notices issued",
+    "notices.flow.ended": "Compliance notices ended",
+    "notices.flow.closing": "Compliance notices open at the end",
     "retention.due.total": "Retention items due",
     "retention.due.late": "Retention items done late",
     "retention.due.not_done": "Retention items due and not done",

@@ -19,6 +19,7 @@ from ledger.domain.notice.events import (
     ExtensionApplied,
     ExtensionGranted,
     NoticeComplied,
+    NoticeNotComplied,
     NoticeServed,
     ReviewApplied,
     ReviewDetermined,
@@ -135,6 +136,34 @@ def test_notices_by_standing_extension_and_review(state: State, reader: str) -> 
     assert report.figures["duties.overdue.total.total"].value == 1
 
 
+def test_notices_from_opening_to_closing_and_those_in_effect(state: State, reader: str) -> None:
+    """Opening + decided − ended = closing (3-registers 'Reports'); the same of those in effect (82(2))."""
+    state.organisation("dffh", "Families")
+    book = state.books["dpc"]
+
+    def notice(on: date, ends: date, *then: Any) -> None:
+        case = book.case(made(ComplianceNoticeIssued, on, organisation="dffh", action="a", period_ends=ends))
+        for event in (made(NoticeServed, on), *then):
+            book.put(case, event)
+
+    may, june = date(2024, 5, 1), date(2024, 6, 20)
+    lost = made(ReviewDetermined, date(2024, 12, 2), result=ReviewResult.AGAINST_COMMISSIONER)
+    notice(may, date(2024, 5, 20))  # in effect from 29 May, all through
+    notice(may, date(2024, 5, 20), made(NoticeComplied, date(2024, 9, 2)))  # in effect until then
+    notice(may, date(2024, 5, 20), made(NoticeComplied, date(2024, 6, 3)))  # over before the year
+    notice(june, date(2024, 7, 20), made(ReviewApplied, date(2024, 7, 1)), lost)  # set aside: never in effect
+    notice(june, date(2024, 7, 20), made(NoticeComplied, date(2024, 7, 20)))  # on the day of its effect
+    notice(date(2025, 3, 3), date(2025, 4, 30))  # takes effect on 30 April
+    notice(date(2025, 3, 3), date(2025, 4, 30), made(NoticeNotComplied, date(2025, 5, 2)))  # and stays open
+    notice(date(2025, 6, 2), date(2025, 8, 1), made(NoticeComplied, date(2025, 7, 1)))  # complied in the next
+    report = annual(state, reader)
+    assert values(report, "notices.flow") == {"opening": 4, "decided": 3, "ended": 3, "closing": 4}
+    assert values(report, "notices.ended") == {"complied": 2, "set_aside": 1, "total": 3}
+    assert values(report, "notices.served") == {"served": 3}
+    assert values(report, "notices.in_effect") == {"opening": 2, "began": 3, "ended": 2, "closing": 3}
+    assert report.figures["change.notices.flow.closing.before"].value == 4
+
+
 def test_retention_due_done_late_and_held(state: State, reader: str) -> None:
     state.organisation("dffh", "Families")
     book = state.books["dffh"]
@@ -170,6 +199,20 @@ def test_retention_due_done_late_and_held(state: State, reader: str) -> None:
     }
     assert report.figures["duties.overdue.dffh.retention.action"].value == 2
     assert values(report, "duties.state") == {"open": 1, "overdue": 2, "held": 1, "pending": 0, "total": 4}
+
+
+def test_retention_by_the_number_of_the_disposal_authority(state: State, reader: str) -> None:
+    """'By authority' (3-registers): one line a number, and what rests on none."""
+    state.organisation("dffh", "Families")
+    on = date(2025, 2, 3)
+    for number in ("GA28 2.9.1", "GA28 2.9.1", "PROS 07/01", None):
+        fields = {"dataset": "d-1", "holder": "dffh", "action": RetentionAction.DESTROY}
+        case = state.books["dffh"].case(made(RetentionScheduled, on, disposal_authority=number, **fields))
+        state.books["dffh"].put(case, made(RetentionTriggered, on))
+    report = annual(state, reader)
+    assert values(report, "retention.authority") == {
+        "ga28-2-9-1": 2, "pros-07-01": 1, "agreement": 0, "authority": 0, "both": 0, "neither": 1, "total": 4,
+    }  # fmt: skip
 
 
 def test_contraventions_and_gaps_by_agency(state: State, reader: str) -> None:
