@@ -1,4 +1,8 @@
-"""The lives of cases: each function writes one case into the script, as an agency would record it."""
+"""The lives of cases: each function writes one case into the script, as an agency would record it.
+
+A real body answers, records and destroys in time, whatever the day that its clocks are judged on; what it would
+have to do after the last day of the demonstration is not begun.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from ledger.demo.script import END, START, CaseIn, IndexOf, Script
+from ledger.demo.script import END, START, IndexOf, Script
 from ledger.law.time import Period
 from ledger.law.time import add as add_period
 
@@ -59,12 +63,18 @@ def name(script: Script) -> str:
     return f"{script.random.choice(FIRST_NAMES)} {script.random.choice(LAST_NAMES)}"
 
 
-def request(script: Script, provider: Place, requester: Place, origins: Mapping[str, str]) -> None:
+def _lag(script: Script, place: Place) -> int | None:
+    """Days until something is recorded: of a real body few, so that no view as at a day shows it as late."""
+    return None if place.invented else script.random.choice((0, 0, 0, 1))
+
+
+def request(script: Script, provider: Place, requester: Place) -> None:
     """An information request under the VPS policy, from one agency to another."""
     r = script.random
     officer = provider.people["officer"]
     first = max(provider.opens, requester.opens)
-    received = script.day_between(first, min(provider.closes, requester.closes) - timedelta(days=1))
+    last = min(provider.closes, requester.closes)
+    received = script.day_between(first, last - timedelta(days=1))
     formal = script.chance(0.55)
     topic, purpose = r.choice(TOPICS), r.choice(PURPOSES)
     case = script.uuid()
@@ -75,65 +85,71 @@ def request(script: Script, provider: Place, requester: Place, origins: Mapping[
         "secure_use": "Held in a controlled environment with named users",
         "made_under_policy": True,
     }
-    if formal and script.chance(0.08):
+    if formal and provider.invented and requester.invented and script.chance(0.3):
         stated.pop(r.choice(("purpose", "public_benefit", "secure_use")))
+    made_on = max(first, received - timedelta(days=r.randint(0, 2)))
     fields = {
         "scheme": "vps", "form": "formal" if formal else "informal", "requester": requester.organisation,
-        "provider": provider.organisation, "made_on": (received - timedelta(days=r.randint(0, 2))).isoformat(),
+        "provider": provider.organisation, "made_on": made_on.isoformat(),
         "recurring": script.chance(0.2), **stated,
     }  # fmt: skip
-    if script.chance(0.25) and requester.slug in origins:
+    if script.chance(0.25):
         made = script.uuid()
         script.record(
             requester.slug,
             "request.RequestMade",
             {k: v for k, v in fields.items() if k != "made_on"},
             person=requester.people["officer"],
-            happened=date.fromisoformat(str(fields["made_on"])),
+            happened=made_on,
             case=made,
         )
-    wrong_day = script.chance(0.03)
+    wrong_day = received > first and script.chance(0.03)
     stated_day = received - timedelta(days=1) if wrong_day else received
     if wrong_day:
         fields["made_on"] = stated_day.isoformat()
     opened = script.record(
-        provider.slug, "request.RequestReceived", fields, person=officer, happened=stated_day, case=case
-    )
+        provider.slug, "request.RequestReceived", fields, person=officer, happened=stated_day, case=case,
+        lag=_lag(script, provider),
+    )  # fmt: skip
     if opened is None:
         return
 
     def add(command: str, values: Mapping[str, Any], on: date) -> int | None:
-        return script.record(provider.slug, command, values, person=officer, happened=on, case=case)
+        lag = _lag(script, provider)
+        return script.record(provider.slug, command, values, person=officer, happened=on, case=case, lag=lag)
 
     if wrong_day:
         script.record(
             provider.slug, "request.RequestReceived", fields, person=officer, happened=received, case=case,
+            lag=_lag(script, provider),
             corrects={"index": IndexOf(opened), "kind": "typing", "reason": "The stamp shows the next day"},
         )  # fmt: skip
     if script.chance(0.02):
         reason = {"reason": "Entered twice by mistake"}
-        script.record(
-            provider.slug, "case.EnteredInError", reason, person=officer, happened=received, case=case
-        )
+        add("case.EnteredInError", reason, received)
         return
     if script.chance(0.6):
         add("request.RequestAcknowledged", {}, script.later(received, 0, 2))
     if not formal and script.chance(0.2):
         received = script.later(received, 10, 30)
+        if received > last:
+            return
         if (
             add("request.RequestEscalated", {**_formal(stated), "made_on": received.isoformat()}, received)
             is None
         ):
             return
         formal = True
+    # A formal request has 14 days; a real body is done, and has recorded it, three days before.
+    latest = END if provider.invented else received + timedelta(days=11)
     if script.chance(0.15):
         asked = script.later(received, 1, 3)
-        add("request.FurtherInformationSought", {"question": "Which years are wanted?"}, asked)
-        if script.chance(0.8):
+        sought = add("request.FurtherInformationSought", {"question": "Which years are wanted?"}, asked)
+        if sought is not None and script.chance(0.8):
             answered = script.later(asked, 1, 3)
             add("request.FurtherInformationProvided", {"answer": "The last five financial years"}, answered)
             received = max(received, answered - timedelta(days=4))
-    _outcome(script, provider, requester, case, received, formal, add)
+    _outcome(script, provider, requester, received, latest, formal, add)
 
 
 def _formal(stated: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +158,7 @@ def _formal(stated: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _outcome(
-    script: Script, provider: Place, requester: Place, case: str, received: date, formal: bool, add: Any
+    script: Script, provider: Place, requester: Place, received: date, latest: date, formal: bool, add: Any
 ) -> None:
     r = script.random
     if provider.invented:
@@ -151,7 +167,7 @@ def _outcome(
         days = r.randint(4, 9)
     if days == 0:
         return
-    on = script.later(received, days, days)
+    on = min(script.later(received, days, days), latest)
     ways = {"provide": 62, "close": 10, "refer": 6, "withdraw": 5}
     if provider.invented:
         ways |= {"refuse": 12, "divide": 12}
@@ -168,7 +184,8 @@ def _outcome(
             {"id": "a", "description": "Figures by region"},
             {"id": "b", "description": "Records with personal information"},
         ]
-        add("request.RequestDivided", {"parts": parts}, on)
+        if add("request.RequestDivided", {"parts": parts}, on) is None:
+            return
         add("disclosure.DisclosureMade", _disclosure(script, requester, ["a"]), on)
         _refuse(script, ["b"], formal, script.later(on, 0, 4), add)
     elif way == "close":
@@ -254,17 +271,18 @@ def retention(script: Script, holder: Place) -> None:
     }  # fmt: skip
 
     def add(command: str, values: Mapping[str, Any], on: date) -> int | None:
-        return script.record(holder.slug, command, values, person=person, happened=on, case=case)
+        lag = None if holder.invented else 0
+        return script.record(holder.slug, command, values, person=person, happened=on, case=case, lag=lag)
 
     if add("retention.RetentionScheduled", fields, scheduled) is None:
         return
     triggered = script.later(scheduled, 5, 60)
-    if triggered > holder.closes or add("retention.RetentionTriggered", {}, triggered) is None:
-        return
     due = add_period(triggered, Period.from_iso(str(fields["period"])))
-    if due > holder.closes:
+    if triggered > holder.closes or (due > holder.closes and not holder.invented):
         return
-    if script.chance(0.15):
+    if add("retention.RetentionTriggered", {}, triggered) is None or due > holder.closes:
+        return
+    if holder.invented and script.chance(0.3):
         held = script.later(triggered, 3, 20)
         if (
             add(
@@ -278,7 +296,8 @@ def retention(script: Script, holder: Place) -> None:
         if script.chance(0.5):
             return
         released = script.later(held, 30, 90)
-        add("retention.HoldReleased", {"hold": "h1", "reason": "The claim was settled"}, released)
+        if add("retention.HoldReleased", {"hold": "h1", "reason": "The claim was settled"}, released) is None:
+            return
         due = max(due, released)
     late = holder.invented and script.chance(0.3)
     if holder.invented and script.chance(0.15):
@@ -334,7 +353,7 @@ def notice(script: Script, regulator: Place, body: Place) -> None:
         )
 
 
-def contravention(script: Script, body: Place, origins: Mapping[str, str]) -> None:
+def contravention(script: Script, body: Place) -> None:
     """An unlawful act of an invented body, found afterwards."""
     happened = script.day_between(body.opens, body.closes - timedelta(days=40))
     fields = {
@@ -350,17 +369,13 @@ def contravention(script: Script, body: Place, origins: Mapping[str, str]) -> No
 
 def attest(script: Script, place: Place, nil: bool) -> None:
     """The agency head attests the register of requests for the financial year 2024–25."""
+    head = "chief_commissioner" if place.slug == "vicpol" else "secretary"
     fields = {
         "organisation": place.organisation, "register": "requests", "scheme": "vps",
         "period_from": "2024-07-01", "period_to": "2025-06-30", "complete": True, "nil_return": nil,
-        "head_office": "secretary",
+        "head_office": "chief_executive_officer" if place.invented else head,
     }  # fmt: skip
     script.record(
         place.slug, "attestation.PeriodAttested", fields, person=place.people["privacy_officer"],
         happened=script.day_between(date(2025, 7, 7), date(2025, 7, 31)),
     )  # fmt: skip
-
-
-__all__ = [
-    "CaseIn", "Place", "attest", "complaint", "contravention", "name", "notice", "request", "retention",
-]  # fmt: skip

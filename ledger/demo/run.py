@@ -14,7 +14,7 @@ from ledger.codec.entry import Source, SourceKind
 from ledger.demo import lives
 from ledger.demo.bodies import RENAMED_ON, SUCCEEDED_ON, Body, bodies
 from ledger.demo.lives import Place
-from ledger.demo.script import END, START, CaseIn, IndexOf, Script, Step
+from ledger.demo.script import END, START, IndexOf, Script, Step
 from ledger.errors import InvalidInput
 from ledger.store.ledgers import COMMON, Ledger
 
@@ -24,6 +24,8 @@ AUTHORITY = "demonstration"
 REQUESTS, COMPLAINTS, RETENTION, NOTICES, CONTRAVENTIONS = 900, 130, 160, 9, 7
 PART_3_BEGAN = date(2014, 9, 17)
 CISS_BEGAN = date(2018, 9, 27)
+UNFINISHED = timedelta(days=70)
+"""What a real body begins is over within these days: at the end nothing of it is left to become overdue."""
 ENTITIES = ("bayside-families", "lakeside")
 Progress = Callable[[int, int], None]
 
@@ -93,8 +95,15 @@ def _found(installation: Installation, script: Script, body: Body, ids: Mapping[
         body.invented,
         # A body's first case comes after the day on which it is registered and bound.
         opens=START if body.established is None else body.established + timedelta(days=7),
-        closes=SUCCEEDED_ON - timedelta(days=1) if body.key == "goldfields" else END,
+        closes=_closes(body),
     )
+
+
+def _closes(body: Body) -> date:
+    """The last day on which a case of the body begins."""
+    if body.key == "goldfields":
+        return SUCCEEDED_ON - timedelta(days=1)
+    return END if body.invented else END - UNFINISHED
 
 
 def _write(
@@ -108,7 +117,6 @@ def _write(
     beginning = script.moment(START) - timedelta(hours=9)
     _people(script, places, beginning)
     _register(script, everyone, ids, lead, beginning)
-    origins = {place.slug: f"{ORIGIN}/{place.slug}" for place in places.values()}
     agencies = [place for key, place in places.items() if key not in ("ovic", "bayside-families")]
     invented = [place for place in agencies if place.invented]
     real = [place for place in agencies if not place.invented]
@@ -117,7 +125,7 @@ def _write(
         provider = script.random.choice(invented if script.chance(0.45) else real[:-1])
         requester = script.random.choice([place for place in agencies if place is not provider])
         if max(provider.opens, requester.opens) < min(provider.closes, requester.closes) - timedelta(days=30):
-            lives.request(script, provider, requester, origins)
+            lives.request(script, provider, requester)
     entities = [places[key] for key in ENTITIES]
     for _ in range(COMPLAINTS):
         lives.complaint(script, script.random.choice(entities))
@@ -126,11 +134,10 @@ def _write(
     for _ in range(NOTICES):
         lives.notice(script, places["ovic"], script.random.choice(invented[:1] + invented[3:]))
     for _ in range(CONTRAVENTIONS):
-        lives.contravention(script, script.random.choice(invented), origins)
-    # One agency stays silent (no attestation), one hands in a nil return.
-    for place in real:
-        if place is not real[0]:
-            lives.attest(script, place, nil=place is quiet)
+        lives.contravention(script, script.random.choice(invented))
+    # One agency hands in a nil return; of the invented ones, one stays silent (no attestation).
+    for place in [*real, places["riverbend"], places["lakeside"]]:
+        lives.attest(script, place, nil=place is quiet)
 
 
 def _people(script: Script, places: Mapping[str, Place], at: datetime) -> None:
@@ -166,7 +173,7 @@ def _register(script: Script, everyone: list[Body], ids: Mapping[str, str], lead
         )
 
     for body in everyone:
-        when = at if body.established is None else script.moment(body.established - timedelta(days=0))
+        when = at if body.established is None else script.at(body.established, 9)
         registered = {"legal_name": body.legal_name, "short_name": body.short_name, "kind": body.kind}
         say(body, "OrganisationRegistered", registered, body.established, when)
         if body.signed_on is not None:
@@ -191,7 +198,7 @@ def _register(script: Script, everyone: list[Body], ids: Mapping[str, str], lead
         }
         say(by_key[key], "SchemeBound", prescribed, CISS_BEGAN, at)
     old, new_body = by_key["goldfields"], by_key["central-transit"]
-    on = script.moment(SUCCEEDED_ON)
+    on = script.at(SUCCEEDED_ON, 12)
     order = {"all_functions": True, "instrument": "Order in Council (invented)"}
     say(old, "OrganisationSucceeded", {"successor": ids[new_body.key], **order}, SUCCEEDED_ON, on)
     assert old.signed_on is not None
@@ -244,8 +251,4 @@ class _Runner:
             return [self._resolved(item) for item in value]
         if isinstance(value, IndexOf):
             return self._outcomes[value.step].receipts[0].index
-        if isinstance(value, CaseIn):
-            ledger = self._ledgers[value.ledger]
-            size = self._installation.feed.head(ledger.id).size
-            return {"ledger": ledger.origin, "stream": value.stream, "size": size}
         return value

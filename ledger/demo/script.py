@@ -24,14 +24,6 @@ class IndexOf:
 
 
 @dataclass(frozen=True, slots=True)
-class CaseIn:
-    """Stands in a command for a CaseRef to a case of a ledger, as large as the ledger is by then."""
-
-    ledger: str
-    stream: str
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """One command: when it is recorded, where, by which person, and what it says."""
 
@@ -82,6 +74,10 @@ class Script:
         """A moment in the working hours of a day."""
         clock = time(self.random.randint(9, 16), self.random.randrange(60), self.random.randrange(60))
         return datetime.combine(day, clock, MELBOURNE).astimezone(UTC)
+
+    def at(self, day: date, hour: int) -> datetime:
+        """An hour of a day in Melbourne, for what has to come in an order."""
+        return datetime.combine(day, time(hour), MELBOURNE).astimezone(UTC)
 
     def record(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from ledger.application import Installation
+from ledger.application.shown import shown_entry
 from ledger.clock import SimulatedClock, SystemClock
 from ledger.codec.jsonform import show
 from ledger.demo import load_demonstration
@@ -18,8 +20,9 @@ from ledger.demo.bodies import bodies
 from ledger.demo.run import _Runner
 from ledger.domain.event import decode_event
 from ledger.errors import InvalidInput
-from ledger.store.database import Database
+from ledger.store.database import Database, Role
 from ledger.store.migrate import create_database
+from projections.runner import Runner
 from tests.support import check_ledger
 
 ADVERSE = {
@@ -31,6 +34,13 @@ ADVERSE = {
 
 def open_at_beginning(database: Database, folder: Path) -> Installation:
     return Installation(database, folder, clock=SimulatedClock(datetime(2024, 6, 1, tzinfo=UTC)))
+
+
+def in_clear(value: Any) -> Any:
+    """A field without what is random by design: commitments and keys of sealed values."""
+    if isinstance(value, dict):
+        return "sealed" if "commitment" in value else {name: in_clear(each) for name, each in value.items()}
+    return [in_clear(each) for each in value] if isinstance(value, list) else value
 
 
 def history(installation: Installation) -> list[tuple[Any, ...]]:
@@ -50,6 +60,7 @@ def history(installation: Installation) -> list[tuple[Any, ...]]:
                         entry.recorded_at,
                         entry.happened_on,
                         entry.actor,
+                        json.dumps(in_clear(shown_entry(row).get("fields"))),
                     )
                 )
     return found
@@ -91,6 +102,71 @@ def test_it_shows_every_kind_of_case(demonstration: Installation) -> None:
     assert corrections
 
 
+@pytest.fixture(scope="module")
+def registers(demonstration: Installation) -> Iterator[Any]:
+    """A connection to the registers of the demonstration, brought up."""
+    with Runner(demonstration.database.conninfo(Role.PROJECTOR)) as runner:
+        runner.catch_up()
+    with demonstration.database.connect_admin() as connection:
+        yield connection
+
+
+def names(registers: Any, statement: str, *values: Any) -> set[str]:
+    return {row[0] for row in registers.execute(statement, values)}
+
+
+def test_its_registers_show_what_a_reader_should_see(registers: Any) -> None:
+    """Late, refused, divided, extended, overdue, corrected, held, destroyed; one body succeeded by another."""
+    for case in (
+        "registers.requests WHERE late",
+        "registers.requests WHERE outcome = 'refused'",
+        "registers.requests WHERE outcome = 'provided in part' AND parts > 1",
+        "registers.requests WHERE status = 'entered in error'",
+        "registers.refusals WHERE copy_owed AND copy_sent_on IS NULL",
+        "registers.notices WHERE extended_to IS NOT NULL",
+        "registers.notices WHERE complied_on IS NOT NULL",
+        "registers.clocks WHERE states[width_bucket(date '2025-12-31', state_from)] = 'overdue'",
+        "registers.clocks WHERE states[width_bucket(date '2025-12-31', state_from)] = 'met late'",
+        "registers.retention WHERE held",
+        "registers.retention WHERE done = 'destroy' AND late",
+        "registers.retention WHERE done = 'de_identify'",
+        "registers.complaints WHERE taken_to IS NOT NULL",
+        "registers.contraventions",
+        "registers.gaps",
+        "registers.attestations WHERE nil_return",
+        "registers.organisations WHERE abolished_on = '2025-07-01' AND cardinality(successors) = 1",
+    ):
+        assert registers.execute(f"SELECT count(*) FROM {case}").fetchone()[0] > 0, case
+    organisations = registers.execute("SELECT count(*) FROM registers.organisations").fetchone()[0]
+    assert 18 <= organisations <= 24
+
+
+def test_on_no_day_is_a_real_body_shown_as_late_or_in_breach(registers: Any) -> None:
+    """Whatever the day that clocks are judged on, and as at any moment: each duty done and known in time."""
+    invented = {body.key for body in bodies() if body.invented}
+    late = names(
+        registers,
+        "SELECT DISTINCT slug FROM registers.clocks AS c JOIN ledger.ledgers AS l ON l.id = c.ledger"
+        " WHERE status = 'current' AND clock NOT LIKE 'pdpa.notice%%' AND (states && %s OR"
+        " (SELECT (recorded_at AT TIME ZONE 'Australia/Melbourne')::date FROM ledger.entries AS e"
+        "   WHERE e.ledger = c.ledger AND e.index = c.ended_index) > due_on)",
+        ["overdue", "met late", "lapsed"],
+    )
+    assert late
+    assert late <= invented
+    for register in ("gaps", "contraventions", "refusals", "complaints"):
+        slugs = names(
+            registers,
+            f"SELECT slug FROM registers.{register} AS r JOIN ledger.ledgers AS l ON l.id = r.ledger",
+        )
+        # In 'common', what is not known of a body is when it was established.
+        assert slugs - {"common"} <= invented, register
+    silent = {body.key for body in bodies() if body.ledger} - names(
+        registers, "SELECT slug FROM registers.attestations AS a JOIN ledger.ledgers AS l ON l.id = a.ledger"
+    )
+    assert silent - {"ovic"} <= invented
+
+
 def test_adverse_acts_are_given_to_invented_bodies_alone(demonstration: Installation) -> None:
     invented = {body.key for body in bodies() if body.invented}
     organisations = {ledger.organisation: ledger.slug for ledger in demonstration.ledgers.all()}
@@ -102,6 +178,11 @@ def test_adverse_acts_are_given_to_invented_bodies_alone(demonstration: Installa
                 if row.event == "ledger.notice.v1.ComplianceNoticeIssued":
                     event: Any = decode_event(row.decoded)
                     assert organisations[event.organisation] in invented
+
+
+def test_other_seeds_load_too(database: Database, tmp_path: Path) -> None:
+    with open_at_beginning(database, tmp_path) as installation:
+        assert load_demonstration(installation, seed=7).added > 3000
 
 
 def test_loading_it_again_adds_nothing(demonstration: Installation) -> None:
