@@ -28,6 +28,7 @@ from ledger.domain.event import CaseEvent, decode_event
 from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.law.calendar import seeded_calendar
 from ledger.law.general import CASE_WRITERS, Role
+from ledger.law.installation import ledgers_are_all_real_or_all_invented
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import COMMON, Ledger
 from ledger.store.mapper import REASON_PATH
@@ -65,9 +66,11 @@ class Installation(Commands):
 
         ``organisation``: the id of one registered in ``common``; or ``legal_name`` registers it now. With the
         first ledger ``common`` is made, which belongs to the same (lead) organisation. Each step looks whether
-        it was done: after a crash, the same call finishes it. Raises InvalidInput, Unavailable.
+        it was done: after a crash, the same call finishes it. Raises InvalidInput, LawRefused, Unavailable.
         """
         known = {ledger.slug: ledger for ledger in self.ledgers.all()}
+        if COMMON in known:
+            ledgers_are_all_real_or_all_invented(demonstration, known[COMMON].demonstration)
         if organisation is None:
             if not legal_name:
                 raise InvalidInput("organisation", "a registered id, or a legal name to register", organisation)

@@ -55,6 +55,21 @@ def predecessor_is_whole(
         raise LawRefused(LEDGERS, f"{origin} cannot go on from itself: a second history needs a new origin")
 
 
+def ledgers_are_all_real_or_all_invented(demonstration: bool, common_is_demonstration: bool) -> None:
+    """The ledgers of a database share ``common``: all are demonstrations or none is (4-wire 'Ledgers'; ours).
+
+    A real request would be judged by invented signatures, an invented one stand among real organisations.
+    Raises LawRefused."""
+    if demonstration and not common_is_demonstration:
+        raise LawRefused(LEDGERS, "this database holds real ledgers: make a demonstration in one of its own")
+    if common_is_demonstration and not demonstration:
+        raise LawRefused(
+            LEDGERS,
+            "this database holds a demonstration, whose organisations are invented: make real ledgers in one "
+            "of their own (another AUDITLEDGER_DATA_DIR or AUDITLEDGER_DATABASE_URL)",
+        )
+
+
 def ledger_is_created_once(created: bool) -> None:
     """A ledger is created once (4-wire 'Ledgers'). Raises LawRefused."""
     if created:

@@ -240,6 +240,17 @@ def test_founding_again_adds_nothing(house: House) -> None:
     assert {ledger.slug for ledger in house.installation.ledgers.all()} == {"common", "dffh"}
 
 
+def test_no_demonstration_is_founded_beside_real_ledgers(house: House) -> None:
+    """Nor a real ledger in a demonstration's database: ``common`` is one for all (4-wire 'Ledgers')."""
+    heads = house.installation.feed.heads()
+    with pytest.raises(LawRefused, match="this database holds real ledgers"):
+        house.installation.create_ledger(
+            "shown", origin="example.vic.gov.au/shown", legal_name="Invented", demonstration=True,
+            administrator=house.administrator,
+        )  # fmt: skip
+    assert house.installation.feed.heads() == heads
+
+
 @pytest.mark.parametrize("end", ["case.EnteredInError", "case.MergedInto"])
 def test_an_organisation_that_was_ended_is_registered_no_more(house: House, end: str) -> None:
     made = [

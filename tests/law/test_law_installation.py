@@ -197,3 +197,13 @@ def test_4_wire_a_ledger_keeps_slug_origin_and_whether_it_is_a_demonstration(oth
     with pytest.raises(LawRefused, match="whether it is a demonstration"):
         installation.ledger_keeps_what_it_was_created_as(("s", "o", False), other)
     installation.ledger_keeps_what_it_was_created_as(other, other)
+
+
+def test_4_wire_the_ledgers_of_a_database_are_all_real_or_all_invented():
+    """They share ``common``: what it says of who is bound is invented in one, and not in the other."""
+    with pytest.raises(LawRefused, match="holds real ledgers"):
+        installation.ledgers_are_all_real_or_all_invented(True, False)
+    with pytest.raises(LawRefused, match="holds a demonstration"):
+        installation.ledgers_are_all_real_or_all_invented(False, True)
+    for alike in (True, False):
+        installation.ledgers_are_all_real_or_all_invented(alike, alike)
