@@ -44,13 +44,13 @@ SHAPES = ((1, 1), (8, 1), (32, 1), (1, 100))
 """Clients, and entries that each submits together."""
 
 
-def command(count: int) -> list[Draft]:
-    """One command of ``count`` entries, each in a case of its own, as a client makes it."""
+def command(count: int, case: str = "") -> list[Draft]:
+    """One command of ``count`` entries, of a new ``case`` or each of one of its own, as a client makes it."""
     identity = str(uuid4())
     return [
         draft(
-            stream=str(uuid4()),
-            version=1,
+            stream=case or str(uuid4()),
+            version=part + 1 if case else 1,
             event=EVENT,
             happened_on=DAY,
             precision=Precision.DAY,
@@ -178,12 +178,12 @@ def sealed(
     rounds: int,
     seconds: float,
 ) -> None:
-    """Five sealed fields an entry against none: commitments, a new key and a packed row a case."""
+    """Five sealed fields an entry against none: commitments, one packed row an entry, a new key a command."""
     kek = load_or_create_kek(folder / "kek", keys_exist=False, environ={})
 
     def with_fields(count: int) -> int:
         session = SealingSession(kek, lambda _: ())
-        drafts = command(count)
+        drafts = command(count, str(uuid4()))
         rows: list[VaultRow] = []
         for ordinal, each in enumerate(drafts):
             for name in ("name", "address", "reasons", "telephone", "reference"):
@@ -192,7 +192,7 @@ def sealed(
         return len(writer.submit(ledger.id, drafts, keys=session.new_keys, rows=rows).result())
 
     def without(count: int) -> int:
-        return len(writer.submit(ledger.id, command(count)).result())
+        return len(writer.submit(ledger.id, command(count, str(uuid4()))).result())
 
     for threads, count in SHAPES:
 

@@ -19,6 +19,9 @@ from ledger.errors import InvalidInput, VaultError
 from ledger.vault.kek import KEY_BYTES, NONCE_BYTES, KeyEncryptionKey
 
 SALT_BYTES = 32
+SALTS = 8
+"""Salts that a session asks the system for at a time."""
+KEY_ID_BYTES = 16
 KEY_NAME = 8
 """Bytes of a key's id that stand before the HMAC in a ``content_mac``, and say which key made it."""
 CASE = "case"
@@ -119,7 +122,7 @@ def unpack(key: bytes, fields: Sequence[tuple[str, bytes]], row: bytes) -> list[
 
 def make_key(kek: KeyEncryptionKey, stream: str, subject: str) -> tuple[WrappedKey, bytes]:
     """A fresh random key for one subject in one case: as it is stored, and in clear for this command."""
-    key_id, key = uuid.uuid4().hex, os.urandom(KEY_BYTES)
+    key_id, key = os.urandom(KEY_ID_BYTES).hex(), os.urandom(KEY_BYTES)
     return WrappedKey(key_id, stream, subject, kek.wrap(key_id, key), kek.kek_id), key
 
 
@@ -137,6 +140,7 @@ class SealingSession:
         self._wrapped: dict[str, dict[str, WrappedKey]] = {}
         self._keys: dict[tuple[str, str], tuple[str, bytes]] = {}
         self._pending: dict[tuple[str, str], list[tuple[bytes, bytes, bytes]]] = {}
+        self._salts = b""
         self.new_keys: list[NewKey] = []
 
     def key(self, stream: str, subject: str) -> tuple[str, bytes]:
@@ -164,7 +168,11 @@ class SealingSession:
         fields = self._pending.get(owner)
         if fields is None:
             fields = self._pending[owner] = []
-        salt = os.urandom(SALT_BYTES)
+        salt, self._salts = self._salts[:SALT_BYTES], self._salts[SALT_BYTES:]
+        if not salt:
+            # Several at a time: each is a call to the system, which lets other threads in between.
+            salts = os.urandom(SALT_BYTES * SALTS)
+            salt, self._salts = salts[:SALT_BYTES], salts[SALT_BYTES:]
         mark = hmac.digest(salt, commitment_prefix(path) + avro_bytes, "sha256")
         fields.append((mark, salt, avro_bytes))
         return mark, key_id
