@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
@@ -41,6 +42,9 @@ NOT_KEPT = {"commitment": bytes(32).hex(), "key": "", "length": 0}
 """In place of a file that a repeat need not keep again."""
 SWEPT_AFTER = 24 * 3600.0
 """Seconds after which an upload that was not finished is over."""
+SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+ORIGIN = re.compile(r"[^\s+]+")
+"""The forms that the store holds ledgers to (4-wire 'Ledgers'), known before anything is written for one."""
 ATTACHED = "ledger.attachment.v1.AttachmentAdded"
 
 
@@ -71,6 +75,7 @@ class Installation(Commands):
         known = {ledger.slug: ledger for ledger in self.ledgers.all()}
         if COMMON in known:
             ledgers_are_all_real_or_all_invented(demonstration, known[COMMON].demonstration)
+        _free(known.values(), slug, origin)
         if organisation is None:
             if not legal_name:
                 raise InvalidInput("organisation", "a registered id, or a legal name to register", organisation)
@@ -370,6 +375,18 @@ class Installation(Commands):
     @staticmethod
     def _event(row: StoredRow) -> CaseEvent:
         return decode_event(row.decoded)
+
+
+def _free(known: Iterable[Ledger], slug: str, origin: str) -> None:
+    """Refuses a slug or an origin before anything is written for it. Raises InvalidInput."""
+    if not SLUG.fullmatch(slug):
+        raise InvalidInput("slug", "lower-case letters, digits, single hyphens", slug)
+    if not ORIGIN.fullmatch(origin):
+        raise InvalidInput("origin", "no space and no plus sign", origin)
+    for ledger in known:
+        if (ledger.slug == slug) != (ledger.origin == origin):
+            taken = "slug" if ledger.slug == slug else "origin"
+            raise InvalidInput(taken, "one that no ledger has", slug if taken == "slug" else origin)
 
 
 def _seeds(today: date) -> dict[str, Any]:

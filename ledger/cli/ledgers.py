@@ -10,6 +10,7 @@ import typer
 from ledger.application import Installation, Outcome, Principal
 from ledger.application.access import Matter, allow
 from ledger.application.shown import shown_receipt
+from ledger.application.streams import Lookup
 from ledger.cli.session import (
     AUTHORITY,
     AsJson,
@@ -26,6 +27,8 @@ from ledger.clock import melbourne_date
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.installation.standing import calendar_of
 from ledger.domain.organisation.events import OrganisationKind, OrganisationRegistered
+from ledger.errors import InvalidInput
+from ledger.law.general import Role
 from ledger.store.ledgers import COMMON
 
 ledger = group("Create and list ledgers.")
@@ -107,6 +110,10 @@ def create_ledger(
     session = of(context)
     first = administrator or session.settings().person or str(uuid.uuid4())
     with session.installation() as installation:
+        if organisation is not None and name is None and not _registered(installation, organisation):
+            raise InvalidInput(
+                "--organisation", "the id of a registered organisation; --name registers one", organisation
+            )
         made = installation.create_ledger(
             slug,
             origin=origin,
@@ -118,6 +125,9 @@ def create_ledger(
             administrator=Principal(first, organisation or "", AUTHORITY),
             administrator_name=administrator_name,
         )
+        who = Principal(first, made.organisation, AUTHORITY)
+        if Role.ADMINISTRATOR not in installation.roles(made.slug, who):
+            raise InvalidInput("SLUG", f"one that no ledger has ({first} does not administer this one)", slug)
     content = {
         "slug": made.slug, "origin": made.origin, "organisation": made.organisation, "administrator": first,
     }  # fmt: skip
@@ -132,6 +142,13 @@ def create_ledger(
             f"      auditledger record role.RoleGranted --ledger {made.slug} --template"
         ),
     )
+
+
+def _registered(installation: Installation, organisation: str) -> bool:
+    """Whether ``common`` knows the organisation: an id that names nobody could never be put right."""
+    if all(each.slug != COMMON for each in installation.ledgers.all()):
+        return False
+    return Lookup(installation).organisation(organisation) is not None
 
 
 @ledger.command("list")

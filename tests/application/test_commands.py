@@ -251,6 +251,24 @@ def test_no_demonstration_is_founded_beside_real_ledgers(house: House) -> None:
     assert house.installation.feed.heads() == heads
 
 
+@pytest.mark.parametrize(
+    ("slug", "origin", "field"),
+    [
+        ("Bad Slug", "example.vic.gov.au/bad", "slug"),
+        ("fine", "not an origin", "origin"),
+        ("dffh", "example.vic.gov.au/other", "slug"),
+        ("other", "example.vic.gov.au/dffh", "origin"),
+    ],
+)
+def test_a_founding_that_is_refused_leaves_nothing(house: House, slug: str, origin: str, field: str) -> None:
+    heads = house.installation.feed.heads()
+    with pytest.raises(InvalidInput, match=f"^{field}: "):
+        house.installation.create_ledger(
+            slug, origin=origin, legal_name="A body of no ledger", administrator=house.administrator
+        )
+    assert house.installation.feed.heads() == heads
+
+
 @pytest.mark.parametrize("end", ["case.EnteredInError", "case.MergedInto"])
 def test_an_organisation_that_was_ended_is_registered_no_more(house: House, end: str) -> None:
     made = [

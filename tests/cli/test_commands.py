@@ -38,6 +38,31 @@ def test_a_ledger_is_created_with_its_first_entries_and_listed(dffh: Program) ->
     assert found[1]["size"] == 4
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("dffh", "--origin", "example.vic.gov.au/other", "--name", "Another"), "slug: expected"),
+        (("two", "--origin", "example.vic.gov.au/dffh", "--name", "Another"), "origin: expected"),
+        (
+            ("Two", "--origin", "example.vic.gov.au/two", "--name", "Another"),
+            "slug: expected lower-case letters",
+        ),
+        (("two", "--origin", "example.vic.gov.au/two"), "organisation: expected"),
+        (("two", "--origin", "x/two", "--organisation", str(uuid.uuid4())), "--organisation: expected"),
+        (
+            ("dffh", "--origin", "example.vic.gov.au/dffh", "--name", "A", "--administrator", "x"),
+            "SLUG: expected",
+        ),
+    ],
+)
+def test_a_ledger_that_cannot_be_leaves_nothing(dffh: Program, options: tuple[str, ...], said: str) -> None:
+    before = dffh.ok("ledger", "list")
+    answer = dffh("ledger", "create", *options)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+    assert dffh.ok("ledger", "list") == before
+
+
 def test_record_gives_receipts_and_a_repeat_the_same_ones(dffh: Program) -> None:
     command = str(uuid.uuid4())
     first = receive(dffh, "--command-id", command)
