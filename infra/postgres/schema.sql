@@ -76,7 +76,6 @@ ALTER FUNCTION ledger.refuse_change() OWNER TO auditledger_owner;
 
 CREATE FUNCTION ledger.swap_head(wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamp with time zone, moment timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog'
     AS $$
 BEGIN
     UPDATE ledger.heads SET size = new_size, hash = new_hash, recorded_at = moment

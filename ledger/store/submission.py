@@ -45,7 +45,7 @@ class Draft(NamedTuple):
     """An entry but for its place: ledger, index, ``previous`` and ``recorded_at`` are the writer's to give.
 
     Made by :func:`draft` in the thread that submits, with every column encoded as PostgreSQL reads it (4 bytes
-    of length, then the value), so that the one writer thread only joins, hashes and sends.
+    of length, then the value), so that whoever sends the group only joins and hashes.
     """
 
     stream: str

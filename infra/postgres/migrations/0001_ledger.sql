@@ -97,12 +97,12 @@ GRANT USAGE ON SCHEMA registers TO auditledger_reader;
 ALTER DEFAULT PRIVILEGES FOR ROLE auditledger_projector IN SCHEMA registers GRANT SELECT ON TABLES TO auditledger_reader;
 
 -- Before a COPY in the same implicit transaction: moves the head by compare-and-swap, or ends them both.
+-- It has its caller's rights and needs no search_path of its own, which would cost every call.
 CREATE FUNCTION ledger.swap_head(
     wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamptz,
     moment timestamptz
 ) RETURNS void
     LANGUAGE plpgsql
-    SET search_path = pg_catalog
     AS $body$
 BEGIN
     UPDATE ledger.heads SET size = new_size, hash = new_hash, recorded_at = moment
