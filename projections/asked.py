@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -12,7 +12,8 @@ from psycopg import Connection, sql
 
 from ledger.domain.event import CaseEvent, effective
 from ledger.domain.organisation.standing import name_on
-from ledger.errors import Forbidden, NotFound
+from ledger.errors import Forbidden, InvalidInput, NotFound
+from projections import query
 from projections import sql as queries
 from projections.base import Register
 from projections.doors import Door
@@ -46,6 +47,33 @@ class View:
     def query(self, filters: Mapping[str, str], **given: Any) -> Query:
         """A query over the ledgers of this view, judged on its date."""
         return Query(filters=filters, ledgers=[head.id for head in self.heads], on=self.on, **given)
+
+
+DEMONSTRATION = "demonstration, invented events"
+"""What an answer from a demonstration's ledger says."""
+
+
+def notice(view: View) -> dict[str, str]:
+    """Says of an answer that it is from a demonstration, where a ledger that it reads is one."""
+    return {"notice": DEMONSTRATION} if _invented(view) else {}
+
+
+def by_slug(view: View, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with their ledger by its slug: its number means nothing outside this database."""
+    slugs = {head.id: head.slug for head in view.heads}
+    return [{**row, "ledger": slugs[row["ledger"]]} for row in rows]
+
+
+def as_csv(view: View, rows: Iterable[Mapping[str, Any]], more: Sequence[str] = ()) -> Iterable[str]:
+    """Rows ``by_slug`` as CSV; of a demonstration every line says so, in a last column."""
+    if not _invented(view):
+        return query.as_csv(rows, view.register, more)
+    return query.as_csv(({**row, "events": DEMONSTRATION} for row in rows), view.register, [*more, "events"])
+
+
+def _invented(view: View) -> bool:
+    found = {row[0] for row in view.connection.execute(queries.get("demonstrations"))}
+    return any(head.id in found for head in view.heads)
 
 
 def moment(door: Door, ledger: str | None, as_at: str | None, on: date | None) -> Moment:
@@ -99,9 +127,23 @@ def two(
     after: str | None,
     ledger: str | None,
 ) -> tuple[Replay, Replay]:
-    """A register at two moments."""
-    earlier = replay(door.conninfo, register, moment(door, ledger, before, None))
-    later = replay(door.conninfo, register, moment(door, ledger, after, None))
+    """A register at two moments. Raises as ``moments`` does."""
+    earlier, later = moments(door, before, after, ledger)
+    return replay(door.conninfo, register, earlier), replay(door.conninfo, register, later)
+
+
+def moments(door: Door, before: str, after: str | None, ledger: str | None) -> tuple[Moment, Moment]:
+    """Two moments of the same ledgers; without ``after`` the later is now.
+
+    Rows of a ledger that stands in one of them alone would all count as added or removed. Raises InvalidInput,
+    Forbidden, NotFound.
+    """
+    earlier, later = (moment(door, ledger, each, None) for each in (before, after))
+    read = {head.slug for head in earlier.heads}
+    if after is None:
+        later = replace(later, heads=tuple(head for head in later.heads if head.slug in read))
+    if {head.slug for head in later.heads} != read:
+        raise InvalidInput("to", f"positions of {', '.join(sorted(read))}", str(later))
     return earlier, later
 
 

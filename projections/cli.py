@@ -14,13 +14,14 @@ import typer
 
 from ledger.codec.jsonform import parse_date
 from ledger.errors import InvalidInput
+from ledger.law.clocks import State
 from projections import asked, query
 from projections.base import Kind, Register, register, registers
 from projections.calendar import CLOCKS
 from projections.doors import Door
 from projections.explain import explain
-from projections.query import as_csv, every, opened
 from projections.query import as_json as plain
+from projections.query import every, opened
 from projections.rebuild import rebuild, way_back
 from projections.replay import diff
 from projections.runner import connect
@@ -34,7 +35,9 @@ OpenDoor = Callable[[typer.Context, str | None, str | None], AbstractContextMana
 """(context, person, organisation) → the door of who acts."""
 
 InLedger = Annotated[str | None, typer.Option("--ledger", "-l", help="Only this ledger, by its slug.")]
-On = Annotated[str | None, typer.Option("--on", help="Judge clocks on this Melbourne date.")]
+On = Annotated[
+    str | None, typer.Option("--on", help="Judge clocks on this Melbourne date; else today, or as at then.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of text.")]
 Person = Annotated[str | None, typer.Option("--person", help="Who acts; else AUDITLEDGER_PERSON.")]
@@ -44,7 +47,7 @@ Filters = Annotated[
     typer.Option("--where", "-w", help="COLUMN=VALUE, COLUMN.from=, COLUMN.to=, COLUMN.empty=yes|no."),
 ]
 RegisterName = Annotated[
-    str, typer.Argument(help="Name of the register; --list names them.", metavar="REGISTER")
+    str, typer.Argument(help="Name of the register; 'replay --list' names them.", metavar="REGISTER")
 ]
 AsAt = Annotated[
     str | None, typer.Option("--as-at", help="As recorded by: LEDGER=N, a date, or a moment with its zone.")
@@ -56,7 +59,9 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
 
     def replay_command(
         context: typer.Context,
-        name: Annotated[str | None, typer.Argument(metavar="REGISTER", help="Name of the register.")] = None,
+        name: Annotated[
+            str | None, typer.Argument(metavar="REGISTER", help="Name of the register; --list names them.")
+        ] = None,
         as_at: AsAt = None,
         happened_by: Annotated[str | None, typer.Option(help="Only facts dated up to this day.")] = None,
         on: On = None,
@@ -91,7 +96,12 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
         with (
             door(context, person, organisation) as opened_door,
             asked.view(
-                opened_door, wanted, ledger=ledger, as_at=as_at, happened_by=_day(happened_by), on=_day(on)
+                opened_door,
+                wanted,
+                ledger=ledger,
+                as_at=as_at,
+                happened_by=_day("--happened-by", happened_by),
+                on=_day("--on", on),
             ) as view,
         ):
             rows = every(view.connection, wanted, view.query(filters, all_status=all_status), view.table)
@@ -143,7 +153,9 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
 
     def rebuild_command(
         context: typer.Context,
-        names: Annotated[list[str] | None, typer.Argument(metavar="[REGISTER]...")] = None,
+        names: Annotated[
+            list[str] | None, typer.Argument(metavar="REGISTER", help="Which; without one, all.")
+        ] = None,
         back: Annotated[
             bool, typer.Option("--back", help="Put the tables before the last rebuild back.")
         ] = False,
@@ -170,8 +182,10 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
 
     def clocks_command(
         context: typer.Context,
-        state: Annotated[str | None, typer.Option(help="open, overdue, met, met late, lapsed, held, …")] = None,
-        due_within: Annotated[int | None, typer.Option(help="Open, and due within so many days.")] = None,
+        state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
+        due_within: Annotated[
+            int | None, typer.Option(min=0, help="Open, and due within so many days.")
+        ] = None,
         case: Annotated[str | None, typer.Option(help="Only those of this case.")] = None,
         explained: Annotated[bool, typer.Option("--explain", help="Say why, in words.")] = False,
         as_at: AsAt = None,
@@ -191,14 +205,14 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
                 filters[key] = str(value)
         with (
             door(context, person, organisation) as opened_door,
-            asked.view(opened_door, wanted, ledger=ledger, as_at=as_at, on=_day(on)) as view,
+            asked.view(opened_door, wanted, ledger=ledger, as_at=as_at, on=_day("--on", on)) as view,
         ):
             rows = every(view.connection, wanted, view.query(filters, sort="due_on"), view.table)
             if explained:
                 rows = [row | {"explanation": _words(view, row)} for row in rows]
             stated = {"register": "clocks", **_at(view)}
             shown = {"csv": csv, "as_json": as_json}
-            _print(context, show, wanted, rows, view, stated, **shown, only=CLOCK_COLUMNS)
+            _print(context, show, wanted, rows, view, stated, **shown, only=CLOCK_COLUMNS, explained=explained)
 
     return {
         "replay": replay_command,
@@ -208,7 +222,7 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
     }
 
 
-CLOCK_COLUMNS = ("ledger", "stream", "clock", "trigger_on", "due_on", "ended_on", "state", "explanation")
+CLOCK_COLUMNS = ("ledger", "stream", "clock", "trigger_on", "due_on", "ended_on", "state")
 """What a list of clocks shows on a screen."""
 SHOWN = 8
 """Own columns that a register shows on a screen, of those that say something; --csv and --json show all."""
@@ -266,33 +280,36 @@ def _print(
     csv: bool,
     as_json: bool,
     only: Sequence[str] = (),
+    explained: bool = False,
 ) -> None:
+    if csv and as_json:
+        raise InvalidInput("--csv", "it or --json, not both", None)
+    rows = asked.by_slug(view, opened(rows, wanted, None))
     if csv:
-        for text in as_csv((opened([row], wanted, None)[0] for row in rows), wanted):
-            sys.stdout.write(text)
+        sys.stdout.writelines(asked.as_csv(view, rows, ["explanation"] if explained else []))
         return
-    shown = opened(rows, wanted, None)
+    notice = asked.notice(view)
     names, names_at = asked.organisation_names(view)
     if as_json:
-        named = {"organisations": asked.named(shown, names), "organisations_as_at": names_at}
-        _json({**stated, "rows": plain(shown), **named})
+        named = {"organisations": asked.named(rows, names), "organisations_as_at": names_at}
+        _json({**notice, **stated, "rows": plain(rows), **named})
         return
-    slugs = {head.id: head.slug for head in view.heads}
     at = ", ".join(f"{slug}={size}" for slug, size in stated["positions"].items())
+    by = f", by what happened up to {stated['happened_by']}" if "happened_by" in stated else ""
+    if view.left_out:
+        by += f" ({view.left_out} facts of unknown date left out)"
     title = (
-        f"{wanted.title} as at {at} (names at {names_at}), judged on {stated['judged_on']}: {len(shown)} rows"
+        f"{wanted.title} as at {at} (names at {names_at}){by}, judged on {stated['judged_on']}: "
+        f"{len(rows)} rows" + "".join(f" ({words})" for words in notice.values())
     )
-    shown = [{**row, "ledger": slugs.get(row["ledger"], row["ledger"])} for row in shown]
-    cells = [{name: _text(value, names) for name, value in row.items()} for row in shown]
-    if any("explanation" in row for row in shown):
+    cells = [{name: _text(value, names) for name, value in row.items()} for row in rows]
+    if explained:
         sys.stdout.write(f"{title}\n")
         for row in cells:
             sys.stdout.write(f"\n{row['ledger']}/{row['stream']}  {row['clock']}  {row['state']}\n")
             sys.stdout.write(textwrap.fill(str(row["explanation"]), 100, **_INDENT) + "\n")
         return
-    columns = [c for c in only if not cells or c in cells[0]] or [
-        "ledger", "stream", "happened_on", "days_between", *_told(wanted, cells)
-    ]  # fmt: skip
+    columns = only or ["ledger", "stream", "happened_on", "days_between", *_told(wanted, cells)]
     show(context, title, columns, [[row.get(name) for name in columns] for row in cells])
 
 
@@ -326,5 +343,5 @@ def _filters(given: list[str] | None) -> dict[str, str]:
     return filters
 
 
-def _day(given: str | None) -> date | None:
-    return None if given is None else parse_date(given, "date")
+def _day(option: str, given: str | None) -> date | None:
+    return None if given is None else parse_date(given, option)

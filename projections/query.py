@@ -14,7 +14,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from psycopg import Connection, sql
@@ -32,6 +32,7 @@ MOST = 1_000
 """Rows a page at most."""
 STATE = Column("state", Kind.TEXT, "its state on the date asked for")
 DUE_WITHIN = "due_within"
+MOST_DAYS = 36_525
 
 Opener = Callable[[int, Sequence[tuple[int, str]]], Mapping[tuple[int, str], str]]
 """Opens sealed values of a ledger, by (index, path); records the opening. Given by the composition root."""
@@ -145,9 +146,12 @@ def as_json(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 
-def as_csv(rows: Iterable[Mapping[str, Any]], register: Register) -> Iterable[str]:
-    """Rows as CSV (RFC 4180), a heading first; lists are joined by ``; ``, what is empty is empty."""
-    names = [column.name for column in columns_of(register)]
+def as_csv(rows: Iterable[Mapping[str, Any]], register: Register, more: Sequence[str] = ()) -> Iterable[str]:
+    """Rows as CSV (RFC 4180), a heading first; lists are joined by ``; ``, what is empty is empty.
+
+    ``more``: what the rows hold beside the register's columns.
+    """
+    names = [*(column.name for column in columns_of(register)), *more]
     yield _csv_line(names)
     for row in rows:
         yield _csv_line([_cell(row.get(name)) for name in names])
@@ -193,7 +197,10 @@ def _conditions(register: Register, query: Query) -> tuple[list[sql.Composable],
 
 def _condition(register: Register, query: Query, name: str, value: str) -> tuple[sql.Composable, list[Any]]:
     if name == DUE_WITHIN and register.name == CLOCKS and query.on is not None:
-        last = query.on + timedelta(days=_int(name, value))
+        days = _int(name, value)
+        if not 0 <= days <= MOST_DAYS:
+            raise InvalidInput(name, f"0 to {MOST_DAYS} days", value)
+        last = date.fromordinal(min(query.on.toordinal() + days, date.max.toordinal()))
         return sql.SQL("state = 'open' AND due_on BETWEEN %s AND %s"), [query.on, last]
     column_name, _, operator = name.partition(".")
     column = _column(register, column_name)

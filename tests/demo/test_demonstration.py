@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ledger.application import Installation
-from ledger.application.shown import shown_entry
+from ledger.application.shown import DEMONSTRATION, shown_entry
 from ledger.clock import SimulatedClock, SystemClock
 from ledger.codec.jsonform import show
 from ledger.demo import load_demonstration
@@ -22,6 +23,10 @@ from ledger.domain.event import decode_event
 from ledger.errors import InvalidInput
 from ledger.store.database import Database, Role
 from ledger.store.migrate import create_database
+from projections import asked
+from projections.base import register
+from projections.doors import Door
+from projections.query import every
 from projections.runner import Runner
 from tests.support import check_ledger
 
@@ -141,6 +146,18 @@ def test_its_registers_show_what_a_reader_should_see(registers: Any) -> None:
     assert 18 <= organisations <= 24
 
 
+def test_every_answer_of_its_registers_says_what_it_is(registers: Any, demonstration: Installation) -> None:
+    door = Door(demonstration.database.conninfo(Role.PROJECTOR), ["lakeside"], date(2025, 12, 31))
+    wanted = register("refusals")
+    with asked.view(door, wanted, ledger="lakeside") as view:
+        assert asked.notice(view) == {"notice": DEMONSTRATION}
+        rows = asked.by_slug(view, every(view.connection, wanted, view.query({}), view.table))
+        heading, *lines = csv.reader("".join(asked.as_csv(view, rows)).splitlines())
+    assert heading[-1] == "events"
+    assert lines
+    assert {(line[0], line[-1]) for line in lines} == {("lakeside", DEMONSTRATION)}
+
+
 def test_on_no_day_is_a_real_body_shown_as_late_or_in_breach(registers: Any) -> None:
     """Whatever the day that clocks are judged on, and as at any moment: each duty done and known in time."""
     invented = {body.key for body in bodies() if body.invented}
@@ -154,13 +171,13 @@ def test_on_no_day_is_a_real_body_shown_as_late_or_in_breach(registers: Any) -> 
     )
     assert late
     assert late <= invented
-    for register in ("gaps", "contraventions", "refusals", "complaints"):
+    for adverse in ("gaps", "contraventions", "refusals", "complaints"):
         slugs = names(
             registers,
-            f"SELECT slug FROM registers.{register} AS r JOIN ledger.ledgers AS l ON l.id = r.ledger",
+            f"SELECT slug FROM registers.{adverse} AS r JOIN ledger.ledgers AS l ON l.id = r.ledger",
         )
         # In 'common', what is not known of a body is when it was established.
-        assert slugs - {"common"} <= invented, register
+        assert slugs - {"common"} <= invented, adverse
     silent = {body.key for body in bodies() if body.ledger} - names(
         registers, "SELECT slug FROM registers.attestations AS a JOIN ledger.ledgers AS l ON l.id = a.ledger"
     )

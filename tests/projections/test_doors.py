@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import time
 import warnings
@@ -18,7 +19,7 @@ from fastapi.responses import JSONResponse
 from typer.testing import CliRunner
 
 from ledger.domain.request.events import DisclosureMade, LegalBasis
-from ledger.errors import AuditLedgerError
+from ledger.errors import AuditLedgerError, InvalidInput
 from ledger.store.ledgers import Ledger
 from projections import api, cli
 from projections.aside import Aside
@@ -131,6 +132,32 @@ def test_a_difference_over_http(http: TestClient, case: str, ledger: Ledger) -> 
     assert change["fields"]["outcome"] == [None, "provided"]
 
 
+def test_a_difference_is_of_the_same_ledgers(http: TestClient, case: str, ledger: Ledger) -> None:
+    """Rows of a ledger that one moment leaves out would all be 'added'."""
+    path = "/registers/requests/diff"
+    found = http.get(path, params={"as_at": f"{ledger.slug}=2,{ledger.slug}=3"})
+    assert (found.status_code, "each ledger once" in found.json()["detail"]) == (422, True)
+    assert folded(http, path, as_at=f"{ledger.slug}=3")["changes"] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"due_within": "99999999"}, "due_within"),
+        ({"due_within": "-1"}, "due_within"),
+        ({"on": "9999-12-31", "due_within": "14"}, ""),
+        ({"on": "2025-02-30"}, "on"),
+        ({"happened_by": ""}, "happened_by"),
+    ],
+)
+def test_days_beyond_all_are_refused_by_name(
+    http: TestClient, case: str, asked: dict[str, str], field: str
+) -> None:
+    found = http.get("/registers/clocks", params=asked)
+    assert found.status_code == (422 if field else 200), found.text
+    assert found.text.find(f'"{field}: expected') > 0 or not field
+
+
 def test_a_ledger_that_one_may_not_read_is_not_read(http: TestClient, case: str, ledger: Ledger) -> None:
     stranger = {"who": "stranger"}
     assert http.get("/registers/requests", headers=stranger).json()["rows"] == []
@@ -169,6 +196,30 @@ def printed(conninfo: str, slug: str, *arguments: str) -> str:
     return result.output
 
 
+def test_csv_names_the_ledger_and_says_what_was_asked_beside(case: str, conninfo: str, ledger: Ledger) -> None:
+    slug = ledger.slug
+    (line,) = csv.DictReader(io.StringIO(run(conninfo, slug, "replay", "requests", "--csv")))
+    assert (line["ledger"], "events" in line) == (slug, False)
+    told = list(csv.DictReader(io.StringIO(run(conninfo, slug, "clocks", "--explain", "--csv"))))
+    assert told
+    assert all(each["explanation"].startswith(each["section"]) for each in told)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (("replay", "requests", "--on", "1.7.2025"), "--on: expected a date"),
+        (("replay", "requests", "--happened-by", "2025-06"), "--happened-by: expected a date"),
+        (("replay", "requests", "--csv", "--json"), "--csv: expected it or --json"),
+    ],
+)
+def test_what_is_wrong_is_said_by_the_name_of_its_option(
+    case: str, conninfo: str, ledger: Ledger, line: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        run(conninfo, ledger.slug, *line)
+
+
 def test_the_commands(case: str, conninfo: str, ledger: Ledger) -> None:
     slug = ledger.slug
     assert run(conninfo, slug, "replay", "requests", "--json")["rows"][0]["outcome"] == "provided"
@@ -176,6 +227,9 @@ def test_the_commands(case: str, conninfo: str, ledger: Ledger) -> None:
     assert (before["positions"], before["rows"][0]["outcome"]) == ({slug: 2}, None)
     by = run(conninfo, slug, "replay", "requests", "--happened-by", "2025-06-20", "--json")
     assert (by["left_out_of_unknown_date"], by["rows"][0]["outcome"]) == (0, None)
+    assert "by what happened up to 2025-06-20" in run(
+        conninfo, slug, "replay", "requests", "--happened-by", "2025-06-20"
+    )
     assert case in run(conninfo, slug, "replay", "requests", "--csv")
     assert case in run(conninfo, slug, "replay", "requests", "--where", "scheme=vps")
     assert "retention" in run(conninfo, slug, "replay", "--list")
