@@ -196,8 +196,8 @@ _CORRECTIONS = {m: encode_long(i) for i, m in enumerate(CorrectionKind)}
 
 
 Template = tuple[bytes, bytes]
-"""An entry's bytes but for what its place gives (ledger, index, previous, recorded_at): those of stream, version
-and event, which stand between them, and those of happened_on … payload, which follow.
+"""An entry's bytes but for what its place gives (ledger, index, previous, recorded_at): those of stream,
+version and event, which stand between them, and those of happened_on … payload, which follow.
 
 Made by the thread that submits, so that whoever gives the places only joins pieces and hashes.
 """
@@ -239,7 +239,7 @@ def template(
         encode_string(stream) + encode_long(version) + _known(event),
         b"".join(
             (
-                _circumstances(happened_on, precision, actor, source),
+                _shared(happened_on, precision, actor, source),
                 encode_string(command),
                 encode_long(part),
                 correction,
@@ -248,6 +248,21 @@ def template(
             )
         ),
     )
+
+
+def _shared(happened_on: HappenedOn, precision: Precision, actor: Actor, source: Source) -> bytes:
+    """The bytes of ``_circumstances``; the same objects, as in the entries of one command, are not compared."""
+    global _last
+    # Read and replaced as a whole: threads see one or the other.
+    last = _last
+    if last[0] is happened_on and last[1] is precision and last[2] is actor and last[3] is source:
+        return last[4]
+    made = _circumstances(happened_on, precision, actor, source)
+    _last = (happened_on, precision, actor, source, made)
+    return made
+
+
+_last: tuple[HappenedOn, Precision | None, Actor | None, Source | None, bytes] = (None, None, None, None, b"")
 
 
 @lru_cache(maxsize=1024)
