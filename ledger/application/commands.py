@@ -29,11 +29,11 @@ from ledger.codec.entry import Precision, Source, SourceKind
 from ledger.domain.case import Case, CommandSpec, Context, command_table
 from ledger.domain.event import Header, decode_event
 from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
-from ledger.law.general import Role
+from ledger.law.general import Role, lives_where_it_belongs
 from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
 from ledger.store.feed import Feed, StoredRow
-from ledger.store.ledgers import Ledger, Ledgers
+from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.mapper import Batch, LedgerMapper, sealing_into
 from ledger.store.pools import pool
 from ledger.store.recorder import LedgerFactory, LedgerRecorder
@@ -357,6 +357,7 @@ class Commands:
         if first.stream is not None:
             return case or first.case.blank(first.stream), first
         if first.opens and command.corrects is None:
+            lives_where_it_belongs(first.case.in_common, ledger.slug == COMMON)
             if command.stream is None:
                 return first.case.blank(str(uuid.uuid4())), first
             # A caller may choose the new case's id, to keep files under it first: a random one. An import's are

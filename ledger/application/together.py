@@ -15,7 +15,9 @@ from ledger.codec.entry import Source, SourceKind
 from ledger.domain.case import Case, CommandSpec, Context
 from ledger.domain.event import CaseEvent, Header, decode_event
 from ledger.errors import CommandReused, InvalidInput, LawRefused, NotFound
+from ledger.law.general import lives_where_it_belongs
 from ledger.store.feed import StoredRow
+from ledger.store.ledgers import COMMON
 from ledger.store.mapper import Batch, sealing_into
 from ledger.store.submission import Submission, draft
 from ledger.vault.sealing import LEDGER_STREAM, ContentKeys, SealingSession
@@ -172,6 +174,7 @@ class Together:
             first = command.specs[0]
             if not first.opens and first.stream is None:
                 raise NotFound(f"case {stream}: nothing is recorded in it; {command.name} opens no case")
+            lives_where_it_belongs(first.case.in_common, self.ledger.slug == COMMON)
             return first
         for spec in command.specs:
             if isinstance(case, spec.case):

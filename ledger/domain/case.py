@@ -92,11 +92,16 @@ def command_name(event: type[CaseEvent]) -> str:
 
 
 def command(
-    event: type[CaseEvent], *, roles: frozenset[Role], opens: bool = False, stream: str | None = None
+    event: type[CaseEvent],
+    *,
+    roles: frozenset[Role] | None,
+    opens: bool = False,
+    stream: str | None = None,
 ) -> Callable[[F], F]:
     """Declares a method of an aggregate as the check of a command; it raises, or returns None.
 
-    ``stream`` names the one stream such entries go to; the first of them opens it.
+    ``roles`` None: those that the other commands of such a case take, and no others. ``stream`` names the one
+    stream such entries go to; the first of them opens it.
     """
 
     def mark(method: F) -> F:
@@ -119,6 +124,8 @@ class Case(BaseAggregate[str]):
 
     commands: ClassVar[dict[str, CommandSpec]] = {}
     area: ClassVar[str] = ""
+    in_common: ClassVar[bool | None] = None
+    """Whether such a case lives in ``common``, and only there; False: never there; None: in any ledger."""
 
     facts: list[CaseEvent]
     _history: list[CaseEvent] | None
@@ -126,19 +133,21 @@ class Case(BaseAggregate[str]):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.commands = {}
-        for owner in reversed(cls.__mro__):
-            for method_name, method in vars(owner).items():
-                declared = getattr(method, "__command__", None)
-                if declared is None:
-                    continue
-                event, roles, opens, stream = declared
-                spec = CommandSpec(
-                    command_name(event), event, method_name, roles, opens, stream, cls,
-                    " ".join((method.__doc__ or "").split()),
-                )  # fmt: skip
-                cls.commands[spec.name] = spec
-                if opens or stream:
-                    _OPENED_BY.setdefault(event, cls)
+        declared = [
+            (method_name, method, *method.__command__)
+            for owner in reversed(cls.__mro__)
+            for method_name, method in vars(owner).items()
+            if hasattr(method, "__command__")
+        ]
+        own = frozenset[Role]().union(*(roles for _, _, _, roles, _, _ in declared if roles is not None))
+        for method_name, method, event, roles, opens, stream in declared:
+            spec = CommandSpec(
+                command_name(event), event, method_name, own if roles is None else roles, opens, stream, cls,
+                " ".join((method.__doc__ or "").split()),
+            )  # fmt: skip
+            cls.commands[spec.name] = spec
+            if opens or stream:
+                _OPENED_BY.setdefault(event, cls)
 
     @classmethod
     def blank(cls, stream: str) -> Self:

@@ -15,6 +15,7 @@ from ledger.errors import Forbidden, InvalidInput, LawRefused
 
 TWO_DATES = "ledger rule: two dates on every fact"
 CORRECTIONS = "ledger rule: corrections"
+LIVES = "ledger rule: where a case lives"
 CONTRAVENTIONS = "ledger rule: contraventions found"
 _SECTION = re.compile(
     r"(?:(?:s|cl|ch\.|IPP|Sch|§) ?)?[0-9]{1,3}[A-Z]{0,3}(?:\.[0-9]{1,3}){0,2}(?:\([0-9a-zA-Z]{1,4}\)){0,4}"
@@ -95,6 +96,17 @@ def writes_own_ledger(role: str, actor_organisation: str, ledger_organisation: s
         raise Forbidden(
             f"{role} of {actor_organisation} may write its own ledger only, not {ledger_organisation}'s"
         )
+
+
+def lives_where_it_belongs(in_common: bool | None, is_common: bool) -> None:
+    """Organisations live in ``common``, cases in the ledger of the body whose act they are (1-law).
+
+    ``in_common``: of this kind of case, None where any ledger takes it. Raises LawRefused."""
+    if in_common is not None and in_common != is_common:
+        where = (
+            "in common" if in_common else "in the ledger of the organisation whose act it is, never in common"
+        )
+        raise LawRefused(LIVES, f"such a case is recorded {where}")
 
 
 def may_open_sealed(role: str, actor_organisation: str, ledger_organisation: str) -> bool:

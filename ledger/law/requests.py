@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from ledger.errors import LawRefused
 from ledger.law.dates import Provision, in_force
-from ledger.law.general import missing, must_hold, must_state, open_word_is_explained
+from ledger.law.general import LIVES, missing, must_hold, must_state, open_word_is_explained
 
 VPS = "VPS Data Sharing Policy, 'responsibility to share'"
 VPS_SCOPE = "VPS Data Sharing Policy, 'scope of this policy'"
@@ -21,7 +21,6 @@ NSW_DECIDE = "Data.NSW guide §2"
 IPP_2_1_H = "PDPA IPP 2.1(h)"
 IPP_2_2 = "PDPA IPP 2.2"
 PARTS = "ledger rule: requests by part"
-LIVES = "ledger rule: where a case lives"
 REFERRALS = "ledger rule: referrals"
 DISCLOSURES = "ledger rule: disclosures"
 OTHER_SCHEME = "ledger rule: scheme 'other'"

@@ -240,6 +240,46 @@ def test_founding_again_adds_nothing(house: House) -> None:
     assert {ledger.slug for ledger in house.installation.ledgers.all()} == {"common", "dffh"}
 
 
+ORGANISATION = {"legal_name": "Invented Body", "kind": "department"}
+
+
+def test_1_law_an_organisation_is_registered_in_common_alone(house: House) -> None:
+    with pytest.raises(LawRefused, match="such a case is recorded in common"):
+        house.run("organisation.OrganisationRegistered", ORGANISATION, principal=house.administrator)
+
+
+def test_1_law_a_case_lives_with_whose_act_it_is_never_in_common(house: House) -> None:
+    granted = {"person": house.officer.person, "role": "officer", "organisation": house.organisation}
+    on = {"happened": "2025-01-01", "ledger": "common"}
+    house.run("role.RoleGranted", granted, principal=house.administrator, **on)
+    with pytest.raises(LawRefused, match="never in common"):
+        house.run("request.RequestReceived", FIELDS, ledger="common")
+
+
+@pytest.mark.parametrize("act", ["case.EnteredInError", "attachment.AttachmentAdded"])
+def test_1_law_an_administrator_adds_no_case_content(house: House, act: str) -> None:
+    """Who ends a case or adds a file to it is who may write it: a request is no administrator's."""
+    case = house.run("request.RequestReceived", FIELDS).stream
+    with pytest.raises(Forbidden, match="takes one of custodian, officer, privacy_officer, regulator"):
+        house.run(act, _body(act), case=case, principal=house.administrator)
+
+
+def test_1_law_an_organisation_is_ended_by_the_keepers_of_common(house: House) -> None:
+    on = {"happened": "2025-01-01", "ledger": "common"}
+    granted = {"person": house.officer.person, "role": "officer", "organisation": house.organisation}
+    house.run("role.RoleGranted", granted, principal=house.administrator, **on)
+    made = house.run("organisation.OrganisationRegistered", ORGANISATION, principal=house.administrator, **on)
+    with pytest.raises(Forbidden, match="takes one of administrator, system"):
+        house.run("case.EnteredInError", {"reason": "r"}, case=made.stream, ledger="common")
+
+
+def _body(act: str) -> dict[str, object]:
+    if act == "case.EnteredInError":
+        return {"reason": "r"}
+    file = {"commitment": "00" * 32, "key": "k", "media_type": "text/plain", "length": 1, "title": "t"}
+    return {"file": file}
+
+
 def test_no_demonstration_is_founded_beside_real_ledgers(house: House) -> None:
     """Nor a real ledger in a demonstration's database: ``common`` is one for all (4-wire 'Ledgers')."""
     heads = house.installation.feed.heads()

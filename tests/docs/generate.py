@@ -103,7 +103,9 @@ def commands() -> str:
         else:
             kinds = ", ".join(f"`{kind}`" for kind in sorted({spec.case.__name__ for spec in specs}))
             where = f"a case {kinds}"
-        rows.append((f"`{name}`", where, ", ".join(sorted(first.roles)), first.doc.replace("``", "`")))
+        alike = len({spec.roles for spec in specs}) == 1
+        roles = ", ".join(sorted(first.roles)) if alike else "those that write such a case"
+        rows.append((f"`{name}`", where, roles, first.doc.replace("``", "`")))
     return table(("command", "recorded in", "roles", "says"), rows)
 
 

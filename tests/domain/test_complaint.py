@@ -32,6 +32,7 @@ RECEIVED: dict[str, Any] = {
     "nature": "told the school without need",
     "about": ComplaintAbout.DISCLOSURE,
 }
+OTHER = "5a6f4f1e-0000-4000-8000-000000000002"
 CLOSING: dict[str, Any] = {
     "to_resolve": ActionStated.TAKEN,
     "to_resolve_what": "apologised",
@@ -46,6 +47,14 @@ def receive(book: Book, on: str | None = "2025-03-04", *, imported: bool = False
 @pytest.fixture
 def book() -> Book:
     return Book()
+
+
+def test_1_law_a_complaint_is_recorded_by_the_entity_that_received_it(book: Book) -> None:
+    """Where a case lives; ch. 5: the entity keeps the record of complaints that it received."""
+    book.organisations = {OWN: object(), OTHER: object()}
+    with pytest.raises(LawRefused, match="record it there"):
+        receive(book, entity=OTHER)
+    receive(book, entity=OWN)
 
 
 def test_whole_life_resolved(book: Book) -> None:

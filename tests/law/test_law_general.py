@@ -135,3 +135,11 @@ def test_a_case_is_merged_into_one_of_its_kind_that_stands():
         with pytest.raises(LawRefused, match=f"no longer stands: {words}"):
             general.merged_into_a_case_that_stands(True, ended_by)
     general.merged_into_a_case_that_stands(True, None)
+
+
+@pytest.mark.parametrize(("in_common", "is_common"), [(True, False), (False, True)])
+def test_1_law_where_a_case_lives(in_common, is_common):
+    with pytest.raises(LawRefused, match="where a case lives"):
+        general.lives_where_it_belongs(in_common, is_common)
+    general.lives_where_it_belongs(in_common, not is_common)
+    general.lives_where_it_belongs(None, is_common)

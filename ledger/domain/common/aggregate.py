@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from ledger.domain.case import CASE_WRITERS, Case, Context, Role, command, command_name
+from ledger.domain.case import Case, Context, command, command_name
 from ledger.domain.common.events import AttachmentAdded, EnteredInError, MergedInto
 from ledger.domain.event import LEAVES_OUT, CaseEvent
 from ledger.errors import InvalidInput
 from ledger.law import general
-
-ANY_WRITER = CASE_WRITERS | {Role.ADMINISTRATOR, Role.SYSTEM}
 
 
 class CommonCase(Case):
@@ -35,11 +33,11 @@ class CommonCase(Case):
                 corrects.kind.value,
             )
 
-    @command(EnteredInError, roles=ANY_WRITER)
+    @command(EnteredInError, roles=None)
     def enter_in_error(self, e: EnteredInError, context: Context) -> None:
         """Say that the whole case should never have been entered."""
 
-    @command(MergedInto, roles=ANY_WRITER)
+    @command(MergedInto, roles=None)
     def merge_into(self, e: MergedInto, context: Context) -> None:
         """Say that the case is the same matter as another one."""
         general.merged_into_another(f"{context.ledger} {self.id}", f"{e.into.ledger} {e.into.stream}")
@@ -49,6 +47,6 @@ class CommonCase(Case):
             ended_by = into.ended_by if isinstance(into, CommonCase) else None
             general.merged_into_a_case_that_stands(type(into) is type(self), ended_by)
 
-    @command(AttachmentAdded, roles=ANY_WRITER)
+    @command(AttachmentAdded, roles=None)
     def attach(self, e: AttachmentAdded, context: Context) -> None:
         """Keep a file with the case; the file is stored before this is recorded."""

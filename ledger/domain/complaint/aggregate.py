@@ -26,6 +26,7 @@ class EntityComplaint(DatedCase):
     """A complaint about sharing under the scheme, kept by the entity that received it."""
 
     area = "complaint"
+    in_common = False
 
     def _required(self) -> bool:
         """Whether ch. 5 asks this entity for the record."""
@@ -38,6 +39,7 @@ class EntityComplaint(DatedCase):
         imported = self.imported(e)
         if e.entity is not None and context.lookup.organisation(e.entity) is None:
             raise InvalidInput("entity", "the id of a registered organisation", e.entity)
+        law.complaint_lives_with_the_entity(e.entity, context.organisation_id)
         if e.request is not None:
             context.lookup.case(e.request)
         own = context.lookup.organisation(context.organisation_id)

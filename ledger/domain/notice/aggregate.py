@@ -37,6 +37,7 @@ class ComplianceNotice(DatedCase):
     """A compliance notice from the decision to serve it to compliance, or to its end at VCAT."""
 
     area = "notice"
+    in_common = False
 
     @property
     def standing(self) -> NoticeStanding:

@@ -36,6 +36,7 @@ class Organisation(DatedCase):
     """A body: its names, its end and successors, and what binds it on a day."""
 
     area = "organisation"
+    in_common = True
 
     def bound(self, scheme: str, on: date) -> Binding | None:
         """The basis on which the scheme ('vps', 'datavic', 'pdpa_part_3', …) binds the body on that day.

@@ -45,6 +45,7 @@ class _RequestCase(DatedCase):
     """What both kinds of request case judge alike."""
 
     area = "request"
+    in_common = False
 
     def _opened(self, e: RequestReceived | RequestMade, context: Context) -> None:
         imported = self.imported(e)

@@ -35,6 +35,7 @@ class RetentionItem(DatedCase):
     """A dataset or class of records from its schedule to its end."""
 
     area = "retention"
+    in_common = False
 
     @property
     def standing(self) -> RetentionStanding:
