@@ -257,6 +257,8 @@ class Writer:
         with self._turn:
             self._finished = True
             self._abandon()
+        # What came while the turn was held.
+        self._advance()
         self._wake()
         with self._role:
             self._groups.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
@@ -268,6 +269,30 @@ def test_a_closed_writer_finishes_what_it_took_and_takes_no_more(database: Datab
     with pytest.raises(Unavailable, match="the writer is closed"):
         writer.submit(ledger.id, [sample("late")])
     assert check_ledger(database, ledger) == 200
+
+
+def test_a_writer_closed_under_load_answers_everybody(database: Database, ledger: Ledger) -> None:
+    written: list[int] = []
+    for number in range(10):
+        writer = Writer(database)
+        start = threading.Barrier(9)
+
+        def work(name: str, writer: Writer = writer, start: threading.Barrier = start) -> None:
+            start.wait(30)
+            for count in itertools.count():
+                try:
+                    written.append(writer.submit(ledger.id, [sample(f"{name}-{count}")]).result(30)[0].index)
+                except Unavailable:
+                    return
+
+        with ThreadPoolExecutor(8) as pool:
+            working = [pool.submit(work, f"{number}-{client}") for client in range(8)]
+            start.wait(30)
+            time.sleep(0.02 * number)
+            writer.close()
+            for each in working:
+                each.result(30)
+    assert sorted(written) == list(range(check_ledger(database, ledger)))
 
 
 def test_what_nobody_waits_for_is_written_all_the_same(
