@@ -55,16 +55,23 @@ def desk(
             principal=who(slug), command_id=key or str(uuid.uuid4()), source=through, given=given,
         )  # fmt: skip
 
+    def may(slug: str) -> None:
+        if not installation.roles(slug, who(slug)) & hands_over.roles:
+            raise Forbidden(f"ledger {slug}: {HAND_OVER} takes one of {', '.join(sorted(hands_over.roles))}")
+
     def recorded(slug: str, command: str, given: Mapping[str, Any]) -> Outcome | None:
-        if key is None:
-            return None
-        return installation.recorded(slug, command, given, principal=who(slug), command_id=key)
+        first = installation.recorded(
+            slug, command, given, principal=who(slug), command_id=key or str(uuid.uuid4())
+        )
+        if first is None:
+            # Before anything is made: whoever may not hand over learns that at once.
+            may(slug)
+        return first
 
     def keep_file(
         slug: str, stream: str, source: BinaryIO, length: int | None, *, field_path: str
     ) -> dict[str, Any]:
-        if not installation.roles(slug, who(slug)) & hands_over.roles:
-            raise Forbidden(f"ledger {slug}: {HAND_OVER} takes one of {', '.join(sorted(hands_over.roles))}")
+        may(slug)
         return installation.keep_file(slug, stream, source, length, field_path=field_path)
 
     return Desk(door(installation, asking, Matter.REPORTS), submit, keep_file, recorded)

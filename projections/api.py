@@ -11,14 +11,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from ledger.codec.jsonform import parse_date
-from ledger.errors import InvalidInput
 from projections import asked, query
 from projections.aside import Aside
 from projections.asked import View
 from projections.base import Register, register, registers
 from projections.doors import Door
 from projections.explain import explain
-from projections.query import as_csv, as_json, case_rows, every, opened, page
+from projections.query import as_json, case_rows, every, opened, page
 from projections.replay import Moment, diff, ready, replay
 
 OpenDoor = Callable[[Request], Door]
@@ -28,6 +27,18 @@ OPTIONS = frozenset(
     {"as_at", "happened_by", "on", "ledger", "sort", "descending", "limit", "cursor", "all", "to"}
 )
 """Query parameters that are no filter of a column."""
+
+
+FILTERS = {
+    "name": "filters",
+    "in": "query",
+    "style": "form",
+    "explode": True,
+    "description": "By column: scheme=vps; due_on.from=2025-07-01, due_on.to=…; outcome.empty=yes|no; "
+    "of clocks state=overdue, due_within=14",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+"""What OpenAPI says of the filters: any name, as the register has columns."""
 
 
 def router(door: OpenDoor, aside: Aside) -> APIRouter:
@@ -48,7 +59,7 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
         door(request)
         return JSONResponse({"registers": [_shown(one) for one in registers().values()]})
 
-    @api.get("/registers/{name}", tags=["registers"])
+    @api.get("/registers/{name}", tags=["registers"], openapi_extra={"parameters": [FILTERS]})
     def one_register(
         request: Request,
         name: str,
@@ -68,11 +79,16 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
         """
         opened_door, wanted = door(request), register(name)
         if as_at is not None or happened_by is not None:
-            when = asked.moment(opened_door, ledger, as_at, _day(on))
-            if waited_for(opened_door, name, when, _day(happened_by)):
+            when = asked.moment(opened_door, ledger, as_at, _day("on", on))
+            if waited_for(opened_door, name, when, _day("happened_by", happened_by)):
                 return _accepted(request, when)
         with asked.view(
-            opened_door, wanted, ledger=ledger, as_at=as_at, happened_by=_day(happened_by), on=_day(on)
+            opened_door,
+            wanted,
+            ledger=ledger,
+            as_at=as_at,
+            happened_by=_day("happened_by", happened_by),
+            on=_day("on", on),
         ) as view:
             filters = {k: v for k, v in request.query_params.items() if k not in OPTIONS}
             asked_for = view.query(
@@ -80,9 +96,10 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
             )
             if request.headers.get("accept", "").split(";")[0].strip() == CSV:
                 rows = opened(every(view.connection, wanted, asked_for, view.table), wanted, opened_door.opener)
-                return Response("".join(as_csv(rows, wanted)), media_type=f"{CSV}; charset=utf-8")
+                told = asked.as_csv(view, asked.by_slug(view, rows))
+                return Response("".join(told), media_type=f"{CSV}; charset=utf-8")
             found = page(view.connection, wanted, asked_for, view.table)
-            rows = opened(found.rows, wanted, opened_door.opener)
+            rows = asked.by_slug(view, opened(found.rows, wanted, opened_door.opener))
             names, names_at = asked.organisation_names(view)
             return JSONResponse(
                 {
@@ -104,19 +121,17 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
         """
         opened_door, wanted = door(request), register(name)
         if as_at is not None:
-            when = asked.moment(opened_door, slug, as_at, _day(on))
+            when = asked.moment(opened_door, slug, as_at, _day("on", on))
             if waited_for(opened_door, name, when):
                 return _accepted(request, when)
-        with asked.view(opened_door, wanted, ledger=slug, as_at=as_at, on=_day(on)) as view:
+        with asked.view(opened_door, wanted, ledger=slug, as_at=as_at, on=_day("on", on)) as view:
             head = asked.head_of(view, slug)
-            rows = opened(
-                case_rows(view.connection, wanted, head.id, stream, view.on, view.table),
-                wanted, opened_door.opener,
-            )  # fmt: skip
+            found = case_rows(view.connection, wanted, head.id, stream, view.on, view.table)
+            rows = asked.by_slug(view, opened(found, wanted, opened_door.opener))
             content = {**_stated(view), "rows": as_json(rows)}
             if wanted.name == "clocks":
-                found = explain(view.connection, head, stream, view.on)
-                content["explained"] = {one.key: one.words for one in found}
+                explained = explain(view.connection, head, stream, view.on)
+                content["explained"] = {one.key: one.words for one in explained}
             return JSONResponse(content)
 
     @api.get("/registers/{name}/diff", tags=["registers"])
@@ -128,7 +143,7 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
         As of moments that were not folded yet: 202, with the ``Location`` that states the positions.
         """
         opened_door, wanted = door(request), register(name)
-        moments = [asked.moment(opened_door, ledger, each, None) for each in (as_at, to)]
+        moments = asked.moments(opened_door, as_at, to, ledger)
         # Both are begun at once.
         waited = [waited_for(opened_door, name, when) for when in moments]
         if any(waited):
@@ -175,6 +190,7 @@ def _positions(when: Moment, chosen: bool) -> str:
 
 def _stated(view: View) -> dict[str, Any]:
     return {
+        **asked.notice(view),
         "register": view.register.name,
         "positions": view.positions,
         "judged_on": view.on.isoformat(),
@@ -187,9 +203,5 @@ def _shown(register: Register) -> dict[str, Any]:
     return {"name": register.name, "title": register.title, "columns": columns}
 
 
-def _day(given: str | None) -> date | None:
-    if given is None:
-        return None
-    if not given:
-        raise InvalidInput("date", "a date as 2025-06-30", given)
-    return parse_date(given, "date")
+def _day(name: str, given: str | None) -> date | None:
+    return None if given is None else parse_date(given, name)

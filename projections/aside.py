@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import traceback
 import zlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -54,6 +55,18 @@ class _Refused:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A failure that is none of ours: as what and where, never its message, which may repeat what was read."""
+
+    kind: str
+    frames: list[str]
+
+
+class Failed(RuntimeError):
+    """The process that made it failed by itself; the log says where."""
+
+
 class Aside:
     """At most ``most`` processes at once. Safe to use from many threads; ``close`` ends what still works."""
 
@@ -64,14 +77,14 @@ class Aside:
         self._working: set[BaseProcess] = set()
         self._closed = False
         self._begun: set[Hashable] = set()
-        self._failed: dict[Hashable, AuditLedgerError] = {}
+        self._failed: dict[Hashable, AuditLedgerError | Failed] = {}
         self._made: dict[Hashable, tuple[float, bytes]] = {}
 
     def do(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
         """The result of ``work``, a function of a module, in a process of its own.
 
-        Raises what it raises, where that is ours; Unavailable where too much is asked for at once, where the
-        process died, and after ``close``.
+        Raises what it raises, where that is ours, else Failed; Unavailable where too much is asked for at
+        once, where the process died, and after ``close``.
         """
         if not self._turns.acquire(timeout=PATIENCE):
             raise Unavailable(f"{self._most} reports or folds are being made; try again")
@@ -103,6 +116,9 @@ class Aside:
             process.close()
         if isinstance(found, _Refused):
             raise found.error()
+        if isinstance(found, _Failed):
+            log.error("failed", error=found.kind, frames=found.frames)
+            raise Failed
         done: T = found
         return done
 
@@ -129,16 +145,16 @@ class Aside:
         return None if found is None else zlib.decompress(found[1])
 
     def _keep(self, key: Hashable, work: Callable[..., bytes | None], given: tuple[Any, ...]) -> None:
-        failed: AuditLedgerError | None = None
+        failed: AuditLedgerError | Failed | None = None
         made: bytes | None = None
         try:
             with self._turns:
                 made = self._do(_packed, (work, *given), {})
-        except AuditLedgerError as error:
+        except (AuditLedgerError, Failed) as error:
             failed = error
         with self._lock:
             if failed is not None and not self._closed:
-                log.error("not made", reason=str(failed))
+                log.error("not made", reason=str(failed) or type(failed).__name__)
             self._begun.discard(key)
             if failed is not None:
                 self._failed[key] = failed
@@ -171,5 +187,8 @@ def _work(sending: Connection, work: Callable[..., Any], given: tuple[Any, ...],
         found = work(*given, **named)
     except AuditLedgerError as error:
         found = _Refused(type(error), error.args, error.__dict__)
+    except Exception as error:  # noqa: BLE001 (the last catch: what it says may not reach the terminal)
+        frames = traceback.extract_tb(error.__traceback__)[-12:]
+        found = _Failed(type(error).__name__, [f"{f.filename}:{f.lineno} {f.name}" for f in frames])
     sending.send(found)
     sending.close()

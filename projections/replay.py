@@ -95,6 +95,9 @@ def resolve(
             return Moment(tuple(found), on or _judged_on(connection, last), "now", common)
         known = found if ledger is None or common is None else [*found, common]
         stated = tuple(_position(part, known, ledger) for part in asked.split(","))
+        for head in stated:
+            if sum(each.id == head.id for each in stated) > 1:
+                raise InvalidInput("as-at", "each ledger once", asked)
         resolved = stated if ledger is None else tuple(head for head in stated if head.id == found[0].id)
         if not resolved:
             raise InvalidInput("as-at", f"a position of {ledger}", asked)

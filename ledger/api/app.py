@@ -13,10 +13,11 @@ import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from ledger.api import openapi, reads, writes
+from ledger.api import openapi, parameters, reads, writes
 from ledger.api.edge import Edge, Identify
 from ledger.api.problem import HttpRefused, problem
 from ledger.api.service import Lag, Service, Standing
@@ -68,6 +69,9 @@ def create_app(
     # Joined as they are, not as included routers: ``app.routes`` is the one table that tests and OpenAPI walk.
     for router in (reads.router(service), *routers):
         app.router.routes.extend(router.routes)
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            parameters.insist(route)
     described: list[dict[str, Any]] = []
 
     def describe(request: Request) -> JSONResponse:
@@ -107,11 +111,14 @@ def _refused(_: Request, error: Exception) -> Response:
 
 def _framework(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(HttpRefused(error.status_code, str(error.detail)))
+    answer = problem(HttpRefused(error.status_code, str(error.detail)))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def _parameter(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return problem(InvalidInput(name, str(first["msg"]), first.get("input")))
+    expected = "a value" if first["type"] == "missing" else str(first["msg"]).removeprefix("Input should be ")
+    return problem(InvalidInput(name, expected, first.get("input")))

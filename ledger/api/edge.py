@@ -91,7 +91,10 @@ class Edge:
             if scope["path"] not in self._public:
                 scope.setdefault("state", {})["principal"] = await self._principal(scope)
             body = Body(scope, receive, self._body_limit(scope), self._max_silence, self._min_rate)
-            await self.app(scope, body, sending)
+            # RFC 9110 section 9.3.2: HEAD is GET whose content is not sent; the server leaves it out.
+            asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+            await self.app(asked, body, sending)
+            scope.update({name: asked[name] for name in ("route", "path_params") if name in asked})
         except ClientDisconnect:
             status = status or 499
         except AuditLedgerError as error:

@@ -82,8 +82,10 @@ def _hand_over(body: dict[str, Any]) -> HandOver:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-        raise InvalidInput(name, expected, first.get("input")) from None
+        if first["type"] == "extra_forbidden":
+            raise InvalidInput(name, "one of " + ", ".join(HandOver.model_fields), "an unknown field") from None
+        expected = "a value" if first["type"] == "missing" else first["msg"].removeprefix("Input should be ")
+        raise InvalidInput(name, expected, first["input"] if first["type"] != "missing" else None) from None
 
 
 def rendered(wanted: Wanted, form: str) -> bytes:

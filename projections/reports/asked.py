@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ledger.errors import Forbidden
+from ledger.errors import Forbidden, InvalidInput
 from ledger.store.ledgers import COMMON
 from projections.asked import moment
 from projections.doors import Door
@@ -64,9 +64,11 @@ def wanted(
     if as_at is not None:
         one = read[0] if ledgers and len(ledgers) == 1 and as_at.isdigit() else None
         found = {head.slug: head.size for head in moment(door, one, as_at, None).heads}
-        now = {head.slug: head.size for head in resolve(door.conninfo).heads if head.slug in (*read, COMMON)}
-        positions = tuple(sorted((now | found).items()))
-    asked = parse_period(period) if period else last_financial_year(door.today)
+        if "=" in as_at and (beside := sorted(set(found) - {*read, COMMON})):
+            raise InvalidInput("as_at", f"positions of {', '.join(read)}", f"one of {', '.join(beside)}")
+        now = {head.slug: head.size for head in resolve(door.conninfo).heads}
+        positions = tuple(sorted((slug, (now | found)[slug]) for slug in {*read, COMMON} if slug in now))
+    asked = parse_period(period) if period is not None else last_financial_year(door.today)
     return Wanted(door.conninfo, report_kind(name).name, asked, positions, read, incomplete)
 
 

@@ -12,6 +12,8 @@ _FINANCIAL = re.compile(r"(\d{4})-(\d{2})")
 _CALENDAR = re.compile(r"\d{4}")
 _EXPECTED = "a financial year (2024-25), a calendar year (2025), or FROM..TO (2025-01-01..2025-03-31)"
 _DAY = timedelta(days=1)
+_EARLIEST, _LATEST = date(1900, 1, 1), date(2199, 12, 31)
+"""Beyond them a period is a slip of the pen; and the one before it has to be a period too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,24 @@ def last_financial_year(today: date) -> Period:
 def parse_period(text: str) -> Period:
     """'2024-25' (1 July to 30 June), '2025' (calendar year) or 'FROM..TO'. Raises InvalidInput."""
     try:
-        if ".." in text:
-            first, last = text.split("..")
-            return Period(date.fromisoformat(first), date.fromisoformat(last))
-        if found := _FINANCIAL.fullmatch(text):
-            year = int(found[1])
-            if (year + 1) % 100 == int(found[2]):
-                return financial_year(year)
-        elif _CALENDAR.fullmatch(text):
-            return Period(date(int(text), 1, 1), date(int(text), 12, 31))
+        period = _parsed(text)
     except ValueError:
-        raise InvalidInput("period", _EXPECTED, text) from None
-    raise InvalidInput("period", _EXPECTED, text)
+        period = None
+    if period is None:
+        raise InvalidInput("period", _EXPECTED, text)
+    if not _EARLIEST <= period.first <= period.last <= _LATEST:
+        raise InvalidInput("period", f"days from {_EARLIEST} to {_LATEST}", text)
+    return period
+
+
+def _parsed(text: str) -> Period | None:
+    if ".." in text:
+        first, last = text.split("..")
+        return Period(date.fromisoformat(first), date.fromisoformat(last))
+    if found := _FINANCIAL.fullmatch(text):
+        year = int(found[1])
+        return financial_year(year) if (year + 1) % 100 == int(found[2]) else None
+    return Period(date(int(text), 1, 1), date(int(text), 12, 31)) if _CALENDAR.fullmatch(text) else None
 
 
 def _in_year(day: date, year: int) -> date:

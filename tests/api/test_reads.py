@@ -328,3 +328,61 @@ def test_a_file_that_is_opened_again_under_one_key_adds_no_entry(house: House) -
     other = body | {"reason": "another"}
     assert house.post("officer", "/ledgers/dffh/openings/file", other, headers=key).status_code == 409
     check(house)
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("/ledgers/dffh/entries?limt=5", "limt: expected one of after, limit, event, raw"),
+        ("/ledgers/dffh/entries?after=1&after=2", "after: expected one value"),
+        ("/ledgers?x", "x: expected one of none"),
+        ("/reports/data-sharing-annual?asat=2025-01-01", "asat: expected one of period, format, as_at"),
+        ("/registers/requests?as_at=1&as_at=2", "as_at: expected one value"),
+        ("/registers/requests?scheme=vps&scheme=nsw", "scheme: expected one value"),
+        ("/ledgers/dffh/entries?limit=0", "limit: expected greater than or equal to 1, got '0'"),
+        ("/registers/requests/diff", "as_at: expected a value, got None"),
+        ("/reports/data-sharing-annual?period=0001-01-01..0001-01-02", "period: expected days from 1900-01-01"),
+        ("/reports/data-sharing-annual?period=", "period: expected a financial year"),
+    ],
+)
+def test_a_parameter_that_is_misspelt_doubled_or_wrong_is_named(house: House, path: str, named: str) -> None:
+    answer = house.get("officer", path)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"].startswith(named)
+
+
+def test_several_events_are_no_doubled_parameter(house: House) -> None:
+    names = [f"ledger.{name}" for name in ("role.v1.RoleGranted", "ledger.v1.LedgerCreated")]
+    found = house.get("officer", "/ledgers/dffh/entries", params={"event": names}).json()
+    assert {entry["event"] for entry in found["entries"]} == set(names)
+
+
+def test_head_is_get_without_its_content(house: House) -> None:
+    house.receive()
+    for path in ("/health", "/me", "/ledgers/dffh/entries", "/openapi.json"):
+        got = house.get("officer", path)
+        head = house.client.head(path, headers=house.headers("officer"))
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == got.headers["content-type"]
+    assert house.client.head("/me").status_code == 401
+    assert house.client.head("/ledgers/dffh/entries/99", headers=house.headers("officer")).status_code == 404
+
+
+def test_a_method_that_a_route_has_not_is_told_which_it_has(house: House) -> None:
+    command = "/ledgers/dffh/commands/request.RequestReceived"
+    for method, path, allowed in (
+        ("DELETE", "/me", {"GET"}),
+        ("OPTIONS", "/ledgers/dffh/entries", {"GET"}),
+        ("GET", command, {"POST"}),
+        ("HEAD", command, {"POST"}),
+    ):
+        answer = house.client.request(method, path, headers=house.headers("officer"))
+        assert answer.status_code == 405
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert set(answer.headers["allow"].split(", ")) - {"HEAD"} == allowed
+
+
+def test_a_case_that_holds_a_nul_is_refused_for_a_file_too(house: House) -> None:
+    headers = house.headers("officer") | {"Idempotency-Key": str(uuid.uuid4()), "Attachment-Title": "x"}
+    answer = house.client.post("/ledgers/dffh/cases/%00/attachments", content=b"x", headers=headers)
+    assert (answer.status_code, answer.json()["field"]) == (422, "case")

@@ -115,6 +115,13 @@ def test_a_hand_over_wants_a_key_and_is_never_recorded_twice(live: House) -> Non
     assert live.post("reporter", path, body | {"status": "provisional"}, headers=key).status_code == 409
     found = live.get("officer", f"/ledgers/dffh/receipts/{key['Idempotency-Key']}").json()
     assert found["case"] == made.json()["case"]
+    for wrong, named in (
+        ({**body, "who": "x"}, "who: expected one of report, to,"),
+        ({"to": "minister: x"}, "report: expected a value"),
+        ({**body, "status": "last"}, "status: expected 'provisional', 'final' or 'revised'"),
+    ):
+        answer = live.post("reporter", path, wrong)
+        assert (answer.status_code, answer.json()["detail"].startswith(named)) == (422, True), answer.text
     for who in ("officer", "administrator", "auditor", "other_officer"):
         assert live.post(who, path, body).status_code == 403, who
         assert live.post(who, path, body, headers=key).status_code == 403, who

@@ -13,7 +13,7 @@ import pytest
 
 from ledger.errors import Forbidden, InvalidInput, LawRefused, Unavailable
 from projections import aside as module
-from projections.aside import Aside
+from projections.aside import Aside, Failed
 
 
 @pytest.fixture
@@ -41,6 +41,11 @@ def refused(which: int) -> bytes:
         LawRefused("PDPA s 78(4)", "too late"),
         Forbidden("not you"),
     )[which]
+
+
+def fails() -> bytes:
+    """Fails with what it read in its message."""
+    raise ValueError("Quentin Planted")
 
 
 def dies() -> bytes:
@@ -81,6 +86,15 @@ def test_a_process_that_dies_is_said_and_the_next_one_works(aside: Aside) -> Non
     with pytest.raises(Unavailable, match="ended with -9"):
         aside.do(dies)
     assert aside.do(said, "on") == b"on"
+
+
+def test_a_failure_says_where_and_never_what(aside: Aside, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Failed):
+        aside.do(fails)
+    said = capfd.readouterr()
+    assert "ValueError" in said.out + said.err
+    assert "fails" in said.out + said.err
+    assert "Planted" not in said.out + said.err
 
 
 def test_no_more_of_it_at_once_than_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
