@@ -14,8 +14,6 @@ import select
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from time import monotonic, sleep
 
 import psycopg
@@ -28,19 +26,17 @@ from ledger.errors import AuditLedgerError, OutcomeUnknown, Unavailable
 from ledger.store import binary, queries
 from ledger.store.binary import array, int4, int8
 from ledger.store.database import Database
-from ledger.store.ledgers import Ledger
-from ledger.store.placing import Head, Placed, VaultRows, needed_versions, place_all
+from ledger.store.lanes import GROUP_ENTRIES, Group, Lane, Link, Stage
+from ledger.store.placing import Head, VaultRows, needed_versions, place_all
 from ledger.store.session import copy_statement, head_of, locked_head_of, open_session
-from ledger.store.settle import Connection, Lost, Settled, settle
-from ledger.store.submission import Outcome, Receipt, Submission
+from ledger.store.settle import Lost, Settled, settle
+from ledger.store.submission import Outcome, Submission
 
 ACTIVE = pq.TransactionStatus.ACTIVE
 # As plain numbers: an enumeration's are slower to compare, on the one path where that counts.
 ANSWERED = (int(pq.ExecStatus.COMMAND_OK), int(pq.ExecStatus.TUPLES_OK))
 COPY_IN = int(pq.ExecStatus.COPY_IN)
 CONNECTIONS = 4
-GROUP_ENTRIES = 1_000
-"""Entries of a group that is sent as one statement; a submission of more goes by COPY."""
 COPY_FROM = 50
 """Entries from which a second round trip, for COPY, costs less than the slower insertion."""
 CONTENDED = 20
@@ -55,61 +51,6 @@ IDLE_SECONDS = 1.0
 """Seconds after which a connection is looked at before it is used again."""
 PATIENCE = 10.0
 """Seconds to try to learn the outcome of a group whose connection was lost."""
-
-
-class Stage(Enum):
-    """What a group's connection has been asked."""
-
-    COMMIT = auto()
-    COPY = auto()
-    HEAD = auto()
-    LOCK = auto()
-    COMMIT_LOCKED = auto()
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One ledger's queue. At most one of its groups is under way."""
-
-    ledger: Ledger
-    prefix: bytes
-    waiting: deque[Submission] = field(default_factory=deque)
-    head: Head | None = None
-    busy: bool = False
-    lined_up: bool = False
-    contended: int = 0
-    """How many more groups take the head's lock first: another process writes this ledger too."""
-
-
-@dataclass(slots=True)
-class _Group:
-    lane: _Lane
-    submissions: list[Submission] = field(default_factory=list)
-    entries: int = 0
-    real_time: bool = False
-    """Whether any of it gets the writer's own time."""
-    sealed: bool = False
-    """Whether any of it has rows for the vault."""
-    stage: Stage = Stage.COMMIT
-    locked: bool = False
-    placed: Placed | None = None
-    blocks: list[bytes] = field(default_factory=list)
-    """What COPY is given."""
-    receipts: list[list[Receipt]] = field(default_factory=list)
-    """What its submissions are told once it is committed."""
-    swaps_lost: int = 0
-
-
-@dataclass(slots=True)
-class _Link:
-    """One of the writer's connections; ``group`` is what is under way on it."""
-
-    connection: Connection | None = None
-    descriptor: int = -1
-    group: _Group | None = None
-    writing: bool = False
-    asked_at: float = 0.0
-    answers: list[pq.abc.PGresult] = field(default_factory=list)
 
 
 class Groups:
@@ -136,13 +77,13 @@ class Groups:
         self._patience = patience
         self._answer_within = answer_within
         self._step = step
-        self._lanes: dict[int, _Lane] = {}
-        self._line: deque[_Lane] = deque()
-        self._links = [_Link() for _ in range(CONNECTIONS)]
+        self._lanes: dict[int, Lane] = {}
+        self._line: deque[Lane] = deque()
+        self._links = [Link() for _ in range(CONNECTIONS)]
         self._look_at = 0.0
         self._answers: list[tuple[Submission, Outcome]] = []
         self._helpers = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="ledger-settle")
-        self.settled: deque[tuple[_Link, _Group, Settled]] = deque()
+        self.settled: deque[tuple[Link, Group, Settled]] = deque()
         """What the slow path has settled, to be taken up by whoever has the turn."""
         self.open = 0
         """Submissions that entered and were not told yet what became of them."""
@@ -155,7 +96,7 @@ class Groups:
         ledger = submission.ledger
         lane = self._lanes.get(ledger.id)
         if lane is None:
-            lane = self._lanes[ledger.id] = _Lane(ledger, prefix(ledger.origin))
+            lane = self._lanes[ledger.id] = Lane(ledger, prefix(ledger.origin))
         lane.waiting.append(submission)
         if not (lane.busy or lane.lined_up):
             self._line_up(lane)
@@ -189,8 +130,8 @@ class Groups:
                 return
             lane = self._line.popleft()
             lane.lined_up, lane.busy = False, True
-            link.group = group = _Group(lane)
-            self._fill(group)
+            link.group = group = Group(lane)
+            group.fill()
             if lane.head is None or link.connection is None or group.entries > GROUP_ENTRIES:
                 self._slow(link, group, sent=False)
             elif lane.contended:
@@ -233,7 +174,7 @@ class Groups:
         for link in self._links:
             self._drop(link)
 
-    def _free_link(self) -> _Link | None:
+    def _free_link(self) -> Link | None:
         for link in self._links:
             if link.group is None:
                 if link.descriptor >= 0 and monotonic() > link.asked_at + IDLE_SECONDS:
@@ -242,37 +183,20 @@ class Groups:
                 return link
         return None
 
-    def _line_up(self, lane: _Lane) -> None:
+    def _line_up(self, lane: Lane) -> None:
         """Lanes take turns: a busy ledger does not keep the others from the connections."""
         if lane.waiting and not lane.busy and not lane.lined_up:
             lane.lined_up = True
             self._line.append(lane)
 
-    @staticmethod
-    def _fill(group: _Group) -> None:
-        """Adds what is waiting, up to the size of a group; a large submission goes alone."""
-        waiting = group.lane.waiting
-        while waiting:
-            submission = waiting[0]
-            entries = group.entries + len(submission.drafts)
-            if entries > GROUP_ENTRIES and group.submissions:
-                return
-            waiting.popleft()
-            group.entries = entries
-            group.submissions.append(submission)
-            if submission.moment is None:
-                group.real_time = True
-            if submission.keys or submission.rows:
-                group.sealed = True
-
-    def _done(self, link: _Link, lane: _Lane, head: Head | None) -> None:
+    def _done(self, link: Link, lane: Lane, head: Head | None) -> None:
         """The group under way is settled: its ledger and its connection are free again."""
         lane.head, lane.busy, link.group = head, False, None
         self._line_up(lane)
 
     # --- the fast path: one statement ----------------------------------------------------------------------
 
-    def _send(self, link: _Link, group: _Group, head: Head) -> None:
+    def _send(self, link: Link, group: Group, head: Head) -> None:
         """Places the group after ``head`` and sends what commits it: one statement, or swap and COPY."""
         lane = group.lane
         now = micros(self._clock.now())
@@ -311,7 +235,7 @@ class Groups:
         group.receipts = placed.receipts(lane.ledger, group.submissions)
         self._step("sent")
 
-    def _ask(self, link: _Link, query: str | bytes, parameters: list[bytes | None] | None = None) -> None:
+    def _ask(self, link: Link, query: str | bytes, parameters: list[bytes | None] | None = None) -> None:
         """Sends a prepared statement by its name, or plain SQL."""
         assert link.connection is not None
         pgconn = link.connection.pgconn
@@ -326,14 +250,14 @@ class Groups:
         except psycopg.Error:
             self._to_slow(link)
 
-    def _flush(self, link: _Link, pgconn: pq.abc.PGconn) -> None:
+    def _flush(self, link: Link, pgconn: pq.abc.PGconn) -> None:
         writing = bool(pgconn.flush())
         if writing != link.writing:
             link.writing = writing
             self.poll_changed = True
             self._poll.modify(link.descriptor, select.POLLIN | select.POLLOUT if writing else select.POLLIN)
 
-    def _on_ready(self, link: _Link, event: int) -> None:
+    def _on_ready(self, link: Link, event: int) -> None:
         assert link.connection is not None
         pgconn = link.connection.pgconn
         try:
@@ -360,7 +284,7 @@ class Groups:
             else:
                 self._to_slow(link)
 
-    def _copy(self, link: _Link, group: _Group, pgconn: pq.abc.PGconn) -> None:
+    def _copy(self, link: Link, group: Group, pgconn: pq.abc.PGconn) -> None:
         """The head is moved, the rows follow; a frozen process here holds it until others end its session."""
         for block in group.blocks:
             # libpq keeps what the socket does not take at once.
@@ -368,7 +292,7 @@ class Groups:
         pgconn.put_copy_end()
         self._flush(link, pgconn)
 
-    def _on_answer(self, link: _Link, group: _Group, answers: list[pq.abc.PGresult]) -> None:
+    def _on_answer(self, link: Link, group: Group, answers: list[pq.abc.PGresult]) -> None:
         failed = None
         for answer in answers:
             if answer.status not in ANSWERED:
@@ -385,7 +309,7 @@ class Groups:
             # Nobody else has written since: the next group goes without a lock.
             lane.contended = max(lane.contended - 1, 0) if head == lane.head else CONTENDED
             # What came while the lock was awaited enters with it.
-            self._fill(group)
+            group.fill()
             self._send(link, group, head)
         elif group.stage is Stage.COMMIT_LOCKED:
             if answers[-1].command_status == b"COMMIT":
@@ -404,7 +328,7 @@ class Groups:
         else:
             self._on_lost_swap(link, group)
 
-    def _on_lost_swap(self, link: _Link, group: _Group) -> None:
+    def _on_lost_swap(self, link: Link, group: Group) -> None:
         """Another process moved the head: once more on the new one; from then on under its lock for a while."""
         group.swaps_lost += 1
         group.lane.contended = CONTENDED
@@ -414,7 +338,7 @@ class Groups:
             group.stage = Stage.HEAD
             self._ask(link, "read_head", [int4(group.lane.ledger.id)])
 
-    def _committed(self, link: _Link, group: _Group) -> None:
+    def _committed(self, link: Link, group: Group) -> None:
         # A crash here leaves the entries, unanswered: the repeat finds them by command id.
         self._step("answered")
         assert group.placed is not None
@@ -423,7 +347,7 @@ class Groups:
 
     # --- the slow path, in a helper thread -----------------------------------------------------------------
 
-    def _to_slow(self, link: _Link) -> None:
+    def _to_slow(self, link: Link) -> None:
         assert link.group is not None
         link.answers = []
         if link.connection is not None and link.connection.info.transaction_status == ACTIVE:
@@ -431,14 +355,14 @@ class Groups:
             link.connection.close()
         self._slow(link, link.group, sent=True)
 
-    def _slow(self, link: _Link, group: _Group, *, sent: bool) -> None:
+    def _slow(self, link: Link, group: Group, *, sent: bool) -> None:
         if link.descriptor >= 0:
             self._poll.unregister(link.descriptor)
             self.poll_changed = True
             link.descriptor = -1
         self._helpers.submit(self._settle, link, group, sent)
 
-    def _drop(self, link: _Link) -> None:
+    def _drop(self, link: Link) -> None:
         if link.descriptor >= 0:
             self._poll.unregister(link.descriptor)
             self.poll_changed = True
@@ -447,7 +371,7 @@ class Groups:
             link.connection.close()
         link.connection = None
 
-    def _settle(self, link: _Link, group: _Group, sent: bool) -> None:
+    def _settle(self, link: Link, group: Group, sent: bool) -> None:
         try:
             settled = self._settle_patiently(link, group, sent)
         except AuditLedgerError as error:
@@ -458,7 +382,7 @@ class Groups:
         self.settled.append((link, group, settled))
         self._helped()
 
-    def _settle_patiently(self, link: _Link, group: _Group, sent: bool) -> Settled:
+    def _settle_patiently(self, link: Link, group: Group, sent: bool) -> Settled:
         """Settles, over new connections where one is lost. ``sent``: it may be committed already."""
         deadline = monotonic() + self._patience
         pause = 0.02
@@ -482,7 +406,7 @@ class Groups:
             sleep(pause)
             pause = min(pause * 2, 0.5)
 
-    def _finish_slow(self, link: _Link, group: _Group, settled: Settled) -> None:
+    def _finish_slow(self, link: Link, group: Group, settled: Settled) -> None:
         if link.connection is not None and not link.connection.closed:
             link.descriptor = link.connection.pgconn.socket
             link.connection.pgconn.nonblocking = 1
@@ -494,7 +418,7 @@ class Groups:
         self._done(link, group.lane, settled.head)
         self._answered(group, settled)
 
-    def _answered(self, group: _Group, settled: Settled) -> None:
+    def _answered(self, group: Group, settled: Settled) -> None:
         self._answers += (
             (submission, settled.outcomes[place]) for place, submission in enumerate(group.submissions)
         )

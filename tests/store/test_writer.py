@@ -17,9 +17,9 @@ import pytest
 from ledger.clock import SystemClock
 from ledger.codec.entry import decode_entry
 from ledger.errors import CommandReused, Conflict, InvalidInput, NotFound, OutcomeUnknown, Unavailable
-from ledger.store import groups
 from ledger.store.database import Database
 from ledger.store.feed import Feed
+from ledger.store.lanes import GROUP_ENTRIES
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.submission import Draft, Receipt, Submission
 from ledger.store.writer import Writer
@@ -193,7 +193,7 @@ def test_ledgers_are_independent(database: Database, ledger: Ledger, writer: Wri
 
 
 def test_a_large_submission_goes_by_copy(database: Database, ledger: Ledger, writer: Writer) -> None:
-    count = groups.GROUP_ENTRIES * 2 + 1
+    count = GROUP_ENTRIES * 2 + 1
     neighbours = [writer.submit(ledger.id, [sample(f"n-{n}")]) for n in range(3)]
     receipts = put(writer, ledger, *samples("big", count))
     assert [receipt.index for receipt in receipts] == list(range(receipts[0].index, receipts[0].index + count))
