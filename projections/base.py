@@ -17,6 +17,7 @@ from enum import StrEnum
 from functools import cache, cached_property
 from typing import Any, ClassVar, TypeVar, cast
 
+from ledger.codec.declare import CaseRef
 from ledger.domain.event import CaseEvent
 from ledger.errors import InvalidInput, NotFound
 from ledger.law.calendar import Calendar
@@ -164,6 +165,11 @@ def pointer(fact: CaseEvent, path: str) -> str | None:
         if value is None:
             return None
     return f"{fact.index}:{path}"
+
+
+def case_of(ref: CaseRef | None) -> str | None:
+    """What a column holds that names a case: its ledger and stream."""
+    return None if ref is None else f"{ref.ledger}/{ref.stream}"
 
 
 def indexes(facts: Iterable[CaseEvent]) -> list[int]:

@@ -198,6 +198,29 @@ def succession_is_linked(named_by_predecessor: bool, predecessor: str) -> None:
         raise LawRefused(CHANGES, f"{predecessor} records no succession to this body that day: record it")
 
 
+def case_is_taken_over(same_kind: bool, elsewhere: bool, predecessor: str | None, succeeded: bool) -> None:
+    """A case of a moved function goes on in the successor's ledger, which took the function over (1-law, head).
+
+    ``predecessor``: the body that the case was of; None: not recorded. ``succeeded``: whether the ledger's
+    organisation records a succession from it. Raises LawRefused."""
+    if not same_kind or not elsewhere:
+        raise LawRefused(CHANGES, "a case taken over is one of the same kind, of another ledger")
+    if predecessor is not None and not succeeded:
+        raise LawRefused(
+            CHANGES, f"no functions of {predecessor} are recorded as taken over by this organisation"
+        )
+
+
+def goes_on_elsewhere_linked_both_ways(elsewhere: bool, named_there: bool) -> None:
+    """A case goes on in another ledger only as one that is taken over there, and says so (1-law, head).
+
+    Raises LawRefused."""
+    if elsewhere and not named_there:
+        raise LawRefused(
+            CHANGES, "the other ledger's case does not say that it takes this one over: record it there"
+        )
+
+
 def inherits_what_bound_predecessor(
     stated: Iterable[tuple[str, date]], of_predecessor: Iterable[Binding], from_day: date | None
 ) -> None:

@@ -59,8 +59,12 @@ def is_formal_vps(scheme: str, form: str | None) -> bool:
     return scheme == "vps" and form == "formal"
 
 
-def form_fits_scheme(scheme: str, form: str | None, *, imported: bool) -> None:
-    """A VPS request is informal or formal; the other schemes know no such form. Raises LawRefused (VPS)."""
+def form_fits_scheme(scheme: str, form: str | None, on: date | None, *, imported: bool) -> None:
+    """A VPS request is informal or formal; the other schemes know no such form. Raises LawRefused (VPS).
+
+    ``on``: the day of receipt; one from before the Policy need not say which."""
+    if scheme == "vps" and on is not None and not in_force(Provision.VPS, on):
+        return
     if scheme == "vps":
         must_state("form (informal or formal)", form, VPS, imported=imported)
     elif form is not None:

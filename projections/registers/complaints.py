@@ -13,7 +13,7 @@ from ledger.domain.complaint.events import (
 )
 from ledger.domain.event import CaseEvent
 from ledger.law import complaints as law
-from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
+from projections.base import Column, Kind, Register, Row, StreamInfo, case_of, pointer
 from projections.views.days import in_course
 
 
@@ -33,6 +33,7 @@ class Complaints(Register):
         Column(
             "record_required", Kind.BOOL, "whether ch. 5 asks for this record (courts and tribunals are exempt)"
         ),
+        Column("taken_over", Kind.TEXT, "the predecessor's case that goes on here"),
         Column("made_on", Kind.DATE, "the day on which it was made"),
         Column("received_on", Kind.DATE, "the day on which it was received"),
         Column("outcome", Kind.TEXT, "resolved, unresolved; empty while open"),
@@ -62,9 +63,8 @@ class Complaints(Register):
             "complainant_name": pointer(received, "complainant_name"),
             "about": None if received.about is None else received.about.value,
             "nature": pointer(received, "nature"),
-            "request": None
-            if received.request is None
-            else f"{received.request.ledger}/{received.request.stream}",
+            "request": case_of(received.request),
+            "taken_over": case_of(received.taken_over),
             "record_required": law.records_are_required(
                 bool(received.court_or_tribunal), received.happened_date
             ),

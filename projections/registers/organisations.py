@@ -141,20 +141,22 @@ class Bindings(Register):
         Column("scheme", Kind.TEXT, "which scheme"),
         Column("since", Kind.DATE, "from this day"),
         Column("until", Kind.DATE, "to this day, its last; empty: open"),
+        Column("basis", Kind.TEXT, "on what basis, and by which version of the instrument"),
     )
     opened_by = (OrganisationRegistered,)
 
     def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
-        """One row a binding; the words of its basis are sealed, and stand in the case."""
+        """One row a binding; further words of its basis are sealed, and stand in the case."""
         registered = facts[0]
         if not isinstance(registered, OrganisationRegistered):
             return
         held = sorted(
-            {(b.scheme, b.since, b.until) for b in bindings(facts)}, key=lambda b: (b[0], b[1], str(b[2]))
+            {(b.scheme, b.since, b.until, b.basis) for b in bindings(facts)},
+            key=lambda b: (b[0], b[1], str(b[2]), b[3]),
         )
         name = name_on(facts, None)
-        for place, (scheme, since, until) in enumerate(held):
-            values = {"legal_name": name, "scheme": str(scheme), "since": since, "until": until}
+        for place, (scheme, since, until, basis) in enumerate(held):
+            values = {"legal_name": name, "scheme": str(scheme), "since": since, "until": until, "basis": basis}
             yield Row(registered, values, f"{scheme}:{since}:{place}")
 
 

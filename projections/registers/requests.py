@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from ledger.domain.event import CaseEvent
 from ledger.domain.request.events import RequestForm, RequestMade, RequestReceived
 from ledger.law.requests import FINAL
-from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
+from projections.base import Column, Kind, Register, Row, StreamInfo, case_of, pointer
 from projections.views.days import days_from, ended_on, exact_day
 from projections.views.request import RequestView, formal_due, request_view
 
@@ -57,6 +57,7 @@ class Requests(Register):
         Column("grounds", Kind.TEXTS, "grounds of refusal"),
         Column("copy_owed", Kind.INT, "refusals of a formal VPS request"),
         Column("copy_sent", Kind.INT, "… of which a copy went to the Secretary, DPC"),
+        Column("taken_over", Kind.TEXT, "the predecessor's case that goes on here"),
         Column("restricted", Kind.BOOL, "whether some part is restricted data, out of the Policy's scope"),
     )
     opened_by = (RequestReceived, RequestMade)
@@ -104,6 +105,7 @@ def _request(view: RequestView, about: StreamInfo, facts: Sequence[CaseEvent]) -
         "grounds": list(dict.fromkeys(g for r in view.refused for g in r.grounds)) or None,
         "copy_owed": len(copies_owed),
         "copy_sent": sum(view.copy_of(refusal) is not None for refusal in copies_owed),
+        "taken_over": None if received is None else case_of(received.taken_over),
         "restricted": bool(view.out_of_scope),
     }
 
@@ -146,9 +148,7 @@ class Disclosures(Register):
                 "transferred_by": made.transferred_by,
                 "bases": made.bases,
                 "written_note": pointer(made, "ipp_2_2_note"),
-                "agreement": None
-                if made.agreement is None
-                else f"{made.agreement.ledger}/{made.agreement.stream}",
+                "agreement": case_of(made.agreement),
                 "de_identified": made.de_identified,
                 "techniques": made.techniques,
                 "conditions": pointer(made, "conditions"),

@@ -15,7 +15,7 @@ from ledger.domain.retention.events import (
     RecordsTransferred,
     RetentionScheduled,
 )
-from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
+from projections.base import Column, Kind, Register, Row, StreamInfo, case_of, pointer
 from projections.views.days import in_course, recorded_on
 from projections.views.openings import retention_view
 
@@ -39,6 +39,7 @@ class Retention(Register):
         Column("authority", Kind.SEALED, "on whose authority"),
         Column("disposal_authority", Kind.TEXT, "number and class of the disposal authority"),
         Column("agreement", Kind.TEXT, "the agreement whose table it comes from"),
+        Column("taken_over", Kind.TEXT, "the predecessor's case that goes on here"),
         Column("personal_information", Kind.BOOL, "whether it is personal information"),
         Column("triggered_on", Kind.DATE, "the day of the trigger"),
         Column(
@@ -82,9 +83,8 @@ class Retention(Register):
             "action": None if scheduled.action is None else scheduled.action.value,
             "authority": pointer(scheduled, "authority"),
             "disposal_authority": scheduled.disposal_authority,
-            "agreement": None
-            if scheduled.agreement is None
-            else f"{scheduled.agreement.ledger}/{scheduled.agreement.stream}",
+            "agreement": case_of(scheduled.agreement),
+            "taken_over": case_of(scheduled.taken_over),
             "personal_information": scheduled.personal_information,
             "triggered_on": standing.triggered_on,
             "no_longer_needed_on": standing.no_longer_needed_on,

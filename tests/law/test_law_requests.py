@@ -17,12 +17,15 @@ SHARE = "responsibility to share"
 
 def test_vps_request_states_its_form():
     with pytest.raises(LawRefused, match=f"form.*{SHARE}"):
-        requests.form_fits_scheme("vps", None, imported=False)
+        requests.form_fits_scheme("vps", None, ON, imported=False)
     with pytest.raises(LawRefused, match="neither informal nor formal"):
-        requests.form_fits_scheme("nsw", "formal", imported=True)
-    requests.form_fits_scheme("vps", None, imported=True)
-    requests.form_fits_scheme("vps", "informal", imported=False)
-    requests.form_fits_scheme("nsw", None, imported=False)
+        requests.form_fits_scheme("nsw", "formal", ON, imported=True)
+    requests.form_fits_scheme("vps", None, ON, imported=True)
+    requests.form_fits_scheme("vps", "informal", ON, imported=False)
+    requests.form_fits_scheme("nsw", None, ON, imported=False)
+    requests.form_fits_scheme("vps", None, BEFORE_VPS, imported=False)
+    with pytest.raises(LawRefused, match="form"):
+        requests.form_fits_scheme("vps", None, None, imported=False)
 
 
 def test_scheme_other_names_its_law():

@@ -29,6 +29,7 @@ from ledger.domain.notice.events import (
 )
 from ledger.domain.organisation.events import (
     AgencyHeadChanged,
+    BindingBasis,
     FunctionsTakenOver,
     HeadOffice,
     HeadsOfAgreementSigned,
@@ -53,6 +54,7 @@ from ledger.domain.retention.events import (
 from projections.base import StreamInfo, registers
 from tests.domain.build import CALENDAR, LEDGER, OWN, Book
 from tests.domain.request_lives import FORMAL, INFORMAL, NSW, book, disclose, divide, received, refuse
+from tests.domain.test_taken_over import SUCCESSOR, ledgers, linked
 
 
 def rows(made: Book, register: str, stream: str = "case-1") -> list[dict[str, Any]]:
@@ -355,3 +357,26 @@ def test_1_law_head_a_succession_states_its_day_on_both_sides() -> None:
     assert (row["side"], row["predecessor"], row["successor"]) == ("successor", "case-1", OTHER_BODY)
     assert (row["succeeded_on"], row["all_functions"]) == (date(2023, 1, 1), True)
     assert rows(made, "organisations", OTHER_BODY)[0]["succeeded_on"] is None
+
+
+def test_1_law_a_what_binds_a_body_states_its_basis_and_the_version() -> None:
+    signed = (HeadsOfAgreementSigned, "2021-07-24", {"instrument_version": "2021"})
+    bound = {
+        "scheme": Scheme.DATAVIC,
+        "basis": BindingBasis.FINANCIAL_MANAGEMENT_ACT,
+        "instrument_version": "v2.1",
+    }
+    made = body(signed, (SchemeBound, "2016-11-30", bound))
+    assert {row["scheme"]: row["basis"] for row in rows(made, "bindings")} == {
+        "vps": "Heads of Agreement (2021) signed on 2021-07-24",
+        "datavic": "financial_management_act, v2.1",
+    }
+
+
+def test_1_law_head_a_request_taken_over_names_the_case_that_it_goes_on_from() -> None:
+    old, new = ledgers()
+    received(old, INFORMAL, on="2025-06-11")
+    taken = INFORMAL | {"provider": SUCCESSOR, "taken_over": linked(old, new)}
+    received(new, taken, on="2025-06-11")
+    assert rows(new, "requests")[0]["taken_over"] == f"{LEDGER}/case-1"
+    assert rows(old, "requests")[0]["taken_over"] is None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ledger.codec.declare import CaseRef
 from ledger.domain.case import Case, Context, command, command_name
 from ledger.domain.common.events import AttachmentAdded, EnteredInError, MergedInto
 from ledger.domain.event import LEAVES_OUT, CaseEvent
 from ledger.errors import InvalidInput
 from ledger.law import general
+from ledger.law.organisations import case_is_taken_over, goes_on_elsewhere_linked_both_ways
 
 
 class CommonCase(Case):
@@ -19,6 +21,33 @@ class CommonCase(Case):
         if ended is None:
             return None
         return "entered_in_error" if isinstance(ended, EnteredInError) else "merged_into"
+
+    @property
+    def owner(self) -> str | None:
+        """The organisation whose act the case is; None where it does not say. Areas state it."""
+        return None
+
+    @property
+    def takes_over(self) -> CaseRef | None:
+        """The predecessor's case that goes on here."""
+        found: CaseRef | None = getattr(self.history[0], "taken_over", None) if self.history else None
+        return found
+
+    def taken_over(self, ref: CaseRef | None, context: Context) -> CommonCase | None:
+        """The predecessor's case that this one goes on from. Raises LawRefused, NotFound."""
+        if ref is None:
+            return None
+        case = context.lookup.case(ref)
+        own = context.lookup.organisation(context.organisation_id)
+        owner = case.owner if isinstance(case, CommonCase) else None
+        succeeded = owner is not None and isinstance(own, CommonCase) and own.took_over_from(owner)
+        case_is_taken_over(type(case) is type(self), ref.ledger != context.ledger, owner, succeeded)
+        assert isinstance(case, CommonCase)  # of the kind that this one is
+        return case
+
+    def took_over_from(self, predecessor: str) -> bool:
+        """Whether this is an organisation that functions of that body passed to."""
+        return False
 
     def check_any(self, proposed: CaseEvent, context: Context) -> None:
         """A case entered in error or merged takes nothing more but corrections; its opening entry stays in."""
@@ -46,6 +75,10 @@ class CommonCase(Case):
             # Judged again with a correction of this case, the other one may have ended since.
             ended_by = into.ended_by if isinstance(into, CommonCase) else None
             general.merged_into_a_case_that_stands(type(into) is type(self), ended_by)
+            named = into.takes_over if isinstance(into, CommonCase) else None
+            this = (context.ledger, self.id)
+            linked = named is not None and (named.ledger, named.stream) == this
+            goes_on_elsewhere_linked_both_ways(e.into.ledger != context.ledger, linked)
 
     @command(AttachmentAdded, roles=None)
     def attach(self, e: AttachmentAdded, context: Context) -> None:

@@ -28,6 +28,12 @@ class EntityComplaint(DatedCase):
     area = "complaint"
     in_common = False
 
+    @property
+    def owner(self) -> str | None:
+        """The entity."""
+        received: ComplaintReceived = self.first(ComplaintReceived)
+        return received.entity
+
     def _required(self) -> bool:
         """Whether ch. 5 asks this entity for the record."""
         received: ComplaintReceived = self.first(ComplaintReceived)
@@ -40,6 +46,7 @@ class EntityComplaint(DatedCase):
         if e.entity is not None and context.lookup.organisation(e.entity) is None:
             raise InvalidInput("entity", "the id of a registered organisation", e.entity)
         law.complaint_lives_with_the_entity(e.entity, context.organisation_id)
+        self.taken_over(e.taken_over, context)
         if e.request is not None:
             context.lookup.case(e.request)
         own = context.lookup.organisation(context.organisation_id)

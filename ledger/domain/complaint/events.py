@@ -66,7 +66,7 @@ class ComplaintReceived(CaseEvent):
     """A complaint reached the entity on the day it happened: ch. 5.
 
     ``court_or_tribunal``: the entity is one, and need not keep this record (footnote 1). ``request``: the
-    request that was not met.
+    request that was not met. ``taken_over``: the predecessor's case of this complaint, which goes on here.
     """
 
     complainant: Complainant | None = None
@@ -78,6 +78,7 @@ class ComplaintReceived(CaseEvent):
     about_other: OptionalText = None
     request: CaseRef | None = None
     court_or_tribunal: bool | None = None
+    taken_over: CaseRef | None = None
 
 
 @avro_event("ledger.complaint.v1.ComplaintResolved")

@@ -71,6 +71,10 @@ class Organisation(DatedCase):
                 return found
         return None
 
+    def took_over_from(self, predecessor: str) -> bool:
+        """Whether functions of that body passed to this one."""
+        return any(fact.predecessor == predecessor for fact in self.all(FunctionsTakenOver))
+
     def _exists(self, e: CaseEvent) -> None:
         law.body_exists(
             self.name_on(None),

@@ -51,9 +51,10 @@ class _RequestCase(DatedCase):
         imported = self.imported(e)
         _registered("requester", e.requester, context)
         _registered("provider", e.provider, context)
-        law.form_fits_scheme(e.scheme, e.form, imported=imported)
+        law.form_fits_scheme(e.scheme, e.form, e.happened_date, imported=imported)
         law.other_scheme_names_law(e.scheme, e.made_under_law, imported=imported)
-        self._parties_bound(e, e.scheme, e.form, e.requester, e.provider, context)
+        taken_over = e.taken_over if isinstance(e, RequestReceived) else None
+        self._parties_bound(e, e.scheme, e.form, e.requester, e.provider, taken_over, context)
         if e.counterpart is not None:
             _exists(e.counterpart, context)
 
@@ -64,16 +65,22 @@ class _RequestCase(DatedCase):
         form: RequestForm | None,
         requester: str | None,
         provider: str | None,
+        taken_over: CaseRef | None,
         context: Context,
     ) -> None:
+        before = self.taken_over(taken_over, context)
         if not law.is_formal_vps(scheme, form):
             return
+        provider_bound = self._bound(provider, e, context)
+        if not provider_bound and before is not None and before.owner is not None:
+            # It was made to the predecessor, which may be the one that was bound on that day.
+            provider_bound = self._bound(before.owner, e, context)
         law.formal_vps_needs_both_parties_bound(
             scheme,
             form,
             e.happened_date,
             self._bound(requester, e, context),
-            self._bound(provider, e, context),
+            provider_bound,
             imported=self.imported(e),
         )
 
@@ -91,6 +98,12 @@ class _RequestCase(DatedCase):
 
 class Request(_RequestCase):
     """A request for information that this ledger's organisation received."""
+
+    @property
+    def owner(self) -> str | None:
+        """The provider."""
+        received: RequestReceived = self.first(RequestReceived)
+        return received.provider
 
     @property
     def standing(self) -> Standing:
@@ -134,8 +147,9 @@ class Request(_RequestCase):
         self.standing.take(e)
         received: RequestReceived = self.first(RequestReceived)
         self._parties_bound(
-            e, received.scheme, RequestForm.FORMAL, received.requester, received.provider, context
-        )
+            e, received.scheme, RequestForm.FORMAL, received.requester, received.provider,
+            received.taken_over, context,
+        )  # fmt: skip
         not_before(latest(e), e.made_on, "the making of the formal request")
 
     @command(RequestDivided, roles=CASE_WRITERS)

@@ -64,6 +64,7 @@ class RequestReceived(CaseEvent):
     ``requester``, ``provider``: ids of registered organisations; a requester that is none is named sealed.
     ``form``: of VPS requests only. ``made_under_law``: the law of a request of scheme ``other``.
     ``restricted``: the whole is restricted data. ``counterpart``: the requester's own RequestMade.
+    ``taken_over``: the predecessor's case of this request, which goes on here; it keeps its day of receipt.
     """
 
     scheme: RequestScheme
@@ -83,6 +84,7 @@ class RequestReceived(CaseEvent):
     own_reference: OptionalText = None
     restricted: RestrictedData | None = None
     counterpart: CaseRef | None = None
+    taken_over: CaseRef | None = None
 
 
 @avro_event("ledger.request.v1.RequestMade")

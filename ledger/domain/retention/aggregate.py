@@ -42,6 +42,12 @@ class RetentionItem(DatedCase):
         """Where the item stands after all its facts."""
         return standing_of(self.history)
 
+    @property
+    def owner(self) -> str | None:
+        """Who holds the records."""
+        scheduled: RetentionScheduled = self.first(RetentionScheduled)
+        return scheduled.holder
+
     def follows_opening(self, fact: CaseEvent) -> None:
         """A trigger, a hold or an end may be older than the schedule that was made for the item."""
 
@@ -57,6 +63,7 @@ class RetentionItem(DatedCase):
             Period.from_iso(e.period)
         _registered("holder", e.holder, context)
         _registered("provider", e.provider, context)
+        self.taken_over(e.taken_over, context)
         if e.agreement is not None:
             context.lookup.case(e.agreement)
 

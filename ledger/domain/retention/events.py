@@ -38,6 +38,7 @@ class RetentionScheduled(CaseEvent):
     ``dataset``: a code or id in clear; ``what``: its words. ``holder``, ``provider``: organisations' ids.
     ``period``: ISO 8601 ('P7Y'); None: none, so it is due on the trigger. ``disposal_authority``: its number
     and class ('PROS 07/01', 'GA28 2.9.1'), by which destruction is reported; ``authority``: any in words.
+    ``taken_over``: the predecessor's case of this item, which goes on here.
     """
 
     dataset: str | None = None
@@ -54,6 +55,7 @@ class RetentionScheduled(CaseEvent):
     rationale: OptionalText = None
     agreement: CaseRef | None = None
     personal_information: bool | None = None
+    taken_over: CaseRef | None = None
 
 
 @avro_event("ledger.retention.v1.RetentionTriggered")

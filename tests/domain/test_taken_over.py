@@ -1,0 +1,153 @@
+"""Cases of a function that moved go on in the successor's ledger, linked both ways (1-law, head)."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ledger.codec.declare import CaseRef
+from ledger.domain.common.events import MergedInto
+from ledger.domain.complaint.events import Complainant, ComplaintReceived
+from ledger.domain.organisation.events import (
+    FunctionsTakenOver,
+    HeadsOfAgreementSigned,
+    InheritedBinding,
+    OrganisationAbolished,
+    OrganisationKind,
+    OrganisationRegistered,
+    OrganisationSucceeded,
+    Scheme,
+)
+from ledger.domain.request import events as ev
+from ledger.domain.retention.events import RetentionAction, RetentionScheduled
+from ledger.errors import LawRefused, NotFound
+from tests.domain.build import LEDGER, OWN, Book
+from tests.domain.request_lives import FORMAL, INFORMAL, REQUESTER, organisation, received
+
+SUCCESSOR = "5a6f4f1e-0000-4000-8000-000000000009"
+NEXT = "example.vic.gov.au/next"
+MOVED = "2025-06-16"
+SIGNED = date(2021, 7, 1)
+
+
+def bodies(*, moved: bool = True) -> dict[str, Any]:
+    """A department that signed, and was abolished and succeeded on the 16th; a requester that is bound."""
+    common = Book(ledger="example.vic.gov.au/common")
+    common.organisations = common.cases
+    for body, on, signed in ((OWN, None, SIGNED.isoformat()), (SUCCESSOR, MOVED, None)):
+        keeper: dict[str, Any] = {"stream": body, "role": "administrator"}
+        department = OrganisationKind.DEPARTMENT
+        common.record(OrganisationRegistered, on=on, legal_name=body[-2:], kind=department, **keeper)
+        if signed is not None:
+            common.record(HeadsOfAgreementSigned, on=signed, **keeper)
+    if moved:
+        how: dict[str, Any] = {"role": "administrator", "all_functions": True, "instrument": "Order"}
+        common.record(OrganisationSucceeded, OWN, MOVED, successor=SUCCESSOR, **how)
+        inherited = (InheritedBinding(Scheme.VPS, SIGNED),)
+        common.record(FunctionsTakenOver, SUCCESSOR, MOVED, predecessor=OWN, inherited=inherited, **how)
+        common.record(OrganisationAbolished, OWN, MOVED, role="administrator")
+    return {**common.cases, REQUESTER: organisation(REQUESTER, "2021-07-01")}
+
+
+def ledgers(**given: bool) -> tuple[Book, Book]:
+    """The predecessor's ledger and the successor's."""
+    old, new = Book(), Book(ledger=NEXT, organisation_id=SUCCESSOR)
+    old.organisations = new.organisations = bodies(**given)
+    return old, new
+
+
+def linked(old: Book, new: Book) -> CaseRef:
+    """The predecessor's case, as the successor's ledger sees it."""
+    new.elsewhere = {(LEDGER, "case-1"): old.cases["case-1"]}
+    return CaseRef(LEDGER, "case-1", old.next_index)
+
+
+def test_a_formal_request_goes_on_with_its_day_of_receipt_and_the_predecessors_signature() -> None:
+    old, new = ledgers()
+    received(old, FORMAL, on="2025-06-11")
+    ref = linked(old, new)
+    mine = FORMAL | {"provider": SUCCESSOR}
+    with pytest.raises(LawRefused, match="the provider was not bound"):
+        received(new, mine, on="2025-06-11")
+    received(new, mine, on="2025-06-11", taken_over=ref)
+    old.elsewhere = {(NEXT, "case-1"): new.cases["case-1"]}
+    into = CaseRef(NEXT, "case-1", 1)
+    old.record(MergedInto, on="2025-06-16", into=into, reason="goes on with the successor")
+    assert old.cases["case-1"].history[-1].into == into
+
+
+@pytest.mark.parametrize("on", ["2025-06-13", "2025-06-20"])
+def test_an_informal_request_taken_over_is_escalated_before_and_after_the_move(on: str) -> None:
+    """On the first day the predecessor was bound, on the second the successor is."""
+    old, new = ledgers()
+    received(old, INFORMAL, on="2025-06-11")
+    received(new, INFORMAL | {"provider": SUCCESSOR}, on="2025-06-11", taken_over=linked(old, new))
+    new.record(ev.RequestEscalated, on=on, made_on=date.fromisoformat(on))
+
+
+def test_only_a_successor_takes_a_case_over() -> None:
+    old, new = ledgers(moved=False)
+    received(old, INFORMAL, on="2025-06-11")
+    with pytest.raises(LawRefused, match=r"no functions of .* are recorded as taken over"):
+        received(new, INFORMAL | {"provider": SUCCESSOR}, on="2025-06-16", taken_over=linked(old, new))
+
+
+def test_a_case_taken_over_is_another_ledgers_of_the_same_kind() -> None:
+    old, new = ledgers()
+    old.record(ComplaintReceived, on="2025-03-04", imported=True, entity=OWN)
+    with pytest.raises(LawRefused, match="of the same kind, of another ledger"):
+        received(new, INFORMAL | {"provider": SUCCESSOR}, on="2025-06-16", taken_over=linked(old, new))
+    received(new, INFORMAL | {"provider": SUCCESSOR}, on="2025-06-16")
+    own = CaseRef(NEXT, "case-1", 1)
+    with pytest.raises(LawRefused, match="of the same kind, of another ledger"):
+        new.record(
+            ev.RequestReceived, "case-2", "2025-06-16", **(INFORMAL | {"provider": SUCCESSOR}), taken_over=own
+        )
+    nowhere = CaseRef("example.vic.gov.au/none", "x", 1)
+    with pytest.raises(NotFound):
+        new.record(
+            ev.RequestReceived, "case-3", "2025-06-16", **(INFORMAL | {"provider": SUCCESSOR}),
+            taken_over=nowhere,
+        )  # fmt: skip
+
+
+def test_a_case_goes_on_in_another_ledger_only_as_one_taken_over_there() -> None:
+    old, new = ledgers()
+    received(old, INFORMAL, on="2025-06-11")
+    received(new, INFORMAL | {"provider": SUCCESSOR}, on="2025-06-16")
+    old.elsewhere = {(NEXT, "case-1"): new.cases["case-1"]}
+    with pytest.raises(LawRefused, match="does not say that it takes this one over"):
+        old.record(MergedInto, on="2025-06-17", into=CaseRef(NEXT, "case-1", 1), reason="moved")
+
+
+def test_complaints_and_retention_items_go_on_too() -> None:
+    old, new = ledgers()
+    complaint: dict[str, Any] = {
+        "complainant": Complainant.INDIVIDUAL,
+        "nature": "n",
+        "made_on": date(2025, 3, 1),
+    }
+    old.record(ComplaintReceived, on="2025-03-04", entity=OWN, **complaint)
+    new.record(ComplaintReceived, on="2025-03-04", entity=SUCCESSOR, taken_over=linked(old, new), **complaint)
+    item: dict[str, Any] = {"dataset": "d-1", "trigger": "t", "action": RetentionAction.DESTROY}
+    for moved in (True, False):
+        old, new = ledgers(moved=moved)
+        old.record(RetentionScheduled, on="2025-03-04", role="privacy_officer", holder=OWN, **item)
+        ref = linked(old, new)
+        if moved:
+            new.record(
+                RetentionScheduled,
+                on="2025-03-04",
+                role="privacy_officer",
+                holder=SUCCESSOR,
+                taken_over=ref,
+                **item,
+            )
+        else:
+            with pytest.raises(LawRefused, match="taken over by this organisation"):
+                new.record(
+                    RetentionScheduled, on="2025-03-04", role="privacy_officer", taken_over=ref,
+                    holder=SUCCESSOR, **item,
+                )  # fmt: skip
