@@ -161,8 +161,12 @@ def test_a_caller_gets_the_ledgers_whose_reports_they_may_read(office: Office) -
         made_for(door, "data-sharing-annual", None, ledgers=["ovic"])
     at = made_for(door, "data-sharing-annual", "2024-25", as_at="dffh=0")
     assert {p.slug: p.size for p in at.positions}["dffh"] == 0
-    with pytest.raises(InvalidInput):
-        made_for(door, "data-sharing-annual", "2024-26")
+    for period in ("2024-26", "", "0001-01-01..0001-01-02", "9999"):
+        with pytest.raises(InvalidInput, match="period"):
+            made_for(door, "data-sharing-annual", period)
+    both = Door(office.conninfo, ["common", "dffh"], date(2025, 11, 1))
+    with pytest.raises(InvalidInput, match="as_at: expected positions of common, got 'one of dffh'"):
+        made_for(both, "data-sharing-annual", "2024-25", as_at="dffh=1", ledgers=["common"])
     outcome, _ = office.give(made)
     with pytest.raises(Forbidden):
         reprint(office.conninfo, handed_over(office.conninfo, "dffh", outcome.stream), ["other"])
