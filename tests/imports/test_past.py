@@ -278,3 +278,56 @@ def test_a_past_register_goes_in_and_its_later_files_in_any_form(
     assert program.ok("import", str(file), "-m", flat_file, "-l", "ovic", person="clerk")["entries"] == 0
     assert program.ok("verify")["clean"]
     check_ledger(database, Ledgers(database).get("ovic"))
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "header", "good", "expected"),
+    [
+        (
+            "complaints",
+            "xlsx",
+            3,
+            256,
+            ['key = ["Year", "No."]   # 259 keys in 260 rows', 'happened = "Received"'],
+        ),
+        ("notices", "csv", 1, 86, ['key = ["Notice"]', 'happened = "Decided"', 'split = ";"']),
+        (
+            "retention",
+            "json",
+            1,
+            319,
+            ['key = ["Item"]', 'happened = "Listed"', '"retention.RecordsDestroyed"'],
+        ),
+    ],
+)
+def test_a_suggested_mapping_brings_a_past_register_in_as_it_is(
+    program: Program,
+    database: Database,
+    tmp_path: Path,
+    name: str,
+    form: str,
+    header: int,
+    good: int,
+    expected: list[str],
+) -> None:
+    """A newcomer's way: what it guesses is to be read and mended, but it stands and fits the file."""
+    past = PAST[name]
+    rows = past.rows()
+    file = tmp_path / f"{name}.{form}"
+    if form == "xlsx":
+        workbook(file, past.sheet, rows, above=past.above)
+    else:
+        (separated if form == "csv" else flat)(file, rows)
+    suggested = program("import", str(file), "--suggest", "--header", str(header))
+    assert suggested.code == 0
+    for text in expected:
+        assert text in suggested.out
+    mapping = tmp_path / "suggested.toml"
+    mapping.write_text(suggested.out, "utf-8")
+    said = program("import", str(file), "-m", str(mapping), "-l", "ovic", "--json", person="clerk").json
+    assert (said["rows"], said["new"], said["bad"]) == (len(rows), good, len(rows) - good)
+    assert said["register"] == past.opens.split(".")[0]
+    events = Counter(".".join(row.event.split(".")[1::2]) for row in imported(database))
+    assert events[past.opens] == good
+    assert len(events) > 2
+    check_ledger(database, Ledgers(database).get("ovic"))
