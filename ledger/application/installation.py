@@ -38,6 +38,7 @@ from ledger.vault.opening import Opening, SealedField
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM
 
 SYSTEM_SOURCE = Source(SourceKind.SYSTEM)
+OVER_HTTP = Source(SourceKind.API)
 NOT_KEPT = {"commitment": bytes(32).hex(), "key": "", "length": 0}
 """In place of a file that a repeat need not keep again."""
 SWEPT_AFTER = 24 * 3600.0
@@ -248,6 +249,7 @@ class Installation(Commands):
         title: str,
         principal: Principal,
         command_id: str,
+        through: Source = OVER_HTTP,
     ) -> Outcome:
         """Keeps a file with a case and records ``AttachmentAdded``. A repeat stores nothing again.
 
@@ -259,6 +261,8 @@ class Installation(Commands):
         self.streams.facts(ledger, "roles")
         if not MEDIA_TYPE.fullmatch(media_type):
             raise InvalidInput("media_type", "a media type, as application/pdf", "another text")
+        if "\0" in case:
+            raise InvalidInput("case", "text without NUL characters", "text with one")
         today = melbourne_date(self.clock.now())
         stated = {"media_type": media_type, "title": title}
         rows = self.feed.by_command(ledger.id, command_id)
@@ -277,7 +281,7 @@ class Installation(Commands):
             raise NotFound(f"case {case}: nothing is recorded in it in {slug}")
         kept = self.keep_file(slug, case, cast(BinaryIO, reader), length, field_path="file")
         command = _attaching(case, today, {**kept, **stated}, reader)
-        return self._execute(ledger, command, principal, command_id, None, Source(SourceKind.API))
+        return self._execute(ledger, command, principal, command_id, None, through)
 
     def read_attachment(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -18,6 +19,9 @@ from ledger.demo.script import START
 from ledger.domain.installation.standing import grants_in_force
 from ledger.store.ledgers import COMMON
 
+SHOWN = "lakeside"
+"""The agency as whose officer a newcomer is told to look around: invented, so that things go wrong there."""
+
 
 def demo(
     context: typer.Context,
@@ -27,7 +31,7 @@ def demo(
     """Load the demonstration: 1.7.2024 to 31.12.2025, invented events; a second time adds nothing."""
     session = of(context)
     content = load(session, seed)
-    session.show(as_json, content, lambda: words(content))
+    session.show(as_json, content, lambda: words(session, content))
 
 
 def load(session: Session, seed: int = SEED) -> dict[str, Any]:
@@ -50,17 +54,27 @@ def load(session: Session, seed: int = SEED) -> dict[str, Any]:
     }
 
 
-def words(loaded: Mapping[str, Any]) -> str:
+def words(session: Session, loaded: Mapping[str, Any]) -> str:
     """What ``load`` gave, and where to look, in words."""
-    lines = ["{what}: {ledgers} ledgers, {entries} entries, {added} added now".format_map(loaded)]
-    first = next((each for each in loaded["people"] if each["role"] == "officer"), None)
-    if first is not None:
-        lines += [
-            f"Look around as an officer of {first['ledger']}:",
-            f"  export AUDITLEDGER_PERSON={first['person']}",
-            f"  {program()} entries --ledger {first['ledger']}",
-            f"  {program()} token --organisation {first['organisation']}",
-        ]
+    settings = session.settings()
+    who = {each["role"]: each for each in loaded["people"] if each["ledger"] == SHOWN}
+    officer = who["officer"]
+    set_elsewhere = (
+        [f"  export AUDITLEDGER_DATA_DIR={shlex.quote(str(settings.data_dir))}"]
+        if "data_dir" in settings.sources
+        else []
+    )
+    lines = [
+        "{what}: {ledgers} ledgers, {entries} entries, {added} added now".format_map(loaded),
+        f"Look around in another terminal, as an officer of the invented agency '{SHOWN}':",
+        *set_elsewhere,
+        f"  export AUDITLEDGER_PERSON={officer['person']}",
+        f"  {program()} clocks --ledger {SHOWN} --state overdue",
+        f"  {program()} replay refusals --ledger {SHOWN} --as-at 2025-06-30",
+        f"  {program()} report data-sharing-annual --period 2024-25 --out reports",
+        f"  {program()} verify",
+        f"Over HTTP: {program()} token --organisation {officer['organisation']}",
+    ]
     return "\n".join(lines)
 
 

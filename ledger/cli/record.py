@@ -11,7 +11,7 @@ from typing import Annotated, Any, BinaryIO, cast
 
 import typer
 
-from ledger.cli.ledgers import give, outcome_text, shown_outcome, today
+from ledger.cli.ledgers import TYPED, give, outcome_text, shown_outcome, today
 from ledger.cli.session import AsJson, MaybeLedger, Organisation, Person, of, table, the_ledger
 from ledger.codec.jsonform import template
 from ledger.domain.case import command_table
@@ -191,6 +191,7 @@ def attach(
                 title=title or path.name,
                 principal=principal,
                 command_id=command_id or str(uuid.uuid4()),
+                through=TYPED,
             )
     session.show(as_json, shown_outcome(outcome), lambda: outcome_text(outcome))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +18,10 @@ from ledger.codec.entry import entry_schema
 from ledger.codec.registry import schema_folder, texts_in
 from ledger.domain.case import command_table
 from ledger.domain.event import load_events
-from ledger.errors import SchemaRefused
+from ledger.errors import InvalidInput, SchemaRefused
 
 app = group("Check, write, release and describe the Avro schemas.")
+VERSION = re.compile(r"\d+(\.\d+)+([.-]?[a-z]+\d*)?")
 Folder = Annotated[
     Path | None, typer.Option(help="Folder of the schemas; else the one that this version ships.")
 ]
@@ -64,6 +66,8 @@ def release(
 ) -> None:
     """Lock every text that is not locked yet: from then on it never changes."""
     where = _folder(folder)
+    if not VERSION.fullmatch(version):
+        raise InvalidInput("VERSION", "a version as the CHANGELOG has it: 1.2.3", version)
     rules.check(texts_in(where), _lock(where), declared())
     added = rules.release(where, version)
     of(context).show(
@@ -81,12 +85,20 @@ def docs(
 ) -> None:
     """Describe every event and its fields, as declared; with --json the schemas themselves."""
     text = described(declared())
+    if check_only and output is None:
+        raise InvalidInput("--output", "the file that --check compares", None)
     if as_json:
         print_json({"schemas": declared()})
     elif output is None:
         sys.stdout.write(text)
     elif not check_only:
-        output.write_text(text, "utf-8")
+        try:
+            output.write_text(text, "utf-8")
+        except OSError as error:
+            raise InvalidInput(
+                "--output", "a file that can be written", f"{output}: {error.strerror}"
+            ) from None
+        sys.stdout.write(f"{output}\n")
     elif not output.exists() or output.read_text("utf-8") != text:
         raise SchemaRefused(f"{output}: not current; run 'auditledger schemas docs --output {output}'")
 

@@ -46,11 +46,7 @@ def up(
     with only_one(settings.data_dir) as first:
         if not first:
             running = running_service(settings.data_dir) or {}
-            session.show(
-                as_json,
-                {"status": "running", **running},
-                lambda: f"Already running at {running.get('url', 'an address that it has not announced yet')}",
-            )
+            session.show(as_json, {"status": "running", **running}, lambda: _running(running, demo))
             return
         announced = settings.data_dir / RUNNING
         loaded = demonstration.load(session) if demo else None
@@ -59,7 +55,7 @@ def up(
             content = {"pid": os.getpid(), **found}
             announced.write_text(json.dumps(content), "utf-8")
             shown = content if loaded is None else {**content, "demonstration": loaded}
-            session.show(as_json, {"status": "started", **shown}, lambda: _welcome(settings, content, loaded))
+            session.show(as_json, {"status": "started", **shown}, lambda: _welcome(session, content, loaded))
 
         try:
             session.doors.serve(settings, announce)
@@ -69,17 +65,26 @@ def up(
         session.out.print("Stopped.")
 
 
-def _welcome(settings: Settings, found: Mapping[str, Any], loaded: Mapping[str, Any] | None) -> str:
+def _welcome(session: Session, found: Mapping[str, Any], loaded: Mapping[str, Any] | None) -> str:
     url = found["url"]
-    return ("" if loaded is None else demonstration.words(loaded) + "\n\n") + (
-        f"auditledger is running at {url}\n"
-        f"  health      {url}/health\n"
-        f"  OpenAPI     {url}/openapi.json (with a token)\n"
-        f"  a token     {program()} token --person ID --organisation ID\n"
-        f"  ledgers     {program()} ledger list\n"
-        f"  data        {settings.data_dir}\n"
-        f"Stop it with Ctrl-C."
-    )
+    lines = [
+        f"auditledger is running at {url}; stop it with Ctrl-C",
+        f"  health      {url}/health",
+        f"  OpenAPI     {url}/openapi.json (with a token)",
+        f"  data        {session.settings().data_dir}",
+    ]
+    if loaded is None:
+        lines += [
+            f"  ledgers     {program()} ledger list",
+            f"  a token     {program()} token --person ID --organisation ID",
+        ]
+        return "\n".join(lines)
+    return "\n".join([*lines, "", demonstration.words(session, loaded)])
+
+
+def _running(found: Mapping[str, Any], demo: bool) -> str:
+    where = f"Already running at {found.get('url', 'an address that it has not announced yet')}"
+    return where + (f"; load the demonstration beside it by '{program()} demo'" if demo else "")
 
 
 @contextmanager

@@ -57,6 +57,13 @@ def load_demonstration(
     script = Script(seed)
     everyone = bodies()
     ids = {body.key: script.uuid() for body in everyone}
+    for ledger in installation.ledgers.all():
+        if ids.get(ledger.slug, ledger.organisation) != ledger.organisation:
+            raise InvalidInput(
+                "--seed",
+                "the one of the demonstration that is here; another goes into another data directory",
+                seed,
+            )
     clock.move_to(script.moment(START) - timedelta(hours=12))
     places = {body.key: _found(installation, script, body, ids) for body in everyone if body.ledger}
     _write(script, everyone, ids, places, installation)

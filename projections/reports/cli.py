@@ -35,7 +35,10 @@ def report_command(open_desk: OpenDesk) -> Callable[..., None]:
             str | None,
             typer.Option(help="2024-25 (1 July on), 2025, or FROM..TO; else the last year over."),
         ] = None,
-        form: Annotated[str, typer.Option("--format", help="html, csv (one file a table) or json.")] = "html",
+        form: Annotated[
+            str | None,
+            typer.Option("--format", help="html, csv (one file a table) or json; else html, json with --json."),
+        ] = None,
         out: Annotated[
             Path | None, typer.Option(help="Folder for the files; else one file goes to standard output.")
         ] = None,
@@ -52,7 +55,7 @@ def report_command(open_desk: OpenDesk) -> Callable[..., None]:
         record_in: Annotated[
             str | None, typer.Option("--record-in", help="Slug of the ledger that records the hand-over.")
         ] = None,
-        status: Annotated[ReportStatus, typer.Option(help="Of a hand-over.")] = ReportStatus.FINAL,
+        status: Annotated[ReportStatus | None, typer.Option(help="Of a hand-over; else final.")] = None,
         supersedes: Annotated[
             str | None, typer.Option(help="Of a revised hand-over: the case of the one before, as LEDGER/CASE.")
         ] = None,
@@ -70,13 +73,27 @@ def report_command(open_desk: OpenDesk) -> Callable[..., None]:
             str | None, typer.Option("--organisation", help="For which organisation.")
         ] = None,
         listed: Annotated[bool, typer.Option("--list", help="List the reports.")] = False,
-        as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+        as_json: Annotated[
+            bool,
+            typer.Option("--json", help="Print JSON: the report, or what was done with --out, --hand-over."),
+        ] = False,
     ) -> None:
         """Make a report from the registers as at stated positions; its totals tie, or it is refused."""
         if listed:
             return _list(as_json)
+        if hand_over_to is None:
+            for option, given in (
+                ("--record-in", record_in), ("--status", status), ("--supersedes", supersedes),
+            ):  # fmt: skip
+                if given is not None:
+                    raise InvalidInput("--hand-over", f"it beside {option}, which is of a hand-over", None)
+        form = form or ("json" if as_json and out is None else "html")
         if form not in FORMATS:
             raise InvalidInput("--format", "one of " + ", ".join(FORMATS), form)
+        if as_json and out is None and hand_over_to is None and form != "json":
+            raise InvalidInput("--out", f"a folder for the {form} beside --json", None)
+        if printed is not None and (name or period or as_at or ledger or hand_over_to):
+            raise InvalidInput("--reprint", "nothing beside it that would make another report", printed)
         if name is None and printed is None:
             raise InvalidInput("NAME", "one of " + ", ".join(REPORTS), None)
         with open_desk(context, person, organisation) as desk:
@@ -96,7 +113,7 @@ def report_command(open_desk: OpenDesk) -> Callable[..., None]:
             prepared = prepare(made)
             outcome = hand_over(
                 desk.submit, desk.keep_file, prepared, recipient(hand_over_to), slug=slug,
-                happened=desk.door.today, status=status, supersedes=before,
+                happened=desk.door.today, status=status or ReportStatus.FINAL, supersedes=before,
             )  # fmt: skip
             if out is not None:
                 _write(prepared.files, out)

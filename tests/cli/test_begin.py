@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +122,21 @@ def test_a_wrong_command_line_is_one_line_that_says_where_help_is(
     assert answer.err.startswith("auditledger: ")
     assert said in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_a_release_has_a_version_and_a_page_a_file(program: Program, tmp_path: Path) -> None:
+    program.ok("schemas", "write", "--folder", str(tmp_path))
+    for line, said in (
+        (("release", "", "--folder", str(tmp_path)), "VERSION: expected"),
+        (("release", "next", "--folder", str(tmp_path)), "VERSION: expected"),
+        (("docs", "--check"), "--output: expected"),
+        (("docs", "--output", str(tmp_path)), "--output: expected a file that can be written"),
+    ):
+        answer = program("schemas", *line)
+        assert (answer.code, answer.out) == (2, ""), answer
+        assert said in answer.err
+    assert not (tmp_path / "LOCK.json").exists()
+    assert program.ok("schemas", "release", "0.2.0", "--folder", str(tmp_path))["released"]
 
 
 @pytest.mark.parametrize("group", ["ledger", "organisation", "calendar", "schemas"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import psycopg
@@ -137,8 +138,37 @@ def test_a_file_is_kept_with_its_case(dffh: Program, tmp_path: Path) -> None:
     shown = dffh("entries", "--json", "--case", case, person="officer").out
     assert "application/pdf" in shown
     assert "Planted" not in shown
+    attached = [json.loads(line) for line in shown.splitlines()][-1]
+    assert attached["source"] == {"kind": "typed", "reference": None}
     assert dffh("attach", str(tmp_path / "none"), "--case", case, person="officer").code == 2
+    assert dffh("attach", "", "--case", case, person="officer").code == 2
     assert dffh("attach", str(file), "--case", str(uuid.uuid4()), person="officer").code == 2
+
+
+def test_what_a_pipe_holds_is_kept_whole(dffh: Program, tmp_path: Path) -> None:
+    case = receive(dffh)["case"]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writing = Thread(target=pipe.write_bytes, args=(b"five\n",))
+    writing.start()
+    dffh.ok("attach", str(pipe), "--case", case, person="officer")
+    writing.join()
+    last = json.loads(dffh("entries", "--json", "--case", case, person="officer").out.splitlines()[-1])
+    assert last["fields"]["file"]["length"] == 5
+
+
+def test_json_with_a_byte_order_mark_is_read(dffh: Program, tmp_path: Path) -> None:
+    file = tmp_path / "received.json"
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps(RECEIVED).encode())
+    assert dffh.ok("record", "request.RequestReceived", str(file), person="officer")["version"] == 1
+
+
+def test_a_long_list_is_cut_on_a_screen_and_whole_in_json(dffh: Program) -> None:
+    line = ("entries", "--ledger", "dffh", "--event", "calendar.CalendarSeeded")
+    days = json.loads(dffh(*line, "--json", person="officer").out)["fields"]["days"]
+    text = dffh(*line, person="officer").out
+    assert f"… {len(days)} in all" in text
+    assert max(map(len, text.splitlines())) < 1000
 
 
 def test_entries_are_json_lines_filtered_and_cut(dffh: Program) -> None:

@@ -197,9 +197,30 @@ def test_adverse_acts_are_given_to_invented_bodies_alone(demonstration: Installa
                     assert organisations[event.organisation] in invented
 
 
-def test_other_seeds_load_too(database: Database, tmp_path: Path) -> None:
+def test_another_seed_loads_too_and_leaves_alone_what_a_visitor_adds(
+    database: Database, tmp_path: Path
+) -> None:
     with open_at_beginning(database, tmp_path) as installation:
         assert load_demonstration(installation, seed=7).added > 3000
+    with Installation(database, tmp_path, clock=SystemClock()) as visited:
+        visited.create_ledger(
+            "visitor", origin="visitor.example/own", legal_name="A visitor", demonstration=True
+        )
+        heads = visited.feed.heads()
+    with open_at_beginning(database, tmp_path) as installation:
+        assert load_demonstration(installation, seed=7).added == 0
+        assert installation.feed.heads() == heads
+
+
+def test_another_seed_is_refused_where_one_is_loaded(demonstration: Installation) -> None:
+    heads = demonstration.feed.heads()
+    clock = SimulatedClock(datetime(2024, 6, 1, tzinfo=UTC))
+    with (
+        Installation(demonstration.database, demonstration.data_dir, clock=clock) as again,
+        pytest.raises(InvalidInput, match="--seed: expected the one"),
+    ):
+        load_demonstration(again, seed=5)
+    assert demonstration.feed.heads() == heads
 
 
 def test_loading_it_again_adds_nothing(demonstration: Installation) -> None:

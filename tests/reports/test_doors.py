@@ -121,6 +121,12 @@ def test_as_at_a_position_and_of_one_ledger(program: Program) -> None:
             program(*wrong)
 
 
+def test_json_prints_the_report_itself_where_no_folder_is_named(program: Program) -> None:
+    assert json.loads(program("data-sharing-annual", *PERIOD, "--json"))["report"] == "data-sharing-annual"
+    with pytest.raises(InvalidInput, match="--out: expected a folder for the html"):
+        program("data-sharing-annual", *PERIOD, "--json", "--format", "html")
+
+
 def test_handed_over_and_printed_again(program: Program, tmp_path: Path) -> None:
     to = ("--hand-over", "minister: the Minister")
     with pytest.raises(InvalidInput, match="--record-in"):
@@ -136,6 +142,13 @@ def test_handed_over_and_printed_again(program: Program, tmp_path: Path) -> None
     assert again == (tmp_path / "out" / name).read_bytes()
     revised = ("--status", "revised", "--supersedes", f"dffh/{done['case']}", "--record-in", "dffh")
     assert program("data-sharing-annual", *PERIOD, *to, *revised).startswith(b"handed over: case ")
+    for alone, needs in (
+        ("--status", "final"), ("--supersedes", f"dffh/{done['case']}"), ("--record-in", "dffh"),
+    ):  # fmt: skip
+        with pytest.raises(InvalidInput, match="--hand-over: expected it beside " + alone):
+            program("data-sharing-annual", *PERIOD, alone, needs)
+    with pytest.raises(InvalidInput, match="--reprint: expected nothing beside it"):
+        program("data-sharing-annual", *PERIOD, "--reprint", f"dffh/{done['case']}")
     with pytest.raises(NotFound):
         program("--reprint", "dffh/roles")
     with pytest.raises(InvalidInput):
