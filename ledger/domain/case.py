@@ -193,7 +193,13 @@ class Case(BaseAggregate[str]):
 
         A correction is judged in its place, and so is everything from the first place on at which the history
         as corrected differs: it must be one that law allows. The message names the entry that would not be.
+        Raises Forbidden where the role, or the organisation, does not carry the act.
         """
+        spec = self.commands.get(command_name(type(proposed)))
+        if spec is not None:
+            actor = proposed.header.actor
+            general.role_may(actor.role, spec.roles, spec.name)
+            general.writes_own_ledger(actor.role, actor.organisation, context.organisation_id)
         general.not_in_future(proposed.header.happened_on, context.today, context.now)
         self.check_any(proposed, context)
         corrects = proposed.header.corrects

@@ -14,9 +14,6 @@ from ledger.law.general import LIVES, must_state
 CH_5 = "CISS Guidelines, ch. 5"
 CH_6 = "CISS Guidelines, ch. 6"
 
-NONE_TAKEN = frozenset({"none", "none necessary"})
-"""Either action may be stated as this; it is stated all the same."""
-
 OVERSIGHT = frozenset({"ovic", "hcc", "oaic"})
 """Bodies that a complaint can be taken on to (ch. 6)."""
 

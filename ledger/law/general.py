@@ -109,11 +109,6 @@ def lives_where_it_belongs(in_common: bool | None, is_common: bool) -> None:
         raise LawRefused(LIVES, f"such a case is recorded {where}")
 
 
-def may_open_sealed(role: str, actor_organisation: str, ledger_organisation: str) -> bool:
-    """Whether the role opens sealed fields of that ledger without an engagement (1-law, 'Who acts')."""
-    return role in CASE_WRITERS and actor_organisation == ledger_organisation
-
-
 def approver_is_another(proposer: str, approver: str) -> None:
     """No one approves their own proposal (1-law, 'Who acts'). Raises Forbidden."""
     if proposer == approver:
@@ -128,12 +123,6 @@ def correction_fits(index: int, event: str, own: Mapping[int, str]) -> None:
         raise LawRefused(CORRECTIONS, f"entry {index} is no entry of this case")
     if own[index] != event:
         raise LawRefused(CORRECTIONS, f"entry {index} is {own[index]}, which {event} cannot correct")
-
-
-def correction_target_stands(index: int, left_out: Collection[int]) -> None:
-    """An entry left out as duplicate or entered in error is not corrected again. Raises LawRefused."""
-    if index in left_out:
-        raise LawRefused(CORRECTIONS, f"entry {index} was left out as a duplicate or entered in error")
 
 
 def case_stands(ended_by: str | None) -> None:

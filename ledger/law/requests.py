@@ -312,12 +312,6 @@ def divided_states(parts: Sequence[str], whole: str = PartState.OPEN) -> dict[st
     return dict.fromkeys(parts, whole)
 
 
-def response_is_complete(scheme: str, states: Mapping[str, str]) -> bool:
-    """Whether every part is answered: disclosed, refused or closed (VPS); approved too (NSW)."""
-    answered = FINAL | {PartState.APPROVED} if scheme == "nsw" else FINAL
-    return bool(states) and all(state in answered for state in states.values())
-
-
 def overall_outcome(
     states: Mapping[str, str], ended_by: str | None, out_of_scope: Collection[str] = ()
 ) -> str | None:

@@ -5,7 +5,7 @@ Disposal authorities under the Public Records Act are named as authorities; they
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import date
 
 from ledger.errors import InvalidInput, LawRefused
@@ -146,14 +146,6 @@ def disposal_authority_is_cited(authority: str | None) -> None:
     Raises InvalidInput."""
     if authority is not None and _AUTHORITY.fullmatch(authority) is None:
         raise InvalidInput("disposal_authority", "a number as in PROS 07/01 or GA28 2.9.1", authority)
-
-
-def held_days(holds: Sequence[tuple[date, date | None]], on: date) -> int:
-    """Days up to ``on`` on which at least one hold was open (first day counted, day of release not)."""
-    days: set[int] = set()
-    for opened, released in holds:
-        days.update(range(opened.toordinal(), min(released or on, on).toordinal()))
-    return len(days)
 
 
 def de_identification_is_permanent(

@@ -189,7 +189,11 @@ def test_4_wire_opening_states_what_and_why(book: Streams) -> None:
     opened = (OpenedEntry(3, ("reasons", "parties.0.name")),)
     for wrong in ({"opened": ()}, {"opened": (OpenedEntry(3, ()),)}, {"reason": " "}):
         with pytest.raises(LawRefused, match="openings"):
-            book.act(SealedFieldsOpened, "openings", **{"opened": opened, "reason": "audit", **wrong})
+            book.act(
+                SealedFieldsOpened, "openings", role="auditor", **{"opened": opened, "reason": "a", **wrong}
+            )
+    with pytest.raises(Forbidden, match=r"administrator may not do vault\.SealedFieldsOpened"):
+        book.act(SealedFieldsOpened, "openings", opened=opened, reason="to look")
     book.act(SealedFieldsOpened, "openings", role="auditor", opened=opened, reason="audit of March")
     (spec,) = command_table()["vault.SealedFieldsOpened"]
     assert spec.roles == CASE_WRITERS | {Role.AUDITOR}

@@ -267,13 +267,6 @@ def test_ground_other_comes_with_its_words_under_every_scheme_and_on_every_day(s
     requests.refusal_states_ground(scheme, on, [], None, imported=False)
 
 
-def test_vps_response_is_complete_when_every_part_is_answered():
-    assert not requests.response_is_complete("vps", {"a": "disclosed", "b": "approved"})
-    assert requests.response_is_complete("vps", {"a": "disclosed", "b": "closed", "c": "refused"})
-    assert requests.response_is_complete("nsw", {"a": "approved"})
-    assert not requests.response_is_complete("nsw", {"a": "open"})
-
-
 @pytest.mark.parametrize(
     ("states", "ended_by", "out", "outcome"),
     [

@@ -126,13 +126,6 @@ def test_1_law_g_a_disposal_authority_is_cited_by_its_number():
             retention.disposal_authority_is_cited(words)
 
 
-def test_days_held_count_overlapping_holds_once():
-    holds = [(date(2025, 1, 1), date(2025, 1, 11)), (date(2025, 1, 6), None)]
-    assert retention.held_days(holds, date(2025, 1, 21)) == 20
-    assert retention.held_days(holds[:1], date(2025, 1, 6)) == 5
-    assert retention.held_days([], date(2025, 1, 6)) == 0
-
-
 def test_ipp_4_2_de_identification_is_permanent():
     on = date(2025, 1, 1)
     for imported in (True, False):
