@@ -83,7 +83,7 @@ class Settings(BaseModel):
         16, ge=1, le=256, description="Files received at once; more are refused for the moment"
     )
     report_processes: int = Field(
-        2, ge=1, le=64, description="Reports and folds of the past made at once, each by a process of its own"
+        1, ge=1, le=64, description="Reports and folds of the past made at once, each by a process of its own"
     )
     max_silence: float = Field(
         30, gt=0, le=3600, description="Seconds that a client may be silent in a body, or not read its answer"

@@ -180,7 +180,8 @@ def _work(sending: Connection, work: Callable[..., Any], given: tuple[Any, ...],
     """What the process does: the work, its result or what it was refused with, and its end."""
     # A Ctrl-C of the terminal reaches it too: when it ends is for the service to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(10)
+    # Of two processors one is as good as taken by a single such process that is as urgent as the service.
+    os.nice(19)
     # It lives for this one piece of work: what it allocates is freed by its end.
     gc.disable()
     try:
