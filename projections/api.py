@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import date
-from typing import Annotated, Any
+from itertools import chain, islice
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from ledger.codec.jsonform import parse_date
 from projections import asked, query
@@ -20,6 +22,7 @@ from projections.explain import explain
 from projections.query import as_json, case_rows, every, opened, page
 from projections.replay import Moment, diff, ready, replay
 
+T = TypeVar("T")
 OpenDoor = Callable[[Request], Door]
 """Who asks → what may be read. Raises Forbidden where that is nothing."""
 CSV = "text/csv"
@@ -82,22 +85,16 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
             when = asked.moment(opened_door, ledger, as_at, _day("on", on))
             if waited_for(opened_door, name, when, _day("happened_by", happened_by)):
                 return _accepted(request, when)
-        with asked.view(
-            opened_door,
-            wanted,
-            ledger=ledger,
-            as_at=as_at,
-            happened_by=_day("happened_by", happened_by),
-            on=_day("on", on),
-        ) as view:
-            filters = {k: v for k, v in request.query_params.items() if k not in OPTIONS}
-            asked_for = view.query(
-                filters, sort=sort, descending=descending, limit=limit, cursor=cursor, all_status=all
-            )
-            if request.headers.get("accept", "").split(";")[0].strip() == CSV:
-                rows = opened(every(view.connection, wanted, asked_for, view.table), wanted, opened_door.opener)
-                told = asked.as_csv(view, asked.by_slug(view, rows))
-                return Response("".join(told), media_type=f"{CSV}; charset=utf-8")
+        filters = {k: v for k, v in request.query_params.items() if k not in OPTIONS}
+        wished = {"sort": sort, "descending": descending, "cursor": cursor, "all_status": all}
+        viewing = asked.view(
+            opened_door, wanted, ledger=ledger, as_at=as_at,
+            happened_by=_day("happened_by", happened_by), on=_day("on", on),
+        )  # fmt: skip
+        if request.headers.get("accept", "").split(";")[0].strip() == CSV:
+            return _table(viewing, filters, wished, opened_door)
+        with viewing as view:
+            asked_for = view.query(filters, limit=limit, **wished)
             found = page(view.connection, wanted, asked_for, view.table)
             rows = asked.by_slug(view, opened(found.rows, wanted, opened_door.opener))
             names, names_at = asked.organisation_names(view)
@@ -163,6 +160,34 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
 def fold(conninfo: str, name: str, when: Moment, happened_by: date | None) -> None:
     """Folds a register as at a moment, to be found by ``ready``."""
     replay(conninfo, register(name), when, happened_by=happened_by)
+
+
+def _table(
+    viewing: AbstractContextManager[View], filters: Mapping[str, str], wished: Mapping[str, Any], door: Door
+) -> Response:
+    """All rows as CSV, sent as they are read: the view is open for as long as they are."""
+
+    def lines() -> Iterator[str]:
+        with viewing as view:
+            asked_for = view.query(filters, limit=query.MOST, **wished)
+            rows = every(view.connection, view.register, asked_for, view.table)
+            shown = (
+                row
+                for some in _some(rows)
+                for row in asked.by_slug(view, opened(some, view.register, door.opener))
+            )
+            yield from asked.as_csv(view, shown)
+
+    pieces = ("".join(some) for some in _some(lines()))
+    # What is wrong with the question is said before the answer begins.
+    return StreamingResponse(chain([next(pieces)], pieces), media_type=f"{CSV}; charset=utf-8")
+
+
+def _some(things: Iterable[T]) -> Iterator[list[T]]:
+    """A few hundred at a time."""
+    rest = iter(things)
+    while some := list(islice(rest, 500)):
+        yield some
 
 
 def _accepted(request: Request, when: Moment, to: Moment | None = None) -> JSONResponse:

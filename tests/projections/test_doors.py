@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -21,8 +22,9 @@ from typer.testing import CliRunner
 from ledger.domain.request.events import DisclosureMade, LegalBasis
 from ledger.errors import AuditLedgerError, InvalidInput
 from ledger.store.ledgers import Ledger
-from projections import api, cli
+from projections import api, asked, cli, query
 from projections.aside import Aside
+from projections.base import register
 from projections.doors import Door
 from projections.runner import Runner
 from tests.projections.book import Book, make
@@ -96,8 +98,37 @@ def test_a_register_states_its_positions_and_pages(http: TestClient, case: str, 
 
 def test_csv_by_accept(http: TestClient, case: str) -> None:
     found = http.get("/registers/requests", headers={"accept": "text/csv"})
+    assert found.headers["content-type"] == "text/csv; charset=utf-8"
     heading, row = csv.reader(found.text.splitlines())
     assert dict(zip(heading, row, strict=True))["stream"] == case
+    wrong = http.get("/registers/requests", params={"nothing": "x"}, headers={"accept": "text/csv"})
+    assert wrong.status_code == 422
+    none = http.get("/registers/requests", params={"outcome": "refused"}, headers={"accept": "text/csv"})
+    assert list(csv.reader(none.text.splitlines())) == [heading]
+
+
+def test_csv_is_sent_as_it_is_read(
+    case: str, conninfo: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever there is: the first rows are on their way before the last is read."""
+    read: list[int] = []
+
+    def every(*given: Any) -> Iterator[dict[str, Any]]:
+        (row,) = query.page(*given).rows
+        for number in range(3_000):
+            read.append(number)
+            yield {**row, "index": number}
+
+    async def body(answer: Any) -> str:
+        return "".join([piece async for piece in answer.body_iterator])
+
+    monkeypatch.setattr(api, "every", every)
+    opened = Door(conninfo, (ledger.slug,), TODAY)
+    wished = {"sort": "index", "descending": False, "cursor": None, "all_status": False}
+    answer = api._table(asked.view(opened, register("requests")), {}, wished, opened)
+    assert len(read) <= 1_000
+    heading, *lines = csv.reader(asyncio.run(body(answer)).splitlines())
+    assert [int(line[heading.index("index")]) for line in lines] == list(range(3_000))
 
 
 def test_as_at_answers_202_first_and_then_what_was(http: TestClient, case: str, ledger: Ledger) -> None:
@@ -161,8 +192,8 @@ def test_days_beyond_all_are_refused_by_name(
 def test_a_ledger_that_one_may_not_read_is_not_read(http: TestClient, case: str, ledger: Ledger) -> None:
     stranger = {"who": "stranger"}
     assert http.get("/registers/requests", headers=stranger).json()["rows"] == []
-    for asked in ({"ledger": ledger.slug}, {"as_at": f"{ledger.slug}=2"}):
-        assert http.get("/registers/requests", params=asked, headers=stranger).status_code == 403
+    for given in ({"ledger": ledger.slug}, {"as_at": f"{ledger.slug}=2"}):
+        assert http.get("/registers/requests", params=given, headers=stranger).status_code == 403
     found = http.get("/registers/requests/diff", params={"as_at": f"{ledger.slug}=2"}, headers=stranger)
     assert found.status_code == 403
 
