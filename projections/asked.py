@@ -36,7 +36,7 @@ class View:
     """None: the live one."""
     left_out: int = 0
     common: LedgerHead | None = None
-    """Of a replay: ``common`` as it was then."""
+    """``common`` as it was then, which organisations are named by; None: as it is now, or there is none."""
     happened_by: date | None = None
 
     @property
@@ -161,7 +161,7 @@ def organisation_names(view: View) -> tuple[dict[str, str], str]:
     The last name that was recorded by then; as happened by a date, the name on that date. Raises
     UnknownSchema.
     """
-    if view.table is None:
+    if view.table is None and view.common is None:
         rows = view.connection.execute(queries.get("organisation_names")).fetchall()
         at = ",".join(sorted({f"{slug}={position}" for _, _, slug, position in rows}))
         return {stream: name for stream, name, _, _ in rows}, at

@@ -122,7 +122,8 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
     ) -> None:
         """Compare a register at two moments: rows added, changed and removed, field by field."""
         with door(context, person, organisation) as opened_door:
-            earlier, later = asked.two(opened_door, register(name), before, after, ledger)
+            wanted = register(name)
+            earlier, later = asked.two(opened_door, wanted, before, after, ledger)
             changes = diff(opened_door.conninfo, earlier, later)
         if as_json:
             _json(
@@ -143,10 +144,13 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
                 }
             )
             return
+        # Of a row that came or went, what every row begins with says nothing on a screen.
+        own = {column.name for column in wanted.columns}
         rows = [
             (c.kind, f"{c.ledger}/{c.stream}", c.key, field, old, new)
             for c in changes
             for field, (old, new) in c.fields.items()
+            if c.kind == "changed" or (field in own and (old, new) != (None, None))
         ]
         title = f"{name} from {earlier.moment} to {later.moment}: {len(changes)} rows"
         show(context, title, ("", "case", "key", "field", "before", "after"), rows)
@@ -245,11 +249,17 @@ def _steps(
         raise InvalidInput("--steps", "a --case, or the entries --since a position", None)
     start = 0 if since is None else asked.moment(door, until.heads[0].slug, since, None).heads[0].size
     with connect(door.conninfo, "auditledger steps") as connection:
+        view = asked.View(connection, wanted[0], until.heads, until.on, None, common=until.common)
+        names, names_at = asked.organisation_names(view) if until.common else ({}, "no common")
+        notice = asked.notice(view)
+        if not as_json:
+            mark = "".join(f" ({words})" for words in notice.values())
+            sys.stdout.write(f"Entries up to {until} (names at {names_at}), one by one{mark}\n")
         for step in steps(connection, until.heads[0], wanted, stream=case, since=start):
             if as_json:
-                _json(shown(step))
+                _json({**shown(step), **notice})
             else:
-                sys.stdout.write(said(step, names_case=case is None))
+                sys.stdout.write(said(step, names, names_case=case is None))
 
 
 def _words(view: asked.View, row: Mapping[str, Any]) -> str:

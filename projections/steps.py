@@ -234,8 +234,8 @@ def shown(step: Step) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def said(step: Step, *, names_case: bool) -> str:
-    """A step as lines of text; ``names_case``: where the steps are of several cases."""
+def said(step: Step, names: Mapping[str, str], *, names_case: bool) -> str:
+    """A step as lines of text. ``names``: of organisations; ``names_case``: where they are of several cases."""
     told = shown(step)
     if "parked" in told:
         return f"{told['index']}  parked by {told['parked']}\n"
@@ -251,7 +251,7 @@ def said(step: Step, *, names_case: bool) -> str:
     lines.append(f"    {'; '.join(days)}; by {told['actor']['id']} ({told['actor']['role']})")
     for change in told["changes"]:
         row = f"{change['register']} {change['key']}".rstrip()
-        text = f"{row} {change['kind']}: {', '.join(_fields(change))}"
+        text = f"{row} {change['kind']}: {', '.join(_fields(change, names))}"
         lines.append(fill(text, 110, initial_indent="      ", subsequent_indent="        "))
     for clock in step.clocks:
         moved = "" if clock.before in (None, clock.state) else f"{clock.before} → "
@@ -260,20 +260,21 @@ def said(step: Step, *, names_case: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fields(change: Mapping[str, Any]) -> Iterator[str]:
-    for column, (old, new) in change["fields"].items():
+def _fields(change: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
+    for column, pair in change["fields"].items():
+        old, new = (_word(value, names) for value in pair)
         if change["kind"] == "changed":
-            yield f"{column} {_word(old)} → {_word(new)}"
-        elif column != "status" and (old, new) != (None, None):
-            yield f"{column} {_word(new if change['kind'] == 'added' else old)}"
+            yield f"{column} {old} → {new}"
+        elif column != "status" and pair != [None, None]:
+            yield f"{column} {new if change['kind'] == 'added' else old}"
 
 
-def _word(value: object) -> str:
+def _word(value: object, names: Mapping[str, str]) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_word, value)) or "–"
+        return ", ".join(_word(each, names) for each in value) or "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "–" if value is None else str(value)
+    return "–" if value is None else names.get(str(value), str(value))
 
 
 def _value(name: str, column: str, value: object) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from ledger.domain.request.events import RequestReceived, RequestScheme
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger, Ledgers
 from projections import api, asked
+from projections.aside import Aside
 from projections.base import register
 from projections.doors import Door
 from projections.runner import Runner
@@ -96,12 +97,13 @@ def test_a_fold_asked_for_by_its_location_has_the_names_of_the_moment(
 ) -> None:
     """What a moment resolved to is stated, ``common`` too: the agency's own positions came two days before."""
     app = FastAPI()
-    app.include_router(api.router(lambda _: Door(conninfo, (ledger.slug, "common"), date(2025, 6, 30))))
-    with TestClient(app) as client:
+    aside = Aside(1)
+    app.include_router(api.router(lambda _: Door(conninfo, (ledger.slug, "common"), date(2025, 6, 30)), aside))
+    with closing(aside), TestClient(app) as client:
         asked_for = {"as_at": "2025-06-20", "ledger": ledger.slug}
         answer = client.get("/registers/requests", params=asked_for)
         assert answer.status_code == 202
-        for _ in range(100):
+        for _ in range(300):
             found = client.get(answer.headers["Location"])
             if found.status_code == 200:
                 break

@@ -118,6 +118,7 @@ def test_from_an_entry_that_cannot_be_read_the_steps_say_why(case: str, book: Bo
 
 def test_the_command_steps_through_a_case_and_a_stretch(case: str, conninfo: str, ledger: Ledger) -> None:
     text = printed(conninfo, ledger.slug, "replay", "--steps", "--case", case)
+    assert text.startswith("Entries up to dffh=4 (names at no common), one by one\n1  ")
     assert "requests changed: parts_open 1 → 0, outcome – → provided" in text
     assert "recorded 3 days after that; happened 16 days after the entry before" in text
     assert "clock vps.response on 2025-06-30: overdue → met late, due 2025-06-25" in text
