@@ -9,7 +9,7 @@ import sys
 
 from ledger.store.database import Database
 from ledger.store.writer import Writer
-from tests.support import sample
+from tests.support import sample, samples
 
 
 def main() -> None:
@@ -17,6 +17,7 @@ def main() -> None:
     orders = json.loads(sys.stdin.read())
     database = Database(orders["admin"], orders["passwords"])
     armed = False
+    count: int = orders["count"]
 
     def step(name: str) -> None:
         if armed and name == orders["step"]:
@@ -29,7 +30,7 @@ def main() -> None:
             writer.submit(orders["ledger"], [sample("warm")]).result(30)
         armed = True
         futures = [
-            (command, writer.submit(orders["ledger"], [sample(f"case-{command}", command=command)]))
+            (command, writer.submit(orders["ledger"], samples(f"case-{command}", count, command=command)))
             for command in orders["commands"]
         ]
         for command, future in futures:

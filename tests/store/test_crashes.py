@@ -16,7 +16,7 @@ from ledger.store.database import Database
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
 from ledger.store.writer import Writer
-from tests.support import check_ledger, sample
+from tests.support import check_ledger, sample, samples
 
 FAST, SLOW = True, False
 NOTHING, ALL, EITHER = {0}, {1}, {0, 1}
@@ -30,6 +30,7 @@ def start(
     step: str = "",
     signal_name: str = "SIGKILL",
     warm: bool = False,
+    count: int = 1,
 ) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.store.other_process"],
@@ -46,6 +47,7 @@ def start(
         "step": step,
         "signal": signal_name,
         "warm": warm,
+        "count": count,
     }
     assert process.stdin is not None
     process.stdin.write(json.dumps(orders))
@@ -54,6 +56,7 @@ def start(
     return process
 
 
+@pytest.mark.parametrize("count", [1, 20, 60], ids=["one entry", "many", "by COPY"])
 @pytest.mark.parametrize(
     ("path", "step", "left"),
     [
@@ -67,23 +70,23 @@ def start(
     ],
 )
 def test_a_writer_killed_at_a_step_leaves_all_or_nothing(
-    database: Database, ledger: Ledger, *, path: bool, step: str, left: set[int]
+    database: Database, ledger: Ledger, *, path: bool, step: str, left: set[int], count: int
 ) -> None:
     command = str(uuid4())
-    process = start(database, ledger, [command], step=step, warm=path is FAST)
+    process = start(database, ledger, [command], step=step, warm=path is FAST, count=count)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert said == f"at {step}\n"
-    drafts = [sample(f"case-{command}", command=command)]
+    drafts = samples(f"case-{command}", count, command=command)
     with Feed(database) as feed, Writer(database) as writer:
         before = feed.by_command(ledger.id, command)
         # The repeat waits for a statement that still runs, finds what it left, and adds what it did not.
-        (receipt,) = writer.submit(ledger.id, drafts).result(30)
-        assert len(before) in left
+        receipts = writer.submit(ledger.id, drafts).result(30)
+        assert len(before) in {some * count for some in left}
         if before:
-            assert receipt.leaf_hash == before[0].leaf_hash
-        assert writer.submit(ledger.id, drafts).result(30) == [receipt]
-    assert check_ledger(database, ledger) == 1 + path
+            assert [receipt.leaf_hash for receipt in receipts] == [row.leaf_hash for row in before]
+        assert writer.submit(ledger.id, drafts).result(30) == receipts
+    assert check_ledger(database, ledger) == count + path
 
 
 def test_a_writer_killed_under_load_loses_nothing_that_it_acknowledged(
