@@ -74,7 +74,9 @@ AREAS = (
     Kind("notice", "Compliance notice"),
     Kind("retention", "Retention"),
     Kind("case", "Correction of a case"),
+    Kind("organisation", "Organisation"),
 )
+"""Kinds of case that are told of whether or not they have gaps; of others where they have some."""
 
 
 def clock_words(clock: str) -> str:
@@ -163,10 +165,12 @@ def gaps(snapshot: Snapshot, agencies: Agencies, period: Period) -> Section:
     """Completeness gaps, by the organisation of the ledger and the kind of case; by missing fact."""
     build = Builder("gaps", "Completeness gaps")
     rows = [row for row in snapshot.rows("gaps") if _fact_on(row) in period]
+    others = {str(row["area"]) for row in rows} - {area.key for area in AREAS}
+    areas = [*AREAS, *(Kind(area, area.capitalize()) for area in sorted(others))]
     build.by(
         "by_agency", "Completeness gaps, by agency and kind of case",
         agencies.plain(row.organisation for row in rows), lambda row: row.organisation, rows,
-        lambda row: str(row["area"]), AREAS, GAPS,
+        lambda row: str(row["area"]), areas, GAPS,
     )  # fmt: skip
     gap_table(build, "by_fact", "Completeness gaps, by the fact that is missing", rows, GAPS)
     return build.section()

@@ -33,6 +33,7 @@ from ledger.domain.retention.events import (
     RetentionScheduled,
     RetentionTriggered,
 )
+from projections.reports import findings
 from projections.reports.catalogue import make
 from projections.reports.figures import Report, ReportRefused
 from projections.reports.period import financial_year
@@ -230,6 +231,24 @@ def test_contraventions_and_gaps_by_agency(state: State, reader: str) -> None:
     assert report.figures["gaps.by_fact.total"].value == 1
     # 3 March + 14 days is long past at the end of the year.
     assert report.figures["duties.overdue.dffh.vps.response"].value == 1
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_gap_of_any_kind_of_case_has_its_column(
+    state: State, reader: str, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    """Of a kind that the table does not name beforehand too: its totals tie all the same."""
+    if not listed:
+        kinds = tuple(area for area in findings.AREAS if area.key != "organisation")
+        monkeypatch.setattr(findings, "AREAS", kinds)
+    state.organisation("dffh", "Families", signed=date(2025, 3, 3))
+    state.formal("dffh", date(2025, 3, 3), purpose=None)
+    report = annual(state, reader)
+    (table,) = (table for table in report.tables if table.id == "gaps.by_agency")
+    assert table.columns[-2:] == ("Organisation", "Total")
+    assert (report.figures["gaps.by_agency.common.organisation"].value or 0) > 0
+    assert report.figures["gaps.by_agency.dffh.request"].value == 1
+    assert report.figures["gaps.by_agency.common.request"].value == 0
 
 
 @pytest.mark.parametrize("live", [True, False])
