@@ -23,8 +23,9 @@ from ledger.clock import MELBOURNE, melbourne_date
 from ledger.errors import InvalidInput, NotFound
 from ledger.store.ledgers import COMMON
 from projections import sql, tables
-from projections.base import Register
+from projections.base import Kind, Register
 from projections.facts import LedgerHead, heads
+from projections.query import WITHHELD
 from projections.rebuild import fold_streams
 from projections.runner import connect
 
@@ -234,9 +235,10 @@ ORDER BY coalesce(a.ledger, b.ledger), coalesce(a.index, b.index), coalesce(a.ke
 
 
 def diff(conninfo: str, before: Replay, after: Replay) -> list[Change]:
-    """Rows added, changed and removed between two moments of one register, field by field."""
+    """Rows added, changed and removed between two moments of one register, field by field; sealed: withheld."""
     slugs = {head.id: head.slug for head in (*before.moment.heads, *after.moment.heads)}
     query = compose.SQL(_DIFFERENCES).format(before=before.table, after=after.table)
+    sealed = {column.name for column in before.register.columns if column.kind is Kind.SEALED}
     changes = []
     with connect(conninfo, "auditledger diff") as connection, connection.cursor(row_factory=dict_row) as cursor:
         for pair in cursor.execute(query):
@@ -247,6 +249,16 @@ def diff(conninfo: str, before: Replay, after: Replay) -> list[Change]:
                 column.name: ((old or {}).get(column.name), (new or {}).get(column.name))
                 for column in before.register.all_columns
             }
-            changed = {name: pair for name, pair in fields.items() if pair[0] != pair[1]}
+            changed = {
+                name: _withheld(pair) if name in sealed else pair
+                for name, pair in fields.items()
+                if pair[0] != pair[1]
+            }
             changes.append(Change(kind, slugs[either["ledger"]], either["stream"], either["key"], changed))
     return changes
+
+
+def _withheld(pair: tuple[Any, Any]) -> tuple[Any, Any]:
+    """A sealed value before and after: that it is there, not where."""
+    before, after = (None if value is None else WITHHELD for value in pair)
+    return before, after

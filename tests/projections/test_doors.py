@@ -267,6 +267,9 @@ def test_the_commands(case: str, conninfo: str, ledger: Ledger) -> None:
     found = run(conninfo, slug, "diff", "requests", "--from", f"{slug}=2", "--json")
     assert found["changes"][0]["fields"]["late"] == [None, True]
     assert "outcome,None,provided" in run(conninfo, slug, "diff", "requests", "--from", f"{slug}=2")
+    added = run(conninfo, slug, "diff", "requests", "--from", f"{slug}=1", "--to", f"{slug}=2")
+    assert "information_sought,None,withheld" in added
+    assert "recorded_at" not in added
     late = run(conninfo, slug, "clocks", "--state", "met late", "--explain", "--json")["rows"]
     assert "14 days counted" in late[0]["explanation"]
     soon = ("clocks", "--on", "2025-06-20", "--as-at", f"{slug}=2", "--due-within", "5", "--json")
