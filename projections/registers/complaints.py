@@ -45,6 +45,7 @@ class Complaints(Register):
         Column("to_prevent", Kind.TEXT, "action to prevent more of the same: taken, none, none necessary"),
         Column("to_prevent_what", Kind.SEALED, "which"),
         Column("further", Kind.TEXT, "of an unresolved one: further action, or none"),
+        Column("further_what", Kind.SEALED, "which"),
         Column("taken_to", Kind.TEXTS, "oversight bodies that it was taken on to"),
         Column("results", Kind.TEXTS, "their results, as body: result"),
     )
@@ -95,5 +96,6 @@ def _closing(received: ComplaintReceived, closed: ComplaintResolved | ComplaintU
         "to_resolve_what": pointer(closed, "to_resolve_what"),
         "to_prevent": None if closed.to_prevent is None else closed.to_prevent.value,
         "to_prevent_what": pointer(closed, "to_prevent_what"),
+        "further_what": None if unresolved is None else pointer(unresolved, "further_what"),
         "further": None if unresolved is None or unresolved.further is None else unresolved.further.value,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ledger.domain.event import CaseEvent
-from ledger.domain.request.events import RequestForm, RequestMade, RequestReceived
+from ledger.domain.request.events import RequestForm, RequestMade, RequestReceived, RequestReferred
 from ledger.law.requests import FINAL
 from projections.base import Column, Kind, Register, Row, StreamInfo, case_of, pointer
 from projections.views.days import days_from, ended_on, exact_day
@@ -55,6 +55,9 @@ class Requests(Register):
             "late", Kind.BOOL, "whether the response came after it; empty while open, or a day is not known"
         ),
         Column("grounds", Kind.TEXTS, "grounds of refusal"),
+        Column("referred_to", Kind.TEXT, "the registered organisation that it was referred to"),
+        Column("disputed_on", Kind.DATE, "the day on which the requester first disputed an outcome"),
+        Column("gipa_on", Kind.DATE, "the day of an application under the GIPA Act, of NSW requests"),
         Column("copy_owed", Kind.INT, "refusals of a formal VPS request"),
         Column("copy_sent", Kind.INT, "… of which a copy went to the Secretary, DPC"),
         Column("taken_over", Kind.TEXT, "the predecessor's case that goes on here"),
@@ -103,6 +106,9 @@ def _request(view: RequestView, about: StreamInfo, facts: Sequence[CaseEvent]) -
         "due_on": None if due is None else due.due,
         "late": None if due is None or response_on is None else response_on > due.due,
         "grounds": list(dict.fromkeys(g for r in view.refused for g in r.grounds)) or None,
+        "referred_to": view.ended.to_organisation if isinstance(view.ended, RequestReferred) else None,
+        "disputed_on": None if view.disputed is None else view.disputed.happened_date,
+        "gipa_on": None if view.gipa is None else view.gipa.happened_date,
         "copy_owed": len(copies_owed),
         "copy_sent": sum(view.copy_of(refusal) is not None for refusal in copies_owed),
         "taken_over": None if received is None else case_of(received.taken_over),
@@ -122,12 +128,19 @@ class Disclosures(Register):
         Column("recipient", Kind.TEXT, "the organisation that received it"),
         Column("recipient_name", Kind.SEALED, "its name, where it is not registered"),
         Column("description", Kind.SEALED, "what was disclosed"),
+        Column("variables", Kind.SEALED, "its variables"),
+        Column("format", Kind.SEALED, "its format"),
+        Column("volume", Kind.SEALED, "how much"),
         Column("transferred_by", Kind.TEXT, "how it went over"),
+        Column("transfer_words", Kind.SEALED, "… in words"),
         Column("bases", Kind.TEXTS, "the legal bases stated"),
+        Column("basis_words", Kind.SEALED, "the law behind 'other law'"),
         Column("written_note", Kind.SEALED, "the written note of IPP 2.2"),
+        Column("authority", Kind.SEALED, "the written authorisation and certificate of IPP 2.1(h)"),
         Column("agreement", Kind.TEXT, "the agreement's case, where there is one"),
         Column("de_identified", Kind.BOOL, "whether anything was de-identified"),
         Column("techniques", Kind.TEXTS, "how"),
+        Column("technique_words", Kind.SEALED, "… in words"),
         Column("conditions", Kind.SEALED, "on what conditions"),
     )
     opened_by = (RequestReceived,)
@@ -145,6 +158,13 @@ class Disclosures(Register):
                 "recipient": made.recipient,
                 "recipient_name": pointer(made, "recipient_name"),
                 "description": pointer(made, "description"),
+                "variables": pointer(made, "variables"),
+                "format": pointer(made, "format"),
+                "volume": pointer(made, "volume"),
+                "transfer_words": pointer(made, "transfer_words"),
+                "basis_words": pointer(made, "basis_words"),
+                "authority": pointer(made, "ipp_2_1_h_authority"),
+                "technique_words": pointer(made, "technique_words"),
                 "transferred_by": made.transferred_by,
                 "bases": made.bases,
                 "written_note": pointer(made, "ipp_2_2_note"),

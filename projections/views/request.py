@@ -10,6 +10,8 @@ from ledger.domain.event import CaseEvent
 from ledger.domain.request.events import (
     ClosingGround,
     DisclosureMade,
+    GipaApplicationMade,
+    OutcomeDisputed,
     RefusalCopySent,
     RequestAcknowledged,
     RequestApproved,
@@ -65,6 +67,8 @@ class RequestView:
     acknowledged: RequestAcknowledged | None = None
     escalated: RequestEscalated | None = None
     ended: RequestWithdrawn | RequestReferred | None = None
+    disputed: OutcomeDisputed | None = None
+    gipa: GipaApplicationMade | None = None
 
     @property
     def received(self) -> bool:
@@ -164,10 +168,10 @@ def formal_due(facts: Sequence[CaseEvent], about: StreamInfo) -> Due | None:
 _TAKEN: frozenset[type[CaseEvent]] = frozenset(
     {
         *_BECOMES, RequestDivided, RequestEscalated, RequestAcknowledged, RefusalCopySent, RequestWithdrawn,
-        RequestReferred,
+        RequestReferred, OutcomeDisputed, GipaApplicationMade,
     }
 )  # fmt: skip
-"""What moves a request on; the rest (advice sought, disputes) does not."""
+"""What a row of the registers tells; the rest (advice sought, resourcing) it does not."""
 
 
 def _take(view: RequestView, fact: CaseEvent) -> None:
@@ -188,6 +192,10 @@ def _take(view: RequestView, fact: CaseEvent) -> None:
             view.copies.append(fact)
         case RequestWithdrawn() | RequestReferred():
             view.ended = view.ended or fact
+        case OutcomeDisputed():
+            view.disputed = view.disputed or fact
+        case GipaApplicationMade():
+            view.gipa = view.gipa or fact
 
 
 def _answer(view: RequestView, fact: Answer) -> None:

@@ -53,7 +53,17 @@ from ledger.domain.retention.events import (
 )
 from projections.base import StreamInfo, registers
 from tests.domain.build import CALENDAR, LEDGER, OWN, Book
-from tests.domain.request_lives import FORMAL, INFORMAL, NSW, book, disclose, divide, received, refuse
+from tests.domain.request_lives import (
+    FORMAL,
+    INFORMAL,
+    NSW,
+    REQUESTER,
+    book,
+    disclose,
+    divide,
+    received,
+    refuse,
+)
 from tests.domain.test_taken_over import SUCCESSOR, ledgers, linked
 
 
@@ -380,3 +390,39 @@ def test_1_law_head_a_request_taken_over_names_the_case_that_it_goes_on_from() -
     received(new, taken, on="2025-06-11")
     assert rows(new, "requests")[0]["taken_over"] == f"{LEDGER}/case-1"
     assert rows(old, "requests")[0]["taken_over"] is None
+
+
+def test_1_law_a_what_came_after_an_outcome_and_whom_it_was_referred_to() -> None:
+    made = book()
+    received(made, NSW)
+    refuse(made, "2025-06-20")
+    made.record(ev.GipaApplicationMade, on="2025-07-02")
+    made.record(ev.OutcomeDisputed, on="2025-07-01", parts=("whole",))
+    made.record(ev.OutcomeDisputed, on="2025-06-30", parts=("whole",))
+    row = rows(made, "requests")[0]
+    assert (row["disputed_on"], row["gipa_on"]) == (date(2025, 6, 30), date(2025, 7, 2))
+    made = book()
+    received(made, NSW)
+    made.record(ev.RequestReferred, on="2025-06-13", to_organisation=REQUESTER)
+    row = rows(made, "requests")[0]
+    assert (row["referred_to"], row["disputed_on"], row["gipa_on"]) == (REQUESTER, None, None)
+
+
+def test_1_law_a_a_disclosure_names_what_how_and_on_which_basis() -> None:
+    made = book()
+    received(made, FORMAL)
+    words = {
+        "variables": "v",
+        "format": "CSV",
+        "volume": "10 rows",
+        "transfer_words": "t",
+        "technique_words": "n",
+    }
+    law = {"bases": (ev.LegalBasis.OTHER_LAW, ev.LegalBasis.IPP_2_1_H), "basis_words": "an Act"}
+    disclose(made, **words, **law, ipp_2_1_h_authority="the certificate")
+    row = rows(made, "disclosures")[0]
+    told = {*words, "basis_words", "authority"}
+    index = made.cases["case-1"].history[-1].index
+    assert {name: row[name] for name in told} == {
+        name: f"{index}:{'ipp_2_1_h_authority' if name == 'authority' else name}" for name in told
+    }
