@@ -177,6 +177,13 @@ def test_a_row_says_what_its_register_says_and_nothing_sealed(report: Report) ->
         assert f"entries {', '.join(map(str, behind.entries))}" in text
 
 
+def test_a_row_of_unknown_day_says_so(report: Report) -> None:
+    some = next(iter(report.rows))
+    rows = {row: replace(behind, values={}) if row == some else behind for row, behind in report.rows.items()}
+    assert "<td>not known</td>" in html(replace(report, rows=rows)).decode()
+    assert "<td>not known</td>" not in html(report).decode()
+
+
 def test_a_page_that_is_served_links_each_row_to_its_register(report: Report) -> None:
     served = html(report, lambda row, behind: f"/registers/{row.register}/{behind.slug}/{row.stream}").decode()
     for row, behind in report.rows.items():
