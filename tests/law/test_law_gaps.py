@@ -245,3 +245,33 @@ def test_nsw_s3_ipp_4_2_1_law_g_imported_item_hold_and_de_identification():
     assert gaps.de_identification(True, None, ON) == (Gap("whether it is permanent", "PDPA IPP 4.2"),)
     assert gaps.de_identification(False, None, ON) == gaps.de_identification(True, False, ON) == ()
     assert gaps.de_identification(True, None, date(2014, 9, 16)) == ()
+
+
+def test_ipp_4_2_whether_a_copy_is_kept_of_what_is_not_needed():
+    assert gaps.copy_kept(True, None, ON) == (Gap("whether a copy is kept", "PDPA IPP 4.2"),)
+    assert gaps.copy_kept(True, False, ON) == gaps.copy_kept(False, None, ON) == ()
+    assert gaps.copy_kept(True, None, date(2014, 9, 16)) == ()
+
+
+def test_1_law_a_organisation():
+    ours = "ledger rule: organisations"
+    assert gaps.organisation(None) == (Gap("agency head (office or name)", ours),)
+    assert gaps.organisation("secretary") == ()
+    assert gaps.bound(None) == (Gap("version of the instrument", ours),)
+    assert gaps.bound("2021", None) == (Gap("basis", ours),)
+    assert gaps.bound("2021") == ()
+
+
+def test_pdpa_13_1_status():
+    assert gaps.privacy_status(True, None, None, ()) == (Gap("limb of 13(1)", "PDPA 13(1)"),)
+    assert gaps.privacy_status(True, "j", None, ()) == (Gap("clause of the State contract", "PDPA 13(1)(j)"),)
+    assert gaps.privacy_status(True, "k", None, ("s84_3",)) == (Gap("Order under 13(3)(a)", "PDPA 13(1)(k)"),)
+    for limb, clause, orders in (("a", None, ()), ("j", True, ()), ("k", None, ("s13_3_a",))):
+        assert gaps.privacy_status(True, limb, clause, orders) == ()
+    assert gaps.privacy_status(False, None, None, ()) == ()
+
+
+def test_1_law_head_succession():
+    changes = "ledger rule: organisations change"
+    assert gaps.succession(None, None) == (Gap("functions that move", changes), Gap("instrument", changes))
+    assert gaps.succession(True, "Order") == ()

@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from ledger.errors import Forbidden, LawRefused
+from ledger.errors import Forbidden, InvalidInput, LawRefused
 from ledger.law import general
 from ledger.law.general import CASE_WRITERS, Role
 
@@ -131,3 +131,16 @@ def test_1_law_where_a_case_lives(in_common, is_common):
         general.lives_where_it_belongs(in_common, is_common)
     general.lives_where_it_belongs(in_common, not is_common)
     general.lives_where_it_belongs(None, is_common)
+
+
+@pytest.mark.parametrize(
+    "cited", ["78(4)", "IPP 2.1(g)", "ch. 5", "83C(3A)", "cl 5.2", "scope of this policy", "ledger rule"]
+)
+def test_a_citation_in_clear_holds_a_section(cited):
+    general.is_citation("section", cited)
+
+
+@pytest.mark.parametrize("words", ["Mary Citizen", "78(4) by Mary", "s", "", "(Citizen)"])
+def test_a_citation_in_clear_holds_no_words(words):
+    with pytest.raises(InvalidInput, match=r"^section: expected a citation"):
+        general.is_citation("section", words)

@@ -241,3 +241,30 @@ def test_a_body_that_is_abolished_is_bound_to_the_day_before_it_at_most():
         by_signature(SIGNED, eve, "v1"),
     )
     assert organisations.while_it_exists(OLD, None) == OLD
+
+
+def test_1_law_a_head_office_other_comes_with_its_words():
+    with pytest.raises(LawRefused, match="head office: 'other' must come with its words"):
+        organisations.head_office_is_named("other", None, imported=False)
+    organisations.head_office_is_named("other", "Public Advocate", imported=False)
+    organisations.head_office_is_named("other", None, imported=True)
+    organisations.head_office_is_named("secretary", None, imported=False)
+    organisations.head_office_is_named(None, None, imported=False)
+
+
+def test_1_law_head_a_case_is_taken_over_by_a_successor_alone():
+    with pytest.raises(LawRefused, match="of the same kind, of another ledger"):
+        organisations.case_is_taken_over(False, True, "dhhs", True)
+    with pytest.raises(LawRefused, match="of the same kind, of another ledger"):
+        organisations.case_is_taken_over(True, False, "dhhs", True)
+    with pytest.raises(LawRefused, match="no functions of dhhs are recorded as taken over"):
+        organisations.case_is_taken_over(True, True, "dhhs", False)
+    organisations.case_is_taken_over(True, True, "dhhs", True)
+    organisations.case_is_taken_over(True, True, None, False)
+
+
+def test_1_law_head_a_case_goes_on_elsewhere_linked_both_ways():
+    with pytest.raises(LawRefused, match="does not say that it takes this one over"):
+        organisations.goes_on_elsewhere_linked_both_ways(True, False)
+    organisations.goes_on_elsewhere_linked_both_ways(True, True)
+    organisations.goes_on_elsewhere_linked_both_ways(False, False)
