@@ -243,10 +243,10 @@ def said(step: Step, names: Mapping[str, str], *, names_case: bool) -> str:
     lines = [f"{told['index']}  {told['recorded_at']}  {told['event']}{mark}"]
     lines += [f"    case {told['case']}"] if names_case else []
     days = [f"happened {told['happened'] or 'on a day not known'}"]
-    days += [] if step.days_between is None else [f"recorded {step.days_between} days after that"]
+    days += [] if step.days_between is None else [f"recorded {_days(step.days_between)} after that"]
     after = {"happened": step.happened_after, "recorded": step.recorded_after}
     days += [
-        f"{how} {number} days after the entry before" for how, number in after.items() if number is not None
+        f"{how} {_days(number)} after the entry before" for how, number in after.items() if number is not None
     ]
     lines.append(f"    {'; '.join(days)}; by {told['actor']['id']} ({told['actor']['role']})")
     for change in told["changes"]:
@@ -258,6 +258,10 @@ def said(step: Step, names: Mapping[str, str], *, names_case: bool) -> str:
         due = "" if clock.due_on is None else f", due {clock.due_on}"
         lines.append(f"      clock {clock.key} on {step.judged_on}: {moved}{clock.state}{due}")
     return "\n".join(lines) + "\n"
+
+
+def _days(number: int) -> str:
+    return f"{number} day{'' if abs(number) == 1 else 's'}"
 
 
 def _fields(change: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
