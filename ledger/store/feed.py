@@ -199,7 +199,7 @@ class Feed:
         """The entry at an index. Raises NotFound."""
         found = self.read(ledger_id, index - 1, 1, until=index + 1)
         if not found:
-            raise NotFound(f"ledger {ledger_id} has no entry {index}")
+            raise NotFound(f"the ledger has no entry {index}")
         return found[0]
 
     # --- many entries -------------------------------------------------------------------------------------
