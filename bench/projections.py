@@ -40,8 +40,9 @@ from ledger.store.embedded import EmbeddedServer
 from ledger.store.ledgers import Ledgers
 from ledger.store.migrate import create_database, migrate
 from projections.base import registers
+from projections.connection import connect
 from projections.rebuild import rebuild
-from projections.runner import Runner, connect
+from projections.runner import Runner
 from tests.projections.book import Book, make
 
 FIRST = date(2024, 7, 1)

@@ -19,11 +19,11 @@ from ledger.errors import Forbidden
 from ledger.store.database import Database, Role
 from projections import sql
 from projections.base import registers
+from projections.connection import connect
 from projections.doors import Door
 from projections.facts import heads
 from projections.reports.handover import COMMAND as HAND_OVER
 from projections.reports.handover import Desk
-from projections.runner import connect
 
 OVER_HTTP = Source(SourceKind.API)
 

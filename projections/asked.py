@@ -16,11 +16,11 @@ from ledger.errors import Forbidden, InvalidInput, NotFound
 from projections import query
 from projections import sql as queries
 from projections.base import Register
+from projections.connection import connect
 from projections.doors import Door
 from projections.facts import LedgerHead, facts_of, heads
 from projections.query import Query
 from projections.replay import Moment, Replay, replay, resolve
-from projections.runner import connect
 
 
 @dataclass(frozen=True, slots=True)

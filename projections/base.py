@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache, cached_property
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from ledger.codec.declare import CaseRef
 from ledger.domain.event import CaseEvent
@@ -72,7 +72,7 @@ COMMON: tuple[Column, ...] = (
 """The columns that every register begins with."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StreamInfo:
     """What a register knows of a stream beside its facts."""
 
@@ -88,13 +88,14 @@ class StreamInfo:
 
     def view(self, make: Callable[[Sequence[CaseEvent], StreamInfo], View], facts: Sequence[CaseEvent]) -> View:
         """What ``make`` gives for these facts; made once for all the registers of a stream."""
-        if make not in self._views:
-            self._views[make] = make(facts, self)
-        return cast(View, self._views[make])
+        try:
+            view: View = self._views[make]
+        except KeyError:
+            view = self._views[make] = make(facts, self)
+        return view
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of a register. A column that ``values`` does not name is empty."""
 
     fact: CaseEvent

@@ -18,13 +18,13 @@ from ledger.law.clocks import State
 from projections import asked, query
 from projections.base import Kind, Register, register, registers
 from projections.calendar import CLOCKS
+from projections.connection import connect
 from projections.doors import Door
 from projections.explain import explain
 from projections.query import as_json as plain
 from projections.query import every, opened
 from projections.rebuild import rebuild, way_back
 from projections.replay import diff
-from projections.runner import connect
 from projections.steps import said, shown, steps
 
 Show = Callable[[typer.Context, str, Sequence[str], Iterable[Sequence[object]]], None]

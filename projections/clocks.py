@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import cache
 from typing import NamedTuple
 
 from ledger.domain.complaint.events import ComplaintReceived, ComplaintResolved, ComplaintUnresolved
@@ -31,9 +31,9 @@ from ledger.law.clocks import Due
 from ledger.law.complaints import records_are_required
 from ledger.law.retention import ends_ipp_4_2
 from projections.base import Column, Kind, Register, Row, StreamInfo
-from projections.views.days import days_from, ended_between, ended_on, exact_day, in_course, recorded_on
+from projections.views.days import days_from, ended_between, exact_day, in_course, recorded_on
 from projections.views.due import due_of
-from projections.views.openings import notice_view, retention_view
+from projections.views.openings import notice_view, retention_due, retention_view
 from projections.views.request import formal_due, request_view
 
 DAY_UNKNOWN = "ended, day unknown"
@@ -42,8 +42,7 @@ DAY_UNKNOWN = "ended, day unknown"
 _NEXT_DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """One running or ended clock of a case, and all that its state turns on."""
 
     id: str
@@ -57,7 +56,7 @@ class Clock:
     never: bool = False
     key: str = ""
     """Tells clocks of one kind in one case apart."""
-    facts: tuple[CaseEvent, ...] = field(default=())
+    facts: tuple[CaseEvent, ...] = ()
     """What it turns on beside the trigger and the end."""
 
     @property
@@ -67,30 +66,18 @@ class Clock:
 
     @property
     def course(self) -> Course:
-        """All that its state turns on, and nothing else."""
+        """All that its state turns on beside the due date, and nothing else."""
         first = last = None
         if self.ended is not None:
             first, last = ended_between(self.ended)
-        due = self.due
-        key = None if due is None else (due.due, due.arises_on)
         return Course(
-            self.id, self.trigger_on, key, self.ended is not None, first, last, self.holds, self.in_effect_on,
+            self.id, self.trigger_on, self.ended is not None, first, last, self.holds, self.in_effect_on,
             self.never,
         )  # fmt: skip
 
     def state_on(self, on: date) -> str | None:
         """Its state on a day; None before the trigger."""
         return _state_on(self.course, self.due, on)
-
-    def steps(self) -> tuple[list[date], list[str]]:
-        """The days on which its state changes, and the state from each on: a state by any day is read off."""
-        course = self.course
-        found = _STEPS.get(course)
-        if found is None:
-            if len(_STEPS) >= _MOST:
-                _STEPS.clear()
-            found = _STEPS[course] = _steps(course, self.due)
-        return found
 
     def explain(self, on: date, origin: str) -> str:
         """The clock in plain words, as law says it, with the entry that started it."""
@@ -103,12 +90,10 @@ class Clock:
 
 
 class Course(NamedTuple):
-    """What the state of a clock turns on: clocks of one course have one state by every day."""
+    """What the state of a clock turns on: clocks of one course and due date have one state by every day."""
 
     id: str
     trigger_on: date
-    due: tuple[date, date | None] | None
-    """The due date, and the day on which a power arises."""
     ended: bool
     first: date | None
     """The first day on which it can have ended."""
@@ -117,10 +102,6 @@ class Course(NamedTuple):
     holds: tuple[tuple[date, date | None], ...]
     in_effect_on: date | None
     never: bool
-
-
-_MOST = 50_000
-_STEPS: dict[Course, tuple[list[date], list[str]]] = {}
 
 
 def _state_on(course: Course, due: Due | None, on: date) -> str | None:
@@ -147,6 +128,7 @@ def _held(holds: tuple[tuple[date, date | None], ...], on: date) -> bool:
 
 
 def _steps(course: Course, due: Due | None) -> tuple[list[date], list[str]]:
+    """The days on which its state changes, and the state from each on: a state by any day is read off."""
     days = {course.trigger_on}
     if due is not None:
         days |= {due.due, due.due + _NEXT_DAY}
@@ -203,26 +185,49 @@ class Clocks(Register):
 
 def clocks_of(facts: Sequence[CaseEvent], about: StreamInfo) -> list[Clock]:
     """The clocks of one case, from its effective facts."""
-    found: list[Clock] = []
-    for opened_by, fold in FOLDS.items():
-        if issubclass(about.opened_by, opened_by):
-            found.extend(fold(facts, about))
-    return found
+    return [clock for fold in _folds(about.opened_by) for clock in fold(facts, about)]
+
+
+@cache
+def _folds(opened_by: type[CaseEvent]) -> list[ClockFold]:
+    return [fold for event, fold in FOLDS.items() if issubclass(opened_by, event)]
 
 
 def _row(clock: Clock) -> Row:
-    rule, due = law.clock(clock.id), clock.due
-    ended = ended_on(clock.ended)
-    state_from, states = clock.steps()
+    values = {**_shown(clock), "ended_index": None if clock.ended is None else clock.ended.index}
+    facts = {id(f): f for f in (clock.trigger, *clock.facts, clock.ended) if f is not None}
+    return Row(clock.trigger, values, clock.row_key, tuple(facts.values()))
+
+
+_MOST = 50_000
+_SHOWN: dict[tuple[Course, int], tuple[Due | None, Mapping[str, object]]] = {}
+
+
+def _shown(clock: Clock) -> Mapping[str, object]:
+    """What its row says but for which entries it rests on; many cases start, and end, on the same days."""
+    course, due = clock.course, clock.due
+    key = course, id(due)
+    found = _SHOWN.get(key)
+    # The due date is kept with what was worked out by it, so that its id is no other's.
+    if found is None or found[0] is not due:
+        if len(_SHOWN) >= _MOST:
+            _SHOWN.clear()
+        found = _SHOWN[key] = (due, _work_out(course, due))
+    return found[1]
+
+
+def _work_out(course: Course, due: Due | None) -> dict[str, object]:
+    rule = law.clock(course.id)
+    ended = course.last if course.first == course.last else None
+    state_from, states = _steps(course, due)
     values: dict[str, object] = {
-        "clock": clock.id,
+        "clock": course.id,
         "section": rule.section,
         "nature": rule.nature,
-        "trigger_on": clock.trigger_on,
-        "ended_index": None if clock.ended is None else clock.ended.index,
+        "trigger_on": course.trigger_on,
         "ended_on": ended,
-        "days_run": days_from(clock.trigger_on, ended),
-        "in_effect_on": clock.in_effect_on,
+        "days_run": days_from(course.trigger_on, ended),
+        "in_effect_on": course.in_effect_on,
         "state_from": state_from,
         "states": states,
     }
@@ -239,8 +244,7 @@ def _row(clock: Clock) -> Row:
             "calendar_from": min(span),
             "calendar_to": max(span),
         }
-    facts = {id(f): f for f in (clock.trigger, *clock.facts, clock.ended) if f is not None}
-    return Row(clock.trigger, values, clock.row_key, tuple(facts.values()))
+    return values
 
 
 # --- the clocks of each area --------------------------------------------------------------------------
@@ -339,7 +343,7 @@ def retention_clocks(facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[
     held_by = tuple(f for f in facts if isinstance(f, HoldPlaced | HoldReleased))
     day = exact_day(triggered)
     if triggered is not None and day is not None:
-        due = standing.due(about.calendar, recorded_on(triggered))
+        due = retention_due(standing, about.calendar, recorded_on(triggered))
         yield Clock("retention.action", triggered, day, due, ended, holds, facts=(standing.scheduled, *held_by))
     day = exact_day(needless)
     if needless is not None and day is not None:

@@ -85,7 +85,11 @@ def _fold(
 ) -> Folded:
     folded = Folded()
     # Most streams have no correction: their history is their facts.
-    history = facts if not any(fact.header.corrects for fact in facts) else effective(facts)
+    history = facts
+    for fact in facts:
+        if fact.header.corrects is not None:
+            history = effective(facts)
+            break
     # A case that was ended stands as that by every date: what it held by then was as wrong, or as double.
     status = status_of(history)
     if happened_by is not None:
@@ -98,7 +102,7 @@ def _fold(
     for register in registers:
         if not register.looks_at(about.opened_by):
             continue
-        rows = list(register.rows(history, about))
+        rows = [*register.rows(history, about)]
         if len(rows) > 1 and len({row.key for row in rows}) < len(rows):
             raise ValueError(f"register {register.name}: two rows of one case have the same key")
         if rows:

@@ -112,9 +112,12 @@ def _picking(places: Sequence[int]) -> Callable[[list[Any]], Sequence[str]]:
 
 
 def _indexes(facts: Sequence[CaseEvent]) -> str:
-    if len(facts) == 1:
-        return f"{{{facts[0].index}}}"
-    return "{" + ",".join(map(str, sorted([fact.index for fact in facts]))) + "}"
+    return _array_of(len(facts)) % tuple(sorted([fact.index for fact in facts]))
+
+
+@cache
+def _array_of(size: int) -> str:
+    return "{" + ",".join(["%d"] * size) + "}"
 
 
 def _dated(fact: CaseEvent) -> str:

@@ -24,10 +24,10 @@ from ledger.errors import InvalidInput, NotFound
 from ledger.store.ledgers import COMMON
 from projections import sql, tables
 from projections.base import Kind, Register
+from projections.connection import connect
 from projections.facts import LedgerHead, heads
 from projections.query import WITHHELD
-from projections.rebuild import fold_streams
-from projections.runner import connect
+from projections.shares import fold_streams
 
 KEPT = timedelta(hours=1)
 """How long a fold can be asked for again."""

@@ -11,11 +11,11 @@ from typing import Any
 import psycopg
 import structlog
 from psycopg import Connection
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ledger.errors import Unavailable, UnknownSchema
 from projections import sql, tables
 from projections.base import Register, registers
+from projections.connection import connect
 from projections.facts import heads
 from projections.projector import Batch, Projector
 
@@ -31,33 +31,6 @@ log = structlog.get_logger(__name__)
 
 def _no_step(_: str) -> None:
     """Nothing: only tests of crashes look at the steps."""
-
-
-class _Connection(Connection[Any]):
-    """One whose ``with`` ends by Unavailable where the database went away inside it."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
-        if isinstance(error, psycopg.OperationalError):
-            raise Unavailable(f"database: {' '.join(str(error).split())}") from error
-
-
-def connect(conninfo: str, name: str = "auditledger projections") -> Connection[Any]:
-    """A connection in autocommit that reads and writes moments in UTC. Raises Unavailable.
-
-    Used in ``with``, it raises Unavailable too where it is lost on the way.
-    """
-    # What is there stays: without a password of its own the projector's role is one of the options.
-    options = f"{conninfo_to_dict(conninfo).get('options') or ''} -c timezone=UTC -c datestyle=ISO".strip()
-    try:
-        return _Connection.connect(
-            make_conninfo(conninfo, application_name=name, connect_timeout=10, options=options),
-            autocommit=True,
-        )
-    except psycopg.OperationalError as error:
-        raise Unavailable(f"database: {' '.join(str(error).split())}") from error
 
 
 class Leased(Unavailable):

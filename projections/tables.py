@@ -88,7 +88,7 @@ def fill(connection: Connection[Any], where: sql.Identifier, lines: Iterable[str
 def digest(connection: Connection[Any], where: sql.Identifier) -> Digest:
     """The number of rows and the sum of their digests."""
     row = connection.execute(
-        sql.SQL("SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {} AS t").format(where)
+        sql.SQL("SELECT count(*), coalesce(sum(hash_record_extended(t, 0)), 0) FROM {} AS t").format(where)
     ).fetchone()
     assert row is not None
     return Digest(row[0], int(row[1]))

@@ -23,6 +23,8 @@ from ledger.errors import CodecError, InvalidInput
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NEAR = 1_000_000 << 32
+"""Microseconds of which a float of seconds is exact to less than a quarter of one: up to the year 2106."""
 
 C = TypeVar("C", bound=type)
 Seal = Callable[[str, str, str, Any], "Sealed"]
@@ -262,6 +264,8 @@ def micros(moment: datetime) -> int:
 
 def moment(value: int) -> datetime:
     """The UTC moment of ``timestamp-micros``. Raises CodecError where no such moment exists."""
+    if 0 <= value < _NEAR:
+        return datetime.fromtimestamp(value / 1_000_000, UTC)
     try:
         return EPOCH + timedelta(microseconds=value)
     except OverflowError as error:

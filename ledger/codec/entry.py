@@ -422,7 +422,8 @@ def _decode_fields(data: bytes) -> Fields:
 # What comes again in many entries is kept by its bytes, and not read again.
 _KEPT = 10_000
 _ledgers: dict[bytes, str] = {}
-_actors: dict[bytes, Actor] = {}
+_actors: dict[bytes, tuple[bytes, Actor]] = {}
+"""By the bytes of the id: all the bytes that the actor last had, and the actor."""
 
 
 def _read_ledger(data: bytes) -> tuple[str, int]:
@@ -434,22 +435,16 @@ def _read_ledger(data: bytes) -> tuple[str, int]:
 
 
 def _actor(data: bytes, at: int) -> tuple[Actor, int]:
-    end = at
-    for _ in range(4):
-        size = data[end]
-        if size & 0x81:
-            return _read_actor(data, at)
-        end += 1 + (size >> 1)
-    actor = _actors.get(data[at:end])
-    return _read_actor(data, at) if actor is None else (actor, end)
-
-
-def _read_actor(data: bytes, at: int) -> tuple[Actor, int]:
-    actor_id, end = decode_string(data, at)
-    role, end = decode_string(data, end)
+    known = _actors.get(data[at : at + 1 + (data[at] >> 1)])
+    if known is not None and data.startswith(known[0], at):
+        return known[1], at + len(known[0])
+    actor_id, id_end = decode_string(data, at)
+    role, end = decode_string(data, id_end)
     organisation, end = decode_string(data, end)
     authority, end = decode_string(data, end)
-    return _keep(_actors, data[at:end], Actor(actor_id, role, organisation, authority)), end
+    actor = Actor(actor_id, role, organisation, authority)
+    _keep(_actors, data[at:id_end], (data[at:end], actor))
+    return actor, end
 
 
 def _keep(kept: dict[bytes, E], read: bytes, value: E) -> E:

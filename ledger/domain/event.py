@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from functools import cache, cached_property
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from eventsourcing.domain import CanMutateAggregate, MetaDomainEvent
@@ -78,7 +79,7 @@ class CaseEvent(CanMutateAggregate[str], metaclass=MetaDomainEvent):
         """The Melbourne date on which it happened: what law judges by. None ⇔ unknown (a gap)."""
         return happened_date(self.header.happened_on)
 
-    @property
+    @cached_property
     def index(self) -> int:
         """Its place in the ledger. Raises CodecError while it has none."""
         if self.header.index is None:
@@ -150,7 +151,7 @@ def read_event(data: bytes) -> CaseEvent:
         _, index, _, stream, version, event, recorded_at, happened_on, precision, actor, source, command, part,
         corrects, payload,
     ) = decode_fields(data)  # fmt: skip
-    header = Header(happened_on, precision, actor, source, command, part, corrects, index)
+    header = Header._make((happened_on, precision, actor, source, command, part, corrects, index))
     return _event(stream, version, event, recorded_at, header, payload)
 
 
@@ -168,10 +169,18 @@ def _event(
     state["originator_version"] = version
     state["timestamp"] = recorded_at
     state["header"] = header
+    # What the cached properties of these names would find, and every reader asks for.
+    state["index"] = header.index
+    if type(header.happened_on) is not datetime:
+        state["happened_date"] = header.happened_on
     # As eventsourcing's own mapper does: the stored state was checked when it was written.
     event = object.__new__(cls)
-    object.__setattr__(event, "__dict__", state)
+    _set_state(event, state)
     return event
+
+
+_set_state: Callable[[CaseEvent, dict[str, Any]], None] = getattr_static(CaseEvent, "__dict__").__set__
+"""Gives an event all its attributes at once."""
 
 
 _READINGS: dict[bytes, tuple[str, type[CaseEvent], Read]] = {}

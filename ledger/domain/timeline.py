@@ -19,7 +19,7 @@ def earliest(fact: CaseEvent) -> date | None:
 def latest(fact: CaseEvent) -> date | None:
     """The last day on which it can have happened: of a month or a year its last day; None: unknown."""
     day = fact.happened_date
-    if day is None or fact.header.precision not in (Precision.MONTH, Precision.YEAR):
+    if day is None or fact.header.precision not in _SPANS:
         return day
     month = day.month if fact.header.precision is Precision.MONTH else 12
     return date(day.year, month, monthrange(day.year, month)[1])
@@ -43,11 +43,23 @@ def in_order(facts: Iterable[CaseEvent]) -> list[CaseEvent]:
     recorded after that one; a fact of unknown date stays behind what it was recorded after.
     """
     ordered: list[CaseEvent] = []
+    newest = date.min
     for fact in facts:
-        last = latest(fact)
-        place = len(ordered)
-        if last is not None:
+        first = last = fact.happened_date
+        if first is None:
+            ordered.append(fact)
+            continue
+        if fact.header.precision in _SPANS:
+            last = latest(fact)
+        if last is None or last >= newest:
+            # Nearly all: nothing before it certainly happened after it.
+            ordered.append(fact)
+        else:
             after = (at for at, other in enumerate(ordered) if (day := earliest(other)) and day > last)
-            place = next(after, place)
-        ordered.insert(place, fact)
+            ordered.insert(next(after), fact)
+        if first > newest:
+            newest = first
     return ordered
+
+
+_SPANS = frozenset({Precision.MONTH, Precision.YEAR})

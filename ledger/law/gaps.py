@@ -40,7 +40,8 @@ class Gap:
 
 def unstated(facts: Mapping[str, object], section: str) -> tuple[Gap, ...]:
     """One gap for each fact that is not stated, in the order given."""
-    return tuple(Gap(field, section) for field, value in facts.items() if missing(value))
+    fields = [field for field, value in facts.items() if value is None or missing(value)]
+    return tuple(Gap(field, section) for field in fields) if fields else ()
 
 
 def happened(happened_on: date | None) -> tuple[Gap, ...]:

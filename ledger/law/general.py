@@ -7,7 +7,7 @@ states against the law is refused all the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sized
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -41,11 +41,16 @@ CASE_WRITERS = frozenset({Role.OFFICER, Role.PRIVACY_OFFICER, Role.CUSTODIAN, Ro
 """Who may write a case, and opens its sealed fields in its own ledger."""
 
 
+_LISTS = (tuple, list, set, frozenset, dict, bytes)
+
+
 def missing(value: object) -> bool:
     """Whether a fact is not stated: None, blank words, or an empty list. False is stated."""
+    if value is None:
+        return True
     if isinstance(value, str):
         return not value.strip()
-    return value is None or (isinstance(value, Sized) and len(value) == 0)
+    return isinstance(value, _LISTS) and not value
 
 
 def must_state(field: str, value: object, citation: str, *, imported: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 
 from ledger.domain.complaint.events import (
     ComplaintReceived,
@@ -49,18 +50,21 @@ from projections.views.days import exact_day, in_course, recorded_on
 from projections.views.openings import notice_view, retention_view
 from projections.views.request import request_view
 
-TRIGGERS = (
-    ComplaintReceived,
-    ComplianceNoticeIssued,
-    NoticeServed,
-    ReasonsGiven,
-    ReasonsRefused,
-    RetentionTriggered,
-    NoLongerNeeded,
+TRIGGERS: frozenset[type[CaseEvent]] = frozenset(
+    {
+        ComplaintReceived,
+        ComplianceNoticeIssued,
+        NoticeServed,
+        ReasonsGiven,
+        ReasonsRefused,
+        RetentionTriggered,
+        NoLongerNeeded,
+    }
 )
 """Facts whose day starts a clock, or decides when one runs; of requests it depends on the scheme."""
 
 Found = Iterator[tuple[CaseEvent, tuple[Gap, ...]]]
+GapFold = Callable[[Sequence[CaseEvent], StreamInfo], Found]
 
 
 class Gaps(Register):
@@ -82,8 +86,8 @@ class Gaps(Register):
     def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
         """One row a missing fact, of the entry that should have stated it."""
         for fact, found in gaps_of(facts, about):
-            _, area, _, event = fact.name.split(".")
             for gap in found:
+                _, area, _, event = fact.name.split(".")
                 values = {"area": area, "event": event, "field": gap.field, "section": gap.section}
                 yield Row(fact, values, f"{fact.index}:{gap.field}", (fact,))
 
@@ -93,14 +97,15 @@ def gaps_of(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
     for fact in facts:
         if fact.happened_date is None:
             yield fact, gaps.happened(None)
-        elif isinstance(fact, TRIGGERS):
+        elif type(fact) in TRIGGERS:
             yield _to_the_day(fact)
-    yield from _request(facts, about)
-    in_order = about.view(in_course, facts)
-    yield from _complaint(in_order)
-    yield from _notice(in_order, about)
-    yield from _retention(in_order, about)
-    yield from _organisation(in_order)
+    for fold in _folds(about.opened_by):
+        yield from fold(facts, about)
+
+
+@cache
+def _folds(opened_by: type[CaseEvent]) -> list[GapFold]:
+    return [fold for event, fold in FOLDS.items() if issubclass(opened_by, event)]
 
 
 def _to_the_day(fact: CaseEvent) -> tuple[CaseEvent, tuple[Gap, ...]]:
@@ -148,7 +153,8 @@ def _request(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
         yield view.ended, gaps.referral(view.ended.to_organisation or view.ended.to_name)
 
 
-def _complaint(facts: Sequence[CaseEvent]) -> Found:
+def _complaint(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
+    facts = about.view(in_course, facts)
     received = facts[0]
     if not isinstance(received, ComplaintReceived):
         return
@@ -183,6 +189,7 @@ def _complaint(facts: Sequence[CaseEvent]) -> Found:
 
 
 def _notice(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
+    facts = about.view(in_course, facts)
     standing = about.view(notice_view, facts)
     if standing is None:
         return
@@ -213,6 +220,7 @@ def _notice(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
 
 
 def _retention(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
+    facts = about.view(in_course, facts)
     standing = about.view(retention_view, facts)
     if standing is None:
         return
@@ -241,7 +249,8 @@ def _retention(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
             yield fact, gaps.recipient_notice(provider, holder, told_on)
 
 
-def _organisation(facts: Sequence[CaseEvent]) -> Found:
+def _organisation(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
+    facts = about.view(in_course, facts)
     registered = facts[0]
     if not isinstance(registered, OrganisationRegistered):
         return
@@ -260,3 +269,13 @@ def _organisation(facts: Sequence[CaseEvent]) -> Found:
                 clause = fact.provider_clause or fact.provider_bound_by_clause
                 orders = {order.kind for order in fact.orders}
                 yield fact, gaps.privacy_status(fact.part_3, fact.part_3_limb, clause, orders)
+
+
+FOLDS: dict[type[CaseEvent], GapFold] = {
+    RequestReceived: _request,
+    ComplaintReceived: _complaint,
+    ComplianceNoticeIssued: _notice,
+    RetentionScheduled: _retention,
+    OrganisationRegistered: _organisation,
+}
+"""The event that opens a case → what such cases leave out."""

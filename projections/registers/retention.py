@@ -17,7 +17,7 @@ from ledger.domain.retention.events import (
 )
 from projections.base import Column, Kind, Register, Row, StreamInfo, case_of, pointer
 from projections.views.days import in_course, recorded_on
-from projections.views.openings import retention_view
+from projections.views.openings import retention_due, retention_view
 
 HandedOn = RecordsReturned | RecordsTransferred
 Ending = RecordsDestroyed | RecordsDeIdentified | RecordsRemoved | HandedOn
@@ -72,7 +72,7 @@ class Retention(Register):
         scheduled = standing.scheduled
         ending = next((f for f in facts if isinstance(f, Ending)), None)
         notified = next((f for f in facts if isinstance(f, ProviderNotified)), None)
-        due = standing.due(about.calendar, recorded_on(scheduled))
+        due = retention_due(standing, about.calendar, recorded_on(scheduled))
         late = None if due is None or standing.done_on is None else standing.done_on > due.due
         certificate = getattr(ending, "certificate", None)
         values: dict[str, object] = {

@@ -16,13 +16,13 @@ from psycopg import Connection
 from ledger.domain.installation.events import ReportHandedOver, ReportRecipient, ReportStatus
 from ledger.errors import Forbidden, InvalidInput, NotFound
 from projections import sql as queries
+from projections.connection import connect
 from projections.doors import Door
 from projections.facts import facts_of, heads
 from projections.reports.catalogue import make
 from projections.reports.figures import Report, ReportRefused
 from projections.reports.period import Period
 from projections.reports.render import FORMATS, render
-from projections.runner import connect
 
 COMMAND = "report.ReportHandedOver"
 FIGURES_NAME = "figures.json"

@@ -18,10 +18,10 @@ from projections import sql as queries
 from projections import tables
 from projections.base import Kind, Register, register, registers
 from projections.calendar import CALENDAR_STREAM, calendar_of
+from projections.connection import connect
 from projections.facts import LedgerHead, facts_of, heads
-from projections.rebuild import fold_streams
 from projections.reports.figures import At, Behind, RowId
-from projections.runner import connect
+from projections.shares import fold_streams
 
 READ = (
     "attestations", "bindings", "clocks", "complaints", "contraventions", "gaps", "notices", "organisations",

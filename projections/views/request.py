@@ -69,6 +69,10 @@ class RequestView:
     ended: RequestWithdrawn | RequestReferred | None = None
     disputed: OutcomeDisputed | None = None
     gipa: GipaApplicationMade | None = None
+    response: CaseEvent | None = None
+    """The fact that completed the response: the last part's answer, or the end of the request.
+
+    A refusal that was said not to be in writing answers no formal VPS request, nor an NSW one."""
 
     @property
     def received(self) -> bool:
@@ -92,19 +96,13 @@ class RequestView:
         """The one outcome that reports count; None while a part is open."""
         return law.overall_outcome(self.states, self.ended_by, self.out_of_scope)
 
-    @property
-    def response(self) -> CaseEvent | None:
-        """The fact that completed the response: the last part's answer, or the end of the request.
-
-        A refusal that was said not to be in writing answers no formal VPS request, nor an NSW one.
-        """
-        return _first(self.ended, self._completing(approval=self.scheme == "nsw"))
-
     def provided_or_answered(self) -> CaseEvent | None:
         """As ``response``, for an informal request: escalating it ends it too, whichever came first."""
         return _first(self.escalated, self.response)
 
-    def _completing(self, *, approval: bool) -> CaseEvent | None:
+    def completing(self) -> CaseEvent | None:
+        """The answer that was the last one missing; None while one is."""
+        approval = self.scheme == "nsw"
         facts: list[CaseEvent] = []
         for part, state in self.states.items():
             fact: CaseEvent | None = self.answered_by.get(part) if state in FINAL else None
@@ -115,7 +113,9 @@ class RequestView:
                 return None
             facts.append(fact)
         # The last answer that can be meant: with one of unknown day, it is not known when all were given.
-        return max(facts, key=lambda f: ended_between(f)[1] or date.max) if facts else None
+        if len(facts) > 1:
+            return max(facts, key=lambda f: ended_between(f)[1] or date.max)
+        return facts[0] if facts else None
 
     def _needs_writing(self, refusal: RequestRefused) -> bool:
         return (self.scheme == "nsw" or self.is_formal(refusal)) and refusal.in_writing is False
@@ -136,7 +136,9 @@ class RequestView:
 
 def _first(*facts: CaseEvent | None) -> CaseEvent | None:
     found = [fact for fact in facts if fact is not None]
-    return min(found, key=lambda fact: fact.happened_date or date.max) if found else None
+    if len(found) > 1:
+        return min(found, key=lambda fact: fact.happened_date or date.max)
+    return found[0] if found else None
 
 
 def request_view(facts: Sequence[CaseEvent], _about: StreamInfo) -> RequestView | None:
@@ -153,6 +155,7 @@ def request_view(facts: Sequence[CaseEvent], _about: StreamInfo) -> RequestView 
     for fact in ordered:
         if type(fact) in _TAKEN:
             _take(view, fact)
+    view.response = _first(view.ended, view.completing())
     return view
 
 

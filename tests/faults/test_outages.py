@@ -17,7 +17,7 @@ from ledger.errors import Unavailable
 from ledger.store.database import Database, Role
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.migrate import migrate
-from projections.runner import connect
+from projections.connection import connect
 from tests.faults.service import Service
 from tests.faults.site import RECEIVED, Load, Site, found
 from tests.store.proxy import Proxy

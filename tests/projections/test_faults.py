@@ -19,8 +19,9 @@ from ledger.errors import Unavailable, UnknownSchema
 from ledger.store.ledgers import Ledger
 from projections import tables
 from projections.base import register, registers
+from projections.connection import connect
 from projections.rebuild import rebuild, way_back
-from projections.runner import Runner, connect, lag, wait_for
+from projections.runner import Runner, lag, wait_for
 from tests.projections.book import Book, make, seal
 from tests.projections.test_live import formal, rows
 from tests.projections.test_property import check
@@ -232,7 +233,7 @@ def test_a_table_of_another_definition_is_not_written_to(
 
 
 def test_a_rebuild_in_several_processes_gives_the_same(book: Book, conninfo: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("projections.rebuild._SHARE_ENTRIES", 20)
+    monkeypatch.setattr("projections.shares.SHARE_ENTRIES", 20)
     for _ in range(60):
         book.case(formal(DAY))
     with Runner(conninfo) as runner:

@@ -12,7 +12,8 @@ from ledger.domain.request.events import (
     RequestRefused,
     RequestScheme,
 )
-from projections.runner import Runner, connect
+from projections.connection import connect
+from projections.runner import Runner
 from tests.projections.book import Book, make
 
 

@@ -18,11 +18,12 @@ from ledger.store.ledgers import Ledgers
 from projections import tables
 from projections.base import StreamInfo, registers
 from projections.calendar import calendar_of
+from projections.connection import connect
 from projections.facts import Fact, read_fact
 from projections.fold import fold
 from projections.rebuild import rebuild
 from projections.replay import replay, resolve
-from projections.runner import Runner, connect
+from projections.runner import Runner
 from tests.projections.acts import History, steps
 from tests.projections.book import Book
 

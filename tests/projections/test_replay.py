@@ -20,11 +20,12 @@ from ledger.errors import InvalidInput, NotFound
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger, Ledgers
 from projections.base import register
+from projections.connection import connect
 from projections.explain import explain
 from projections.facts import heads
 from projections.query import Page, Query, as_csv, as_json, every, opened, page
 from projections.replay import Replay, diff, ready, replay, resolve
-from projections.runner import Runner, connect
+from projections.runner import Runner
 from tests.projections.book import Book, make
 from tests.projections.test_live import formal, rows
 

@@ -13,9 +13,9 @@ from ledger.domain.request.events import DisclosureMade, LegalBasis, RequestAckn
 from ledger.errors import InvalidInput, NotFound
 from ledger.store.ledgers import Ledger
 from projections.base import register, registers
+from projections.connection import connect
 from projections.query import Query, page
 from projections.replay import replay, resolve
-from projections.runner import connect
 from projections.steps import shown, steps
 from tests.projections.book import Book, make, seal
 from tests.projections.test_doors import printed
