@@ -84,14 +84,15 @@ class StreamInfo:
     opened_by: type[CaseEvent]
     """The event that opened the stream, whether or not it still stands as corrected."""
     calendar: Calendar
-    _views: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False, compare=False)
+    views: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False, compare=False)
+    """What was made of its facts so far, by what makes it."""
 
     def view(self, make: Callable[[Sequence[CaseEvent], StreamInfo], View], facts: Sequence[CaseEvent]) -> View:
         """What ``make`` gives for these facts; made once for all the registers of a stream."""
         try:
-            view: View = self._views[make]
+            view: View = self.views[make]
         except KeyError:
-            view = self._views[make] = make(facts, self)
+            view = self.views[make] = make(facts, self)
         return view
 
 

@@ -24,7 +24,7 @@ from projections.calendar import (
     with_clocks,
 )
 from projections.facts import Fact, LedgerHead, facts_of, read_fact
-from projections.fold import Folded, fold
+from projections.fold import Folded, fold_all
 
 log = structlog.get_logger(__name__)
 
@@ -172,11 +172,13 @@ class Projector:
         lines: dict[str, list[str]] = {}
         stale: dict[str, list[str]] = {}
         parked: dict[str, tuple[Folded, int]] = {}
-        for stream, facts in loaded.items():
-            opened_by = class_of(openings[stream])
+        streams_of = [
+            StreamInfo(head.id, head.origin, head.organisation, stream, class_of(openings[stream]), calendar)
+            for stream in loaded
+        ]
+        made = fold_all(list(zip(streams_of, loaded.values(), strict=True)), self._registers)
+        for (stream, facts), folded in zip(loaded.items(), made, strict=True):
             concerned = self._of(openings[stream])
-            about = StreamInfo(head.id, head.origin, head.organisation, stream, opened_by, calendar)
-            folded = fold(facts, about, concerned)
             for name, added in folded.lines.items():
                 lines.setdefault(name, []).extend(added)
             if folded.parked is not None:

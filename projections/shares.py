@@ -25,14 +25,14 @@ from typing import Any, Protocol
 
 from psycopg import Connection
 
-from ledger.domain.event import CaseEvent, class_of, load_events
+from ledger.domain.event import CaseEvent, class_of
 from ledger.errors import Unavailable, UnknownSchema
 from projections import sql, tables
 from projections.base import Register, StreamInfo, register
 from projections.calendar import CALENDAR_STREAM, calendar_of
 from projections.connection import connect
 from projections.facts import Fact, LedgerHead, facts_of, read_fact
-from projections.fold import Folded, fold
+from projections.fold import TOGETHER, Folded, Stream, fold_all
 
 SHARE_ENTRIES = 8_000
 """Entries of a share, about: small, so that no process waits long for the last one of another."""
@@ -73,19 +73,19 @@ def fold_streams(
 ) -> Iterator[tuple[int, Folded]]:
     """Folds every stream of a ledger (of a range of them) below ``head.size``: entries read, what they give.
 
-    Memory holds one stream at a time. Raises UnknownSchema.
+    Memory holds a few streams at a time. Raises UnknownSchema.
     """
     calendar = calendar_of(facts_of(connection, head.id, [CALENDAR_STREAM], head.size)[CALENDAR_STREAM])
-    load_events()
-    concerned: dict[type[CaseEvent], list[Register]] = {}
+    sizes: list[int] = []
+    streams: list[Stream] = []
     for stream, opening, size, facts in _streams(connection, head, wanted, low, high):
-        if not facts:
-            yield size, Folded()
-            continue
         about = StreamInfo(head.id, head.origin, head.organisation, stream, opening, calendar)
-        if opening not in concerned:
-            concerned[opening] = [one for one in wanted if one.looks_at(opening)]
-        yield size, fold(facts, about, concerned[opening], happened_by)
+        streams.append((about, facts))
+        sizes.append(size)
+        if len(streams) == TOGETHER:
+            yield from zip(sizes, fold_all(streams, wanted, happened_by), strict=True)
+            sizes, streams = [], []
+    yield from zip(sizes, fold_all(streams, wanted, happened_by), strict=True)
 
 
 def _streams(
@@ -97,18 +97,18 @@ def _streams(
     facts: list[Fact] = []
     # A cursor of the server's: read in blocks, three times as fast as COPY, which is read row by row.
     with connection.transaction(), connection.cursor("streams") as cursor:
-        cursor.itersize = _READ_ROWS
         cursor.execute(sql.get("scan_streams"), (head.id, head.size, low, high), binary=True)
-        for index, stream, event, entry in cursor:
-            if stream != now:
-                if size:
-                    yield now, class_of(opening), size, facts
-                now, opening, size, facts = stream, event, 0, []
-                if opening not in looked:
-                    looked[opening] = any(one.looks_at(class_of(opening)) for one in wanted)
-            size += 1
-            if looked[opening]:
-                facts.append(read_fact(index, entry))
+        while rows := cursor.fetchmany(_READ_ROWS):
+            for index, stream, event, entry in rows:
+                if stream != now:
+                    if size:
+                        yield now, class_of(opening), size, facts
+                    now, opening, size, facts = stream, event, 0, []
+                    if opening not in looked:
+                        looked[opening] = any(one.looks_at(class_of(opening)) for one in wanted)
+                size += 1
+                if looked[opening]:
+                    facts.append(read_fact(index, entry))
     if size:
         yield now, class_of(opening), size, facts
 
@@ -143,9 +143,9 @@ def fold_shares(
                 progress(done, total)
 
     with ExitStack() as stack, _few_collections(), ThreadPoolExecutor(max(1, processes)) as threads:
-        others = [stack.enter_context(_OtherProcess(conninfo, names)) for _ in range(1, processes)]
+        others = [stack.enter_context(OtherProcess(conninfo, names)) for _ in range(1, processes)]
         running = [threads.submit(work, other) for other in others]
-        with _ThisProcess(conninfo, names) as here:
+        with ThisProcess(conninfo, names) as here:
             work(here)
         for each in running:
             each.result()
@@ -155,7 +155,7 @@ class _Folding(Protocol):
     def fold(self, share: Share) -> int: ...
 
 
-class _ThisProcess:
+class ThisProcess:
     """Folds shares here."""
 
     def __init__(self, conninfo: str, names: Sequence[str]) -> None:
@@ -163,7 +163,7 @@ class _ThisProcess:
         self._reading = connect(conninfo, "auditledger rebuild")
         self._writing = connect(conninfo, "auditledger rebuild")
 
-    def __enter__(self) -> _ThisProcess:
+    def __enter__(self) -> ThisProcess:
         # What a crash of the server takes of the new tables, it takes with the rebuild that makes them: the
         # swap is on disk when it is committed, and all that was written before it.
         self._writing.execute("SET synchronous_commit TO off")
@@ -196,7 +196,7 @@ class _ThisProcess:
                 lines[one.name] = []
 
 
-class _OtherProcess:
+class OtherProcess:
     """Has shares folded by another process."""
 
     def __init__(self, conninfo: str, names: Sequence[str]) -> None:
@@ -209,7 +209,7 @@ class _OtherProcess:
         )
         self._send({"conninfo": conninfo, "names": list(names)})
 
-    def __enter__(self) -> _OtherProcess:
+    def __enter__(self) -> OtherProcess:
         return self
 
     def __exit__(
@@ -254,7 +254,7 @@ def _few_collections() -> Iterator[None]:
 def main() -> None:
     """Folds the shares that come in, until no more do; answers [entries read, why they cannot be read here]."""
     job = json.loads(sys.stdin.readline())
-    with _few_collections(), _ThisProcess(job["conninfo"], job["names"]) as folding:
+    with _few_collections(), ThisProcess(job["conninfo"], job["names"]) as folding:
         for line in sys.stdin:
             asked = json.loads(line)
             read, unknown = 0, None
