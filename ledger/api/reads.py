@@ -24,6 +24,8 @@ from ledger.store.ledgers import Ledger
 from ledger.store.submission import Receipt
 
 OCTETS = "application/octet-stream"
+HEALTH_SECONDS = 2.0
+"""How long the page of health waits for the database: who asks whether all is well waits no longer."""
 
 
 def router(service: Service) -> APIRouter:
@@ -179,7 +181,7 @@ def state(service: Service) -> tuple[dict[str, Any], bool]:
         content["database"], healthy = "restarting", False
     else:
         try:
-            heads = service.installation.feed.heads()
+            heads = service.installation.feed.heads(HEALTH_SECONDS)
             content["database"] = "ok"
             content["ledgers"] = len(heads)
             content["entries"] = sum(head.size for head in heads.values())

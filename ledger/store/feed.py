@@ -91,9 +91,11 @@ class Feed:
             raise NotFound(f"no ledger has the id {ledger_id}")
         return Head(found[0][0], found[0][1], micros(found[0][2]))
 
-    def heads(self) -> dict[int, Head]:
-        """The ends of all ledgers, by ledger id."""
-        return {row[0]: Head(row[1], row[2], micros(row[3])) for row in self._fetch("heads", ())}
+    def heads(self, within: float | None = None) -> dict[int, Head]:
+        """The ends of all ledgers, by ledger id. ``within``: seconds to wait for a connection at most."""
+        with self._connection(within) as connection:
+            rows = connection.execute(queries.get("heads"), binary=True).fetchall()
+        return {row[0]: Head(row[1], row[2], micros(row[3])) for row in rows}
 
     def position_at(self, ledger_id: int, moment: datetime) -> int:
         """How many entries the ledger had at ``moment`` (aware), found while the head is held.
@@ -256,9 +258,9 @@ class Feed:
             yield from copy.rows()
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
+    def _connection(self, within: float | None = None) -> Iterator[Connection]:
         try:
-            with self._pool.connection() as connection:
+            with self._pool.connection(within) as connection:
                 yield connection
         except (PoolTimeout, PoolClosed) as error:
             raise Unavailable(f"database: {error}") from error

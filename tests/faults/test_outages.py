@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.api.reads import HEALTH_SECONDS
 from ledger.errors import Unavailable
 from ledger.store.database import Database, Role
 from ledger.store.embedded import EmbeddedServer
@@ -75,6 +76,10 @@ def test_the_database_stopped_killed_and_started_under_load(data_dir: Path) -> N
             # Away for longer than anyone waits: it says so, and what it is asked is answered.
             content = service.wait_health(lambda status, _: status == 503)
             assert (content["status"], content["database"]) == ("unavailable", "unavailable")
+            # Whoever probes it waits no longer than probes do.
+            began = time.monotonic()
+            assert service.health()[0] == 503
+            assert time.monotonic() - began < 2 * HEALTH_SECONDS
             deadline = time.monotonic() + 30
             while not load.seen["503 Unavailable"] and time.monotonic() < deadline:
                 time.sleep(0.05)
