@@ -151,7 +151,8 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
             {"kind": c.kind, "ledger": c.ledger, "case": c.stream, "key": c.key, "fields": dict(c.fields)}
             for c in changes
         ]
-        stated = {"register": name, "from": str(earlier.moment), "to": str(later.moment)}
+        notice = asked.notice_of(opened_door.conninfo, later.moment)
+        stated = {**notice, "register": name, "from": str(earlier.moment), "to": str(later.moment)}
         return JSONResponse({**stated, "changes": listed})
 
     return api

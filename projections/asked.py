@@ -55,7 +55,13 @@ DEMONSTRATION = "demonstration, invented events"
 
 def notice(view: View) -> dict[str, str]:
     """Says of an answer that it is from a demonstration, where a ledger that it reads is one."""
-    return {"notice": DEMONSTRATION} if _invented(view) else {}
+    return {"notice": DEMONSTRATION} if _invented(view.connection, view.heads) else {}
+
+
+def notice_of(conninfo: str, when: Moment) -> dict[str, str]:
+    """The same of an answer about a moment."""
+    with connect(conninfo, "auditledger registers") as connection:
+        return {"notice": DEMONSTRATION} if _invented(connection, when.heads) else {}
 
 
 def by_slug(view: View, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -66,14 +72,14 @@ def by_slug(view: View, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any
 
 def as_csv(view: View, rows: Iterable[Mapping[str, Any]], more: Sequence[str] = ()) -> Iterable[str]:
     """Rows ``by_slug`` as CSV; of a demonstration every line says so, in a last column."""
-    if not _invented(view):
+    if not _invented(view.connection, view.heads):
         return query.as_csv(rows, view.register, more)
     return query.as_csv(({**row, "events": DEMONSTRATION} for row in rows), view.register, [*more, "events"])
 
 
-def _invented(view: View) -> bool:
-    found = {row[0] for row in view.connection.execute(queries.get("demonstrations"))}
-    return any(head.id in found for head in view.heads)
+def _invented(connection: Connection[Any], read: Iterable[LedgerHead]) -> bool:
+    found = {row[0] for row in connection.execute(queries.get("demonstrations"))}
+    return any(head.id in found for head in read)
 
 
 def moment(door: Door, ledger: str | None, as_at: str | None, on: date | None) -> Moment:

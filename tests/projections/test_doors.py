@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from ledger.domain.request.events import DisclosureMade, LegalBasis
 from ledger.errors import AuditLedgerError, InvalidInput
+from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
 from projections import api, asked, cli, query
 from projections.aside import Aside
@@ -161,6 +162,25 @@ def test_a_difference_over_http(http: TestClient, case: str, ledger: Ledger) -> 
     (change,) = found["changes"]
     assert (change["kind"], change["case"]) == ("changed", case)
     assert change["fields"]["outcome"] == [None, "provided"]
+
+
+def test_a_demonstration_says_so_in_every_answer(
+    http: TestClient, case: str, ledger: Ledger, database: Database
+) -> None:
+    position = f"{ledger.slug}=2"
+    paths = ("/registers/requests", f"/registers/requests/cases/{ledger.slug}/{case}")
+    assert not any("notice" in http.get(path).json() for path in paths)
+    with database.connect_admin() as connection:
+        # Said when a ledger is created, and by no one changed later: but by who may switch triggers off.
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE ledger.ledgers SET demonstration = true")
+    said = "demonstration, invented events"
+    for path in paths:
+        assert http.get(path).json()["notice"] == said
+        assert folded(http, path, as_at=position)["notice"] == said
+    assert folded(http, "/registers/requests/diff", as_at=position)["notice"] == said
+    told = http.get("/registers/requests", headers={"accept": "text/csv"}).text.splitlines()
+    assert [line[-1] for line in csv.reader(told)] == ["events", said]
 
 
 def test_a_difference_is_of_the_same_ledgers(http: TestClient, case: str, ledger: Ledger) -> None:
