@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
+from ledger.domain.case import Context
 from ledger.domain.request import events as ev
-from ledger.errors import InvalidInput, LawRefused, NotFound
+from ledger.errors import Forbidden, InvalidInput, LawRefused, NotFound
 from tests.domain.build import OWN, Book
 from tests.domain.request_lives import (
     FORMAL,
@@ -267,3 +269,20 @@ def test_vps_refusal_copy_is_of_formal_requests_only(fields: dict[str, Any]) -> 
     refuse(made)
     with refused(VPS, "formal VPS request"):
         made.record(ev.RefusalCopySent, on="2025-06-21", parts=("whole",))
+
+
+class Strangers(Book):
+    """A ledger that an officer of another organisation writes to."""
+
+    def context(self, *, role: str = "officer", imported: bool = False) -> Context:
+        found = super().context(role=role, imported=imported)
+        return replace(found, actor=replace(found.actor, organisation=REQUESTER))
+
+
+def test_1_law_who_acts_case_content_is_written_by_the_ledgers_own_people() -> None:
+    made = Strangers()
+    made.organisations = book().organisations
+    with pytest.raises(Forbidden, match="may write its own ledger only"):
+        received(made, INFORMAL)
+    with pytest.raises(Forbidden, match=r"auditor may not do request\.RequestReceived"):
+        book().record(ev.RequestReceived, role="auditor", **INFORMAL)

@@ -65,6 +65,18 @@ def test_a_row_that_was_bad_goes_in_with_the_same_file_once_it_can(desk: Desk) -
     desk.check()
 
 
+def test_1_law_an_organisation_is_imported_into_common_alone(desk: Desk) -> None:
+    """Where a case lives holds for an import's rows too."""
+    kind = {"kind": {"value": "department"}, "legal_name": {"column": "Name"}}
+    register = {"command": "organisation.OrganisationRegistered", "happened": "Since", "fields": kind}
+    mapping = mapping_of({"format": "log", "register": "organisation", "key": ["Name"], "record": [register]})
+    file = desk.write([["Name", "Since"], ["Department of Works", "2025-01-02"]])
+    result = desk.bring_in(file, mapping, principal=desk.administrator)
+    assert (result.new, result.bad) == (0, 1)
+    assert "such a case is recorded in common" in result.faults[0].reason
+    assert desk.bring_in(file, mapping, principal=desk.administrator, slug="common").new == 1
+
+
 def test_a_missing_column_is_refused_before_anything(desk: Desk, log: RegisterMapping) -> None:
     with pytest.raises(InvalidInput, match="'Breach'"):
         desk.bring_in(desk.write([HEADINGS[:-1], row(1)[:-1]]), log)

@@ -52,6 +52,7 @@ from ledger.domain.retention.events import (
     RetentionTriggered,
 )
 from projections.base import StreamInfo, registers
+from projections.views.request import request_view
 from tests.domain.build import CALENDAR, LEDGER, OWN, Book
 from tests.domain.request_lives import (
     FORMAL,
@@ -139,6 +140,10 @@ def test_nsw_an_approval_of_the_whole_answers_the_parts_that_it_is_divided_into(
     made.record(ev.RequestApproved, on="2025-06-12", parts=("whole",), reasons="In the public interest")
     divide(made)
     assert clock(made, "nsw.response")["ended_on"] == date(2025, 6, 12)
+    history = made.cases["case-1"].history
+    view = request_view(history, StreamInfo(1, LEDGER, OWN, "case-1", type(history[0]), CALENDAR))
+    assert view is not None
+    assert view.states == {"a": "approved", "b": "approved"}
 
 
 def test_1_law_who_acts_a_role_is_held_to_the_day_before_its_end() -> None:

@@ -21,7 +21,7 @@ from ledger.domain.notice.events import (
     ReviewDetermined,
     ReviewResult,
 )
-from ledger.domain.timeline import in_order, known_day
+from ledger.domain.timeline import known_day
 from ledger.law import notices as law
 from ledger.law.calendar import Calendar
 from ledger.law.notices import Effect, Review
@@ -88,10 +88,10 @@ class NoticeStanding:
 
 
 def standing_of(history: Iterable[CaseEvent]) -> NoticeStanding:
-    """The standing after these facts, as corrected, in the order they happened; the first is the decision."""
-    issued, *rest = history
+    """The standing after these facts, as corrected; the first must be ComplianceNoticeIssued."""
+    facts = list(history)
+    issued = facts[0]
     assert isinstance(issued, ComplianceNoticeIssued)
-    facts = in_order(rest)
 
     def those(*kinds: type[CaseEvent]) -> list[CaseEvent]:
         return [fact for fact in facts if isinstance(fact, kinds)]
