@@ -251,6 +251,8 @@ class _Row:
                 raise _Unread(column, f"expected one of {', '.join(sorted(take.words))}; got {text!r}")
             value = take.words[word(text)]
             return None if value == UNKNOWN else value
+        if take.code:
+            return "-".join(re.findall(r"[a-z0-9_.]+", text.lower()))
         if take.organisation:
             if self._organisation is None:
                 return text

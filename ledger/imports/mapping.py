@@ -32,7 +32,7 @@ _TOP = {
     "format", "register", "title", "key", "header", "sheets", "dates", "zone", "encoding", "delimiter", "yes",
     "no", "unknown_words", "record", "choose", "propose", "unknown",
 }  # fmt: skip
-_TAKE = {"column", "columns", "join", "value", "words", "dates", "split", "organisation"}
+_TAKE = {"column", "columns", "join", "value", "words", "dates", "split", "organisation", "code"}
 _RECORD = {"command", "happened", "fields", "only_if"}
 YES, NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
 
@@ -50,6 +50,8 @@ class Take:
     join: str = " "
     organisation: bool = False
     """The cell is the name or short name of an organisation registered in ``common``."""
+    code: bool = False
+    """The cell is a code in whatever case and with whatever between its parts: it is written as ours are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +327,7 @@ class _Reader:
             split=found.get("split"),
             join=found.get("join", " "),
             organisation=bool(found.get("organisation", False)),
+            code=bool(found.get("code", False)),
         )
 
     def _forms(self, found: Any, at: str) -> tuple[Form, ...]:

@@ -68,6 +68,8 @@ _FIELDS = {
         ("abn", r"\babn\b"),
     ),
 }
+_CODES = {"dataset"}
+"""Fields in clear that take a code."""
 _WHOLE = 'parts = { value = ["whole"] }'
 _PART_A = '{ id = "a", description = "The part that was granted" }'
 _PART_B = '{ id = "b", description = "The part that was refused" }'
@@ -326,6 +328,8 @@ def _taken_from(each: Field, column: Column) -> str:
     if get_origin(kind) is tuple:
         inside = get_args(kind)[0]
         return f"{each.name} = " + (heading if is_record(inside) else f'{{ column = {heading}, split = ";" }}')
+    if each.name in _CODES:
+        return f"{each.name} = {{ column = {heading}, code = true }}"
     if not (isinstance(kind, type) and issubclass(kind, StrEnum)):
         return f"{each.name} = {heading}"
     known = {word(member.value.replace("_", " ")): member.value for member in kind}

@@ -132,7 +132,7 @@ def retention() -> list[Row]:
             {
                 "Item": number + 1,
                 "Listed": listed,
-                "Dataset": f"ds-{number % 40:03}",
+                "Dataset": f"DS/{number % 40:03}",
                 "Description": f"Extract {number}\nwith its documentation",
                 "Held by": "Invented Analytics Office" if number % 3 else None,
                 "Came from": f"Invented agency {number % 9}",

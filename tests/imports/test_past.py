@@ -232,6 +232,9 @@ def test_a_past_register_goes_in_and_its_later_files_in_any_form(
     assert counted[past.opens] == good
     assert counted == past.events
     found = program.ok("replay", "gaps", "-l", "ovic", person="clerk")["rows"]
+    if name == "retention":
+        kept = program.ok("replay", "retention", "-l", "ovic", person="clerk")["rows"]
+        assert {row["dataset"] for row in kept} == {f"ds-{number:03}" for number in range(40)}
     gaps = Counter((row["event"], row["field"]) for row in found)
     silent = [row for place, row in enumerate(rows) if place not in past.bad]
     assert {what: gaps[what] for what in past.gaps} == {
