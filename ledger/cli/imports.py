@@ -161,7 +161,9 @@ def _show(session: Session, result: Result) -> None:
         f"{result.rows} rows ({result.read_as}): {result.new} {would}new, {result.corrected} {would}corrected, "
         f"{result.unchanged} unchanged, {result.bad} bad; {len(result.vanished)} vanished",
     )
-    if result.written:
+    if result.written and not result.entries and (result.new or result.corrected):
+        out.print(f"This file went in before, as import {result.import_id}: nothing was added")
+    elif result.written:
         out.print(f"Import {result.import_id}: {result.entries} entries written")
     elif result.bad and not result.dry_run:
         out.print("Nothing was written: --all-or-nothing, or no row is good")

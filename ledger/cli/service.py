@@ -84,7 +84,7 @@ def _welcome(session: Session, found: Mapping[str, Any], loaded: Mapping[str, An
 
 def _running(found: Mapping[str, Any], demo: bool) -> str:
     where = f"Already running at {found.get('url', 'an address that it has not announced yet')}"
-    return where + (f"; load the demonstration beside it by '{program()} demo'" if demo else "")
+    return f"{where}; '{program()} demo' loads the demonstration, or says where to look" if demo else where
 
 
 @contextmanager

@@ -175,14 +175,16 @@ def print_json(content: Any) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A plain table."""
+    """A plain table; however narrow the terminal, no id is cut in two, so that it can be copied."""
     from rich.table import Table
 
+    lines = [["" if cell is None else str(cell) for cell in row] for row in rows]
     out = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        out.add_column(column, overflow="fold")
-    for row in rows:
-        out.add_row(*("" if cell is None else str(cell) for cell in row))
+    for place, column in enumerate(columns):
+        words = [word for line in [columns, *lines] for word in line[place].split()]
+        out.add_column(column, overflow="fold", min_width=max(map(len, words), default=0))
+    for line in lines:
+        out.add_row(*line)
     return out
 
 

@@ -194,6 +194,14 @@ def test_what_the_machine_refuses_is_one_line(home: dict[str, str]) -> None:
         assert "/dev/null" in answer.stderr
 
 
+def test_no_id_is_cut_in_two_on_a_narrow_terminal(dffh: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    dffh.environment["AUDITLEDGER_PERSON"] = dffh.people["administrator"]
+    for line in (("ledger", "list"), ("organisation", "list")):
+        assert dffh.people["organisation"] in dffh(*line).out
+
+
 def test_names_that_look_like_markup_are_printed_as_they_are(dffh: Program) -> None:
     name = "Board [/bold] [red]of :smile: Works"
     dffh.ok(

@@ -45,6 +45,9 @@ def test_the_real_register_goes_in_and_says_so(program: Program) -> None:
     assert program.ok("verify")["clean"]
     again = program.ok("import", str(DOJ), "-m", MAPPING, person="clerk")
     assert (again["new"], again["entries"]) == (244, 0)
+    words = program("import", str(DOJ), "-m", MAPPING, person="clerk").out
+    assert "This file went in before, as import " in words
+    assert "nothing was added" in words
 
 
 @pytest.mark.parametrize("ending", ["xlsx", "csv"])
