@@ -36,6 +36,37 @@ $$;
 
 ALTER FUNCTION ledger.create_ledger(slug text, origin text, organisation text, public boolean, demonstration boolean) OWNER TO auditledger_owner;
 
+CREATE FUNCTION ledger.hold_head(wanted integer, old_size bigint, old_hash bytea, now timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM FROM ledger.heads
+    WHERE ledger = wanted AND size = old_size AND hash = old_hash
+        AND (now IS NULL OR now <= clock_timestamp() + interval '2 seconds')
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the head has moved' USING ERRCODE = 'AL002';
+    END IF;
+END
+$$;
+
+ALTER FUNCTION ledger.hold_head(wanted integer, old_size bigint, old_hash bytea, now timestamp with time zone) OWNER TO auditledger_owner;
+
+CREATE FUNCTION ledger.move_head(wanted integer, new_size bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE ledger.heads h SET size = new_size, hash = e.leaf_hash, recorded_at = e.recorded_at
+    FROM ledger.entries e
+    WHERE h.ledger = wanted AND e.ledger = wanted AND e.index = new_size - 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no entry %', new_size - 1;
+    END IF;
+END
+$$;
+
+ALTER FUNCTION ledger.move_head(wanted integer, new_size bigint) OWNER TO auditledger_owner;
+
 CREATE FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog'
@@ -73,21 +104,6 @@ END
 $$;
 
 ALTER FUNCTION ledger.refuse_change() OWNER TO auditledger_owner;
-
-CREATE FUNCTION ledger.swap_head(wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamp with time zone, moment timestamp with time zone) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-    UPDATE ledger.heads SET size = new_size, hash = new_hash, recorded_at = moment
-    WHERE ledger = wanted AND size = old_size AND hash = old_hash
-        AND (now IS NULL OR now <= clock_timestamp() + interval '2 seconds');
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'the head has moved' USING ERRCODE = 'AL002';
-    END IF;
-END
-$$;
-
-ALTER FUNCTION ledger.swap_head(wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamp with time zone, moment timestamp with time zone) OWNER TO auditledger_owner;
 
 CREATE TABLE vault.attachments (
     ledger integer NOT NULL,
@@ -526,14 +542,17 @@ GRANT USAGE ON SCHEMA vault TO auditledger_writer;
 REVOKE ALL ON FUNCTION ledger.create_ledger(slug text, origin text, organisation text, public boolean, demonstration boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger.create_ledger(slug text, origin text, organisation text, public boolean, demonstration boolean) TO auditledger_writer;
 
+REVOKE ALL ON FUNCTION ledger.hold_head(wanted integer, old_size bigint, old_hash bytea, now timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger.hold_head(wanted integer, old_size bigint, old_hash bytea, now timestamp with time zone) TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION ledger.move_head(wanted integer, new_size bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger.move_head(wanted integer, new_size bigint) TO auditledger_writer;
+
 REVOKE ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) TO auditledger_writer;
 GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) TO auditledger_projector;
 GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) TO auditledger_reader;
 GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp with time zone) TO auditledger_vault;
-
-REVOKE ALL ON FUNCTION ledger.swap_head(wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamp with time zone, moment timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION ledger.swap_head(wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamp with time zone, moment timestamp with time zone) TO auditledger_writer;
 
 REVOKE ALL ON FUNCTION vault.attachment_names() FROM PUBLIC;
 GRANT ALL ON FUNCTION vault.attachment_names() TO auditledger_writer;

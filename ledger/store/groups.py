@@ -42,7 +42,7 @@ COPY_FROM = 50
 CONTENDED = 20
 """Groups that take the head's lock first, after another process was met."""
 HEAD_MOVED = b"AL002"
-"""SQLSTATE of ledger.swap_head."""
+"""SQLSTATE of ledger.hold_head."""
 ANSWER_SECONDS = 60.0
 """Seconds after which a statement without an answer is taken for lost."""
 LOOK_SECONDS = 0.2
@@ -197,20 +197,22 @@ class Groups:
     # --- the fast path: one statement ----------------------------------------------------------------------
 
     def _send(self, link: Link, group: Group, head: Head) -> None:
-        """Places the group after ``head`` and sends what commits it: one statement, or swap and COPY."""
+        """Places the group after ``head`` and sends what commits it: one statement, or a COPY."""
         lane = group.lane
         now = micros(self._clock.now())
-        group.placed = placed = place_all(lane.prefix, head, group.submissions, now)
         alone = group.entries == 1
         streams, versions = ([], []) if alone else needed_versions(group.submissions)
         # A crash before this leaves nothing; after it, all or nothing, found by command id.
         self._step("formed")
         if group.entries >= COPY_FROM and not (group.sealed or streams or group.locked):
             group.stage = Stage.COPY
-            self._ask(link, copy_statement(lane.ledger, placed, now if group.real_time else None))
+            self._ask(link, copy_statement(lane.ledger, head, group.entries, now if group.real_time else None))
+            # While the database takes hold of the head.
+            group.placed = placed = place_all(lane.prefix, head, group.submissions, now)
             group.blocks = list(placed.copy_blocks(lane.ledger))
         else:
             group.stage = Stage.COMMIT
+            group.placed = placed = place_all(lane.prefix, head, group.submissions, now)
             parameters: list[bytes | None] = [
                 int4(lane.ledger.id),
                 int8(head.size),
@@ -285,7 +287,7 @@ class Groups:
                 self._to_slow(link)
 
     def _copy(self, link: Link, group: Group, pgconn: pq.abc.PGconn) -> None:
-        """The head is moved, the rows follow; a frozen process here holds it until others end its session."""
+        """The head is held, the rows follow; a frozen process here keeps it until others end its session."""
         for block in group.blocks:
             # libpq keeps what the socket does not take at once.
             pgconn.put_copy_data(block)

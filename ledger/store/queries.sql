@@ -90,9 +90,10 @@ INSERT INTO ledger.entries (index, ledger, :columns)
 SELECT $2 + n.ordinality - 1, sealed.ledger, :columns FROM sealed, :values_of_many WHERE sealed.rows >= 0;
 
 -- name: commit_copy
--- Moves the head by compare-and-swap and opens a COPY in the same transaction; ends with the COPY, or with neither.
-SELECT ledger.swap_head({ledger}, {size}, {hash}, {new_size}, {new_hash}, {now}::timestamptz, {moment}::timestamptz);
+-- Holds the head by compare, opens a COPY, moves the head to its last row: one transaction, all of it or nothing.
+SELECT ledger.hold_head({ledger}, {size}, {hash}, {now}::timestamptz);
 :copy_entries;
+SELECT ledger.move_head({ledger}, {new_size});
 
 -- name: begin_locked
 -- Where processes compete: the end of the ledger, held (microseconds since 1970).

@@ -9,7 +9,7 @@ from ledger.errors import Unavailable
 from ledger.store import binary, queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger
-from ledger.store.placing import COLUMN_TYPES, Head, Placed
+from ledger.store.placing import COLUMN_TYPES, Head
 from ledger.store.settle import Connection
 
 LINK = {
@@ -65,18 +65,16 @@ def locked_head_of(answer: pq.abc.PGresult) -> Head:
     return Head(int(size), bytes.fromhex(digest[2:].decode()), int(stamp))
 
 
-def copy_statement(ledger: Ledger, placed: Placed, now: int | None) -> bytes:
-    """The text of commit_copy; numbers and hashes of our own making only."""
+def copy_statement(ledger: Ledger, head: Head, entries: int, now: int | None) -> bytes:
+    """The text of commit_copy for so many entries behind ``head``; our own numbers and hashes only."""
     return (
         queries.text("commit_copy")
         .format(
             ledger=ledger.id,
-            size=placed.before.size,
-            hash=f"'\\x{placed.before.hash.hex()}'",
-            new_size=placed.after.size,
-            new_hash=f"'\\x{placed.after.hash.hex()}'",
+            size=head.size,
+            hash=f"'\\x{head.hash.hex()}'",
             now="NULL" if now is None else f"'{moment(now).isoformat()}'",
-            moment=f"'{moment(placed.after.recorded_at).isoformat()}'",
+            new_size=head.size + entries,
         )
         .encode()
     )

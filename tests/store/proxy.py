@@ -99,4 +99,4 @@ class Proxy:
     @staticmethod
     def _is_commit(data: bytes, from_client: bool) -> bool:
         """Whether this is what commits: the prepared statement, or the slow path's COMMIT."""
-        return from_client and (b"\0commit_" in data or b"COMMIT" in data or b"swap_head" in data)
+        return from_client and (b"\0commit_" in data or b"COMMIT" in data or b"hold_head" in data)

@@ -96,25 +96,39 @@ CREATE SCHEMA registers AUTHORIZATION auditledger_projector;
 GRANT USAGE ON SCHEMA registers TO auditledger_reader;
 ALTER DEFAULT PRIVILEGES FOR ROLE auditledger_projector IN SCHEMA registers GRANT SELECT ON TABLES TO auditledger_reader;
 
--- Before a COPY in the same implicit transaction: moves the head by compare-and-swap, or ends them both.
--- It has its caller's rights and needs no search_path of its own, which would cost every call.
-CREATE FUNCTION ledger.swap_head(
-    wanted integer, old_size bigint, old_hash bytea, new_size bigint, new_hash bytea, now timestamptz,
-    moment timestamptz
-) RETURNS void
+-- Around a COPY, in one implicit transaction: holds the head where it still is what the rows were placed after, and
+-- ends them all where it is not. Both have their caller's rights and need no search_path, which would cost each call.
+CREATE FUNCTION ledger.hold_head(wanted integer, old_size bigint, old_hash bytea, now timestamptz) RETURNS void
     LANGUAGE plpgsql
     AS $body$
 BEGIN
-    UPDATE ledger.heads SET size = new_size, hash = new_hash, recorded_at = moment
+    PERFORM FROM ledger.heads
     WHERE ledger = wanted AND size = old_size AND hash = old_hash
-        AND (now IS NULL OR now <= clock_timestamp() + interval '2 seconds');
+        AND (now IS NULL OR now <= clock_timestamp() + interval '2 seconds')
+    FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the head has moved' USING ERRCODE = 'AL002';
     END IF;
 END
 $body$;
-REVOKE ALL ON FUNCTION ledger.swap_head FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION ledger.swap_head TO auditledger_writer;
+REVOKE ALL ON FUNCTION ledger.hold_head FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger.hold_head TO auditledger_writer;
+
+-- Moves the head to the last of the rows that were copied: its hash need not be known before they are sent.
+CREATE FUNCTION ledger.move_head(wanted integer, new_size bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $body$
+BEGIN
+    UPDATE ledger.heads h SET size = new_size, hash = e.leaf_hash, recorded_at = e.recorded_at
+    FROM ledger.entries e
+    WHERE h.ledger = wanted AND e.ledger = wanted AND e.index = new_size - 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no entry %', new_size - 1;
+    END IF;
+END
+$body$;
+REVOKE ALL ON FUNCTION ledger.move_head FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger.move_head TO auditledger_writer;
 
 -- A moment becomes a position while the head is held, so that no commit that is under way is passed over.
 -- Times never fall along a ledger: a binary search by index, and no index on time.
