@@ -66,13 +66,16 @@ def _without_logical_types(schema: Any) -> Any:
 # --- the primitives by hand: the entry's fixed header, and values under a commitment ------------------
 
 
+_ONE_BYTE = tuple(bytes((n << 1,)) for n in range(64))
+
+
 def encode_long(value: int) -> bytes:
     """Avro ``int``/``long``: zigzag varint, shortest form. Raises CodecError beyond 64 bits."""
+    if 0 <= value < 64:
+        return _ONE_BYTE[value]
     if not -(1 << 63) <= value < 1 << 63:
         raise CodecError(f"long out of range: {value}")
     n = (value << 1) ^ (value >> 63)
-    if n < 0x80:
-        return bytes((n,))
     out = bytearray()
     while n > 0x7F:
         out.append(n & 0x7F | 0x80)

@@ -61,12 +61,14 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def postmasters(folder: Path) -> list[int]:
-    found = subprocess.run(["/bin/ps", "-wweo", "pid=,args="], capture_output=True, text=True, check=True)
-    return [
-        int(line.split()[0])
+    """The servers of a folder; a child that was forked just now bears its parent's command line for a moment."""
+    found = subprocess.run(["/bin/ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    servers = {
+        int(words[0]): int(words[1])
         for line in found.stdout.splitlines()
-        if line.split()[1].endswith("/postgres") and str(folder) in line
-    ]
+        if (words := line.split())[2].endswith("/postgres") and str(folder) in line
+    }
+    return [pid for pid, parent in servers.items() if parent not in servers]
 
 
 def holder(folder: Path) -> subprocess.Popen[str]:
