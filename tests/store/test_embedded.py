@@ -61,7 +61,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def postmasters(folder: Path) -> list[int]:
-    """The servers of a folder; a child that was forked just now bears its parent's command line for a moment."""
+    """The servers of a folder; a child just forked bears its parent's command line for a moment."""
     found = subprocess.run(["/bin/ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
     servers = {
         int(words[0]): int(words[1])
