@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.utils import Environment
@@ -38,12 +38,15 @@ from ledger.store.mapper import Batch, LedgerMapper, sealing_into
 from ledger.store.pools import pool
 from ledger.store.recorder import LedgerFactory, LedgerRecorder
 from ledger.store.submission import Receipt
-from ledger.store.supervise import Supervisor
 from ledger.store.writer import Writer
 from ledger.vault.attachments import AttachmentFiles
 from ledger.vault.kek import KEK_VARIABLE, load_or_create_kek
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, ContentKeys, SealingSession, WrappedKey
 from ledger.vault.store import Kept, KeyGone, Opener, VaultKeys, keys_exist
+
+if TYPE_CHECKING:
+    # It loads structlog, which only the service needs.
+    from ledger.store.supervise import Supervisor
 
 TRIES = 32
 """How often a command is judged again because its case moved on meanwhile."""

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ledger.cli import demonstration
 from ledger.cli.session import AsJson, Session, of, print_json, program, table
 from ledger.errors import AuditLedgerError, InvalidInput, SettingsError, Unavailable
 from ledger.settings import Settings
@@ -40,6 +39,9 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Start the service: database, migrations, HTTP, registers. Stops cleanly on Ctrl-C or SIGTERM."""
+    # The write side, which neither 'doctor' nor 'token' needs.
+    from ledger.cli import demonstration
+
     session = of(context)
     settings = session.settings(host=host, port=port)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -55,7 +57,11 @@ def up(
             content = {"pid": os.getpid(), **found}
             announced.write_text(json.dumps(content), "utf-8")
             shown = content if loaded is None else {**content, "demonstration": loaded}
-            session.show(as_json, {"status": "started", **shown}, lambda: _welcome(session, content, loaded))
+            look = [] if loaded is None else ["", demonstration.words(session, loaded)]
+            welcome = _welcome(session, content)
+            session.show(
+                as_json, {"status": "started", **shown}, lambda: "\n".join([*welcome, *(look or _next())])
+            )
 
         try:
             session.doors.serve(settings, announce)
@@ -65,21 +71,22 @@ def up(
         session.out.print("Stopped.")
 
 
-def _welcome(session: Session, found: Mapping[str, Any], loaded: Mapping[str, Any] | None) -> str:
+def _welcome(session: Session, found: Mapping[str, Any]) -> list[str]:
     url = found["url"]
-    lines = [
+    return [
         f"auditledger is running at {url}; stop it with Ctrl-C",
         f"  health      {url}/health",
         f"  OpenAPI     {url}/openapi.json (with a token)",
         f"  data        {session.settings().data_dir}",
     ]
-    if loaded is None:
-        lines += [
-            f"  ledgers     {program()} ledger list",
-            f"  a token     {program()} token --person ID --organisation ID",
-        ]
-        return "\n".join(lines)
-    return "\n".join([*lines, "", demonstration.words(session, loaded)])
+
+
+def _next() -> list[str]:
+    """Where to look in a service that began without the demonstration."""
+    return [
+        f"  ledgers     {program()} ledger list",
+        f"  a token     {program()} token --person ID --organisation ID",
+    ]
 
 
 def _running(found: Mapping[str, Any], demo: bool) -> str:
