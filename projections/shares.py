@@ -201,7 +201,7 @@ class OtherProcess:
 
     def __init__(self, conninfo: str, names: Sequence[str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "projections.shares"],
+            [sys.executable, "-P", "-m", "projections.shares"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
