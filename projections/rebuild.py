@@ -10,6 +10,7 @@ what it left. The tables swapped out stay, with where they stand, for ``way_back
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,15 +70,15 @@ def rebuild(
     wanted = [register(name) for name in names] or list(registers().values())
     with connect(conninfo, "auditledger rebuild") as connection:
         _only_one(connection)
-        for one in wanted:
-            tables.drop(connection, tables.table(one, NEW))
-            tables.create(connection, one, tables.table(one, NEW))
+        with connection.transaction():
+            for one in wanted:
+                tables.drop(connection, tables.table(one, NEW))
+                tables.create(connection, one, tables.table(one, NEW))
         found = heads(connection)
         shares = [share for head in found for share in shares_of(head)]
         names = [one.name for one in wanted]
         fold_shares(conninfo, names, shares, min(processes, len(shares)), progress or (lambda *_: None))
-        for one in wanted:
-            tables.index(connection, tables.table(one, NEW))
+        _index(conninfo, wanted, processes)
         projector = Projector(connection, wanted, NEW)
         positions = {head.id: head.size for head in found}
         while True:
@@ -86,7 +87,21 @@ def rebuild(
             if behind <= CLOSE_ENOUGH:
                 break
             _catch_up(connection, projector, now, positions, {head.id: head.size for head in now})
-        return _swap(connection, projector, wanted, positions)
+        return _swap(conninfo, connection, projector, wanted, positions)
+
+
+def _index(conninfo: str, wanted: Sequence[Register], processes: int) -> None:
+    """Makes the indexes of several tables at a time."""
+    left = iter(wanted)
+
+    def work() -> None:
+        with connect(conninfo, "auditledger rebuild") as connection, connection.transaction():
+            for one in left:
+                tables.index(connection, tables.table(one, NEW))
+
+    with ThreadPoolExecutor(processes) as threads:
+        for each in [threads.submit(work) for _ in range(processes)]:
+            each.result()
 
 
 def way_back(conninfo: str, names: Sequence[str]) -> list[Compared]:
@@ -112,7 +127,7 @@ def way_back(conninfo: str, names: Sequence[str]) -> list[Compared]:
             row = connection.execute(sql.get("former"), (one.name,)).fetchone()
             assert row is not None
             positions = {int(ledger): int(at) for ledger, at in row[1].items()}
-            compared += _swap(connection, Projector(connection, [one], NEW), [one], positions)
+            compared += _swap(conninfo, connection, Projector(connection, [one], NEW), [one], positions)
         return compared
 
 
@@ -144,21 +159,30 @@ def _catch_up(
 
 
 def _swap(
-    connection: Connection[Any], projector: Projector, wanted: Sequence[Register], positions: dict[int, int]
+    conninfo: str,
+    connection: Connection[Any],
+    projector: Projector,
+    wanted: Sequence[Register],
+    positions: dict[int, int],
 ) -> list[Compared]:
     """(4): nothing can move while the lock is held; all of it commits, or none."""
-    with connection.transaction():
+    with ThreadPoolExecutor(1) as beside, connection.transaction():
         connection.execute(sql.get("lock_positions"))
         live = dict(connection.execute(sql.get("positions_locked")).fetchall())
         made = dict(connection.execute(sql.get("definitions")).fetchall())
         found = heads(connection)
+        # The live tables stand still, so that another connection sees what this one would.
+        before = beside.submit(_digests, conninfo, [one for one in wanted if one.name in made])
         _level(connection, projector, found, positions, live)
-        compared = []
+        rebuilt = {one.name: tables.digest(connection, tables.table(one, NEW)) for one in wanted}
+        compared = [
+            Compared(
+                one.name, rebuilt[one.name], before.result().get(one.name), made.get(one.name) == one.definition
+            )
+            for one in wanted
+        ]
         for one in wanted:
             where, new = tables.table(one), tables.table(one, NEW)
-            before = tables.digest(connection, where) if one.name in made else None
-            same = made.get(one.name) == one.definition
-            compared.append(Compared(one.name, tables.digest(connection, new), before, same))
             tables.drop(connection, tables.table(one, OLD))
             if one.name in made:
                 tables.rename(connection, where, one.name + OLD)
@@ -168,6 +192,11 @@ def _swap(
         for ledger, position in positions.items():
             connection.execute(sql.get("begin_position"), (ledger, position))
     return compared
+
+
+def _digests(conninfo: str, wanted: Sequence[Register]) -> dict[str, Digest]:
+    with connect(conninfo, "auditledger rebuild") as connection:
+        return {one.name: tables.digest(connection, tables.table(one)) for one in wanted}
 
 
 def _level(

@@ -41,13 +41,14 @@ def create(connection: Connection[Any], register: Register, where: sql.Identifie
         )
         for column in register.all_columns
     )
-    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(where, columns))
-    for column in register.all_columns:
-        connection.execute(
-            sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(
-                where, sql.Identifier(column.name), sql.Literal(column.doc)
-            )
+    comments = [
+        sql.SQL("; COMMENT ON COLUMN {}.{} IS {}").format(
+            where, sql.Identifier(column.name), sql.Literal(column.doc)
         )
+        for column in register.all_columns
+    ]
+    # One round trip: there are hundreds of columns.
+    connection.execute(sql.SQL("CREATE TABLE {} ({}){}").format(where, columns, sql.SQL("").join(comments)))
 
 
 _NOT_NULL = dict.fromkeys(("ledger", "stream", "key", "status", "index", "recorded_at", "entries"), " NOT NULL")
