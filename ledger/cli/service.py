@@ -8,7 +8,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,8 +19,8 @@ from ledger.errors import AuditLedgerError, InvalidInput, SettingsError, Unavail
 from ledger.settings import Settings
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledgers
-from ledger.store.migrate import pending
-from ledger.store.opened import opened_database
+from ledger.store.migrate import migrate
+from ledger.store.opened import reach_database
 
 RUNNING = "service.json"
 LOCK = "service.lock"
@@ -167,9 +167,7 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """List every setting with its source, and say what is reachable and healthy; exit code 6: not all is."""
     session = of(context)
     settings = session.settings()
-    checks = [_data_dir(settings)]
-    if checks[0]["ok"]:
-        checks += [_service(settings), *_database(session, settings)]
+    checks = _checks(session, settings)
     if as_json:
         print_json(
             {
@@ -185,14 +183,31 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
         rows = [(s.name, s.value, s.source, s.description) for s in settings.shown()]
         session.out.print(table("Settings", ["name", "value", "set in", "what it is"], rows))
         session.out.print()
-        found = [(c["check"], "ok" if c["ok"] else "WRONG", c["detail"]) for c in checks]
+        found = [(c["check"], _WORDS[c["ok"]], c["detail"]) for c in checks]
         session.out.print(table("Checks", ["check", "", "detail"], found))
-    wrong = [check for check in checks if not check["ok"]]
+    wrong = [check for check in checks if check["ok"] is False]
     if wrong:
         raise Unavailable("; ".join(f"{check['check']}: {check['detail']}" for check in wrong))
 
 
-def _check(name: str, ok: bool, detail: str) -> dict[str, Any]:
+_CHECKED = ("data directory", "service", "database", "migrations", "ledgers", "registers")
+_WORDS = {True: "ok", False: "WRONG", None: "not seen"}
+
+
+def _checks(session: Session, settings: Settings) -> list[dict[str, Any]]:
+    """What was looked at, in order; after something wrong, what could not be looked at is listed too."""
+    checks = [_data_dir(settings)]
+    if checks[0]["ok"]:
+        checks += [_service(settings), *_database(session, settings)]
+    wrong = [check["check"] for check in checks if not check["ok"]]
+    if wrong:
+        seen = {check["check"] for check in checks}
+        first = f"looked at once this is mended: {wrong[-1]}"
+        checks += [_check(name, None, first) for name in _CHECKED if name not in seen]
+    return checks
+
+
+def _check(name: str, ok: bool | None, detail: str) -> dict[str, Any]:
     return {"check": name, "ok": ok, "detail": detail}
 
 
@@ -201,9 +216,13 @@ def _data_dir(settings: Settings) -> dict[str, Any]:
     if not path.exists():
         return _check("data directory", True, f"{path} does not exist yet; 'auditledger up' makes it")
     if not path.is_dir():
-        return _check("data directory", False, f"{path} is no folder")
+        return _check("data directory", False, f"{path} is no folder; mend data_dir")
     usable = os.access(path, os.R_OK | os.W_OK | os.X_OK)
-    return _check("data directory", usable, str(path) if usable else f"{path} cannot be written")
+    return _check(
+        "data directory",
+        usable,
+        str(path) if usable else f"{path} cannot be written; mend its mode, or data_dir",
+    )
 
 
 def _service(settings: Settings) -> dict[str, Any]:
@@ -222,17 +241,20 @@ def _service(settings: Settings) -> dict[str, Any]:
 def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
     if settings.database_url is None and not (settings.data_dir / "postgres").exists():
         return [_check("database", True, "embedded; not made yet, 'auditledger up' makes it")]
+    checks: list[dict[str, Any]] = []
+    step = "database"
     try:
-        with opened_database(settings) as database:
-            checks = [_check("database", True, _version(database))]
-            missing = pending(database)
-            checks.append(_check("migrations", not missing, ", ".join(missing) or "all were run"))
+        with ExitStack() as stack:
+            database, _ = reach_database(settings, stack)
+            checks.append(_check(step, True, _version(database)))
+            step = "migrations"
+            migrate(database)
+            checks.append(_check(step, True, "all were run"))
+            step = "ledgers"
             ledgers = Ledgers(database).all()
             lag = session.doors.lag(database)
-    except SettingsError:
-        raise
     except AuditLedgerError as error:
-        return [_check("database", False, str(error))]
+        return [*checks, _check(step, False, _what_to_do(settings, step, error))]
     checks.append(_check("ledgers", True, ", ".join(each.slug for each in ledgers) or "none yet"))
     parked = lag.get("parked", 0)
     behind = f"{lag.get('behind', 0)} entries behind, {parked} parked cases"
@@ -240,6 +262,15 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
         behind += f"; made by another version, run 'auditledger rebuild': {', '.join(stale)}"
     checks.append(_check("registers", not (parked or stale or lag.get("paused")), behind))
     return checks
+
+
+def _what_to_do(settings: Settings, step: str, error: AuditLedgerError) -> str:
+    """The error; where a database does not answer, also which setting names it and where that was set."""
+    said = str(error).removeprefix(f"{step}: ")
+    if step != "database" or settings.database_url is None or isinstance(error, SettingsError):
+        return said
+    source = settings.sources["database_url"]
+    return f"{said}; start that server, or mend database_url (set in {source})"
 
 
 def _version(database: Database) -> str:

@@ -43,9 +43,11 @@ class Database:
         """The database of ``AUDITLEDGER_DATABASE_URL``. Raises SettingsError for a malformed one."""
         try:
             conninfo_to_dict(url)
-        except psycopg.ProgrammingError as error:
+        except psycopg.ProgrammingError:
+            # What it says repeats the string, and a password may stand there.
             raise SettingsError(
-                f"AUDITLEDGER_DATABASE_URL: expected a PostgreSQL connection string, got one with: {error}"
+                "database_url: expected a PostgreSQL connection string (postgresql://HOST/NAME or "
+                "host=… dbname=…), got something else (not shown)"
             ) from None
         return cls(url)
 

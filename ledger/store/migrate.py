@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from ledger.errors import SettingsError
+from ledger.errors import SettingsError, Unavailable
 from ledger.store.database import Database, Role
 
 # One migration at a time in a database; the number is ours, of no meaning.
@@ -90,7 +90,8 @@ def migrate(database: Database) -> list[str]:
     """Runs the migrations that were not run, each in a transaction of its own; returns their names.
 
     Raises SettingsError where an applied one has another text now, where the database holds a migration that
-    this version does not know (it is older than the database), and where the sign-in may not do this.
+    this version does not know (it is older than the database), and where the sign-in may not do this;
+    Unavailable where the server takes no writes.
     """
     try:
         with database.connect_admin() as connection:
@@ -109,32 +110,23 @@ def migrate(database: Database) -> list[str]:
             f"database: the sign-in may not set up roles and tables ({error.diag.message_primary}); "
             "use a superuser once, or have infra/postgres/roles.sql run by one"
         ) from error
-
-
-def pending(database: Database) -> list[str]:
-    """The names of migrations that were not run on this database yet."""
-    with database.connect_admin() as connection:
-        there = connection.execute("SELECT to_regclass('auditledger_migrations.applied')").fetchone()
-        if there is None or there[0] is None:
-            return [m.name for m in migrations()]
-        applied = _applied(connection)
-    return [m.name for m in migrations() if m.name not in applied]
-
-
-def _applied(connection: psycopg.Connection[TupleRow]) -> dict[str, str]:
-    rows = connection.execute("SELECT name, sha256 FROM auditledger_migrations.applied").fetchall()
-    return dict(rows)
+    except psycopg.Error as error:
+        said = error.diag.message_primary or " ".join(str(error).split())
+        raise Unavailable(f"database: {said}; database_url must name a server that takes writes") from error
 
 
 def _run_missing(connection: psycopg.Connection[TupleRow]) -> list[str]:
-    applied = _applied(connection)
+    rows = connection.execute("SELECT name, sha256 FROM auditledger_migrations.applied").fetchall()
+    applied: dict[str, str] = dict(rows)
     known = {m.name: m for m in migrations()}
     for name, digest in applied.items():
         if name not in known:
             raise SettingsError(f"database: migration {name} was run by a newer version; upgrade this one")
         if known[name].sha256 != digest:
             raise SettingsError(
-                f"migration {name}: expected the text that was run ({digest}), got {known[name].sha256}"
+                f"migration {name}: expected the text that was run ({digest[:12]}…), got "
+                f"{known[name].sha256[:12]}…: an unreleased version made this database; start with a new "
+                "data_dir or database_url, or restore this one beside the version that made it"
             )
     done = []
     for migration in known.values():

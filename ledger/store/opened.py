@@ -23,11 +23,14 @@ def opened_database(settings: Settings) -> Iterator[Database]:
 
 def enter_database(settings: Settings, stack: ExitStack) -> tuple[Database, EmbeddedServer | None]:
     """The same for as long as the stack is open, and its embedded server, if it has one."""
-    server = None
-    if settings.database_url is None:
-        server = stack.enter_context(EmbeddedServer(settings.data_dir))
-        database = server.database
-    else:
-        database = Database.from_url(settings.database_url.get_secret_value())
+    database, server = reach_database(settings, stack)
     migrate(database)
     return database, server
+
+
+def reach_database(settings: Settings, stack: ExitStack) -> tuple[Database, EmbeddedServer | None]:
+    """The same with its migrations as they are; a configured server is not connected to yet."""
+    if settings.database_url is None:
+        server = stack.enter_context(EmbeddedServer(settings.data_dir))
+        return server.database, server
+    return Database.from_url(settings.database_url.get_secret_value()), None
