@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
-from itertools import pairwise
 from threading import Lock
 from types import TracebackType
 from typing import Any, Protocol
@@ -34,8 +33,9 @@ from projections.connection import connect
 from projections.facts import Fact, LedgerHead, facts_of, read_fact
 from projections.fold import TOGETHER, Folded, Stream, fold_all
 
-SHARE_ENTRIES = 8_000
-"""Entries of a share, about: small, so that no process waits long for the last one of another."""
+MOST_ENTRIES = 20_000
+LEAST_ENTRIES = 2_000
+"""Entries of a share, about."""
 _FLUSH_LINES = 5_000
 _READ_ROWS = 1_000
 _LAST = "\U0010ffff"
@@ -55,12 +55,19 @@ class Share:
 
 
 def shares_of(head: LedgerHead) -> Iterator[Share]:
-    """The shares that a ledger is folded in."""
-    number = max(1, min(4096, head.size // SHARE_ENTRIES))
-    # Ids of cases are random UUIDs: their first digits cut them into even parts.
-    bounds = ["", *(f"{4096 * n // number:03x}" for n in range(1, number)), _LAST]
-    for low, high in pairwise(bounds):
+    """The shares that a ledger is folded in: each a part of what is left, so that the last ones are small.
+
+    No process then waits long for the last share of another.
+    """
+    at, low = 0, ""
+    while at < head.size:
+        at += min(MOST_ENTRIES, max(LEAST_ENTRIES, (head.size - at) // 8))
+        # Ids of cases are random UUIDs: by their first digits they are cut where so many lie before.
+        high = f"{0x100000 * at // head.size:05x}" if at + LEAST_ENTRIES <= head.size else _LAST
         yield Share(head, low, high)
+        if high == _LAST:
+            return
+        low = high
 
 
 def fold_streams(

@@ -233,7 +233,7 @@ def test_a_table_of_another_definition_is_not_written_to(
 
 
 def test_a_rebuild_in_several_processes_gives_the_same(book: Book, conninfo: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("projections.shares.SHARE_ENTRIES", 20)
+    monkeypatch.setattr("projections.shares.LEAST_ENTRIES", 20)
     for _ in range(60):
         book.case(formal(DAY))
     with Runner(conninfo) as runner:
