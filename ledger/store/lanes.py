@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -55,9 +56,9 @@ class Group:
     stage: Stage = Stage.COMMIT
     locked: bool = False
     placed: Placed | None = None
-    blocks: list[bytes] = field(default_factory=list)
+    blocks: Sequence[bytes] = ()
     """What COPY is given."""
-    receipts: list[list[Receipt]] = field(default_factory=list)
+    receipts: Sequence[list[Receipt]] = ()
     """What its submissions are told once it is committed."""
     swaps_lost: int = 0
 
