@@ -14,6 +14,7 @@ import pytest
 from ledger.errors import Forbidden, InvalidInput, LawRefused, Unavailable
 from projections import aside as module
 from projections.aside import Aside, Failed
+from tests.waiting import DEADLINE, until
 
 
 @pytest.fixture
@@ -24,12 +25,12 @@ def aside() -> Iterator[Aside]:
     made.close()
 
 
-def counted(folder: Path, seconds: float) -> int:
-    """Leaves a file while it works; gives how many such there are, itself among them."""
-    mine = folder / str(os.getpid())
+def counted(folder: Path) -> int:
+    """Leaves a file while it works, until it may end; gives how many such there are, itself among them."""
+    mine = folder / f"{os.getpid()}.works"
     mine.touch()
-    time.sleep(seconds)
-    found = len(list(folder.iterdir()))
+    until((folder / "end").exists)
+    found = len(list(folder.glob("*.works")))
     mine.unlink()
     return found
 
@@ -55,8 +56,13 @@ def dies() -> bytes:
 
 
 def said(words: str) -> bytes:
-    """The words, after a while."""
-    time.sleep(0.2)
+    """The words."""
+    return words.encode()
+
+
+def held(folder: Path, words: str) -> bytes:
+    """The words, once it may end."""
+    until((folder / "end").exists)
     return words.encode()
 
 
@@ -100,13 +106,17 @@ def test_a_failure_says_where_and_never_what(aside: Aside, capfd: pytest.Capture
 def test_no_more_of_it_at_once_than_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two = Aside(2)
     found: list[int] = []
-    threads = [Thread(target=lambda: found.append(two.do(counted, tmp_path, 0.5))) for _ in range(5)]
-    for thread in threads:
+    threads = [Thread(target=lambda: found.append(two.do(counted, tmp_path))) for _ in range(5)]
+    for thread in threads[:2]:
         thread.start()
-    time.sleep(0.2)
+    until(lambda: len(list(tmp_path.glob("*.works"))) == 2)
     monkeypatch.setattr(module, "PATIENCE", 0.01)
     with pytest.raises(Unavailable, match="2 reports or folds are being made"):
         two.do(said, "too much")
+    monkeypatch.setattr(module, "PATIENCE", DEADLINE)
+    for thread in threads[2:]:
+        thread.start()
+    (tmp_path / "end").touch()
     for thread in threads:
         thread.join()
     assert len(found) == 5
@@ -115,23 +125,20 @@ def test_no_more_of_it_at_once_than_is_set(tmp_path: Path, monkeypatch: pytest.M
 
 def made(aside: Aside, key: str) -> bytes:
     """What was begun under a key, once it is made."""
-    deadline = time.monotonic() + 30
-    while (found := aside.made(key)) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
+    return until(lambda: aside.made(key)) or b""
 
 
 def failure(aside: Aside, key: str) -> str:
     """What was begun under a key is refused with, once it is."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+
+    def why() -> str:
         try:
             aside.begin(key, said, "never")
         except Forbidden as error:
             return str(error)
-        time.sleep(0.02)
-    return ""
+        return ""
+
+    return until(why)
 
 
 def test_what_was_begun_is_kept_for_an_hour(aside: Aside, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,12 +166,13 @@ def test_what_was_begun_and_refused_is_said_once_then_begun_anew(aside: Aside) -
     assert made(aside, "a") == b"again"
 
 
-def test_too_much_that_waits_is_refused(aside: Aside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_much_that_waits_is_refused(aside: Aside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WAITING", 2)
-    aside.begin("a", said, "a")
+    aside.begin("a", held, tmp_path, "a")
     aside.begin("b", said, "b")
     with pytest.raises(Unavailable, match="2 reports or folds"):
         aside.begin("c", said, "c")
+    (tmp_path / "end").touch()
     assert made(aside, "b") == b"b"
     aside.begin("c", said, "c")
 
@@ -175,18 +183,15 @@ def test_what_works_is_ended_with_the_service(tmp_path: Path) -> None:
 
     def ask() -> None:
         try:
-            aside.do(counted, tmp_path, 600.0)
+            aside.do(counted, tmp_path)
         except Unavailable as error:
             answers.append(str(error))
 
     thread = Thread(target=ask)
     thread.start()
-    deadline = time.monotonic() + 30
-    while not list(tmp_path.iterdir()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: list(tmp_path.iterdir()))
     aside.close()
-    thread.join(10)
+    thread.join(DEADLINE)
     assert answers == ["the process that made it ended with -15"]
     with pytest.raises(Unavailable, match="stopping"):
         aside.do(said, "late")

@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 import json
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from projections.doors import Door
 from projections.runner import Runner
 from tests.projections.book import Book, make
 from tests.projections.test_live import formal
+from tests.waiting import until
 
 with warnings.catch_warnings():
     # Starlette would rather have another distribution of the same client; the lock has this one.
@@ -75,11 +75,15 @@ def folded(http: TestClient, path: str, **asked: str) -> Any:
     """What is answered as at a moment, once that is folded: the place that the first answer names."""
     first = http.get(path, params=asked)
     assert (first.status_code, first.headers["retry-after"]) == (202, "1")
-    deadline = time.monotonic() + 30
-    while (found := http.get(first.headers["location"])).status_code == 202:
+
+    def answered() -> Any:
+        found = http.get(first.headers["location"])
+        if found.status_code != 202:
+            return found
         assert found.headers["location"] == first.headers["location"]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        return None
+
+    found = until(answered)
     assert found.status_code == 200, found.text
     return found.json()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import time
 from datetime import date
 from threading import Event, Thread
 from typing import Any
@@ -25,6 +24,7 @@ from projections.runner import Runner, lag, wait_for
 from tests.projections.book import Book, make, seal
 from tests.projections.test_live import formal, rows
 from tests.projections.test_property import check
+from tests.waiting import DEADLINE, until
 
 DAY = date(2025, 6, 11)
 
@@ -54,7 +54,7 @@ def test_a_projector_killed_in_mid_batch_loses_and_repeats_nothing(
             book.put(case, make(RequestAcknowledged, DAY))
     process = multiprocessing.get_context("spawn").Process(target=run_and_die, args=(conninfo, at, 2))
     process.start()
-    process.join(60)
+    process.join(DEADLINE)
     assert process.exitcode == -signal.SIGKILL
     with connect(conninfo) as connection:
         row = connection.execute("SELECT position FROM registers.positions").fetchone()
@@ -69,14 +69,16 @@ def test_a_projector_killed_in_mid_batch_loses_and_repeats_nothing(
 def _when_free(conninfo: str) -> Runner:
     """A runner, once the server has noticed that the killed one's session is gone."""
     runner = Runner(conninfo)
-    for _ in range(200):
+
+    def opened() -> bool:
         try:
             runner.open()
         except Unavailable:
-            time.sleep(0.02)
-        else:
-            return runner
-    raise AssertionError("the lease never ended")
+            return False
+        return True
+
+    until(opened)
+    return runner
 
 
 def test_a_poison_entry_parks_its_case_and_nothing_else(book: Book, ledger: Ledger, conninfo: str) -> None:
@@ -171,7 +173,7 @@ def test_what_was_written_can_be_read_once_it_is_waited_for(book: Book, ledger: 
     thread.start()
     try:
         book.case(formal(DAY))
-        wait_for(conninfo, ledger.id, book.size, timeout=20)
+        wait_for(conninfo, ledger.id, book.size, timeout=DEADLINE)
         assert len(rows(conninfo, "requests")) == 1
         with pytest.raises(Unavailable, match="not yet at"):
             wait_for(conninfo, ledger.id, book.size + 1, timeout=0.05)

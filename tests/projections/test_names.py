@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,6 +21,7 @@ from projections.base import register
 from projections.doors import Door
 from projections.runner import Runner
 from tests.projections.book import Book, make
+from tests.waiting import until
 
 with warnings.catch_warnings():
     # Starlette would rather have another distribution of the same client; the lock has this one.
@@ -103,11 +103,12 @@ def test_a_fold_asked_for_by_its_location_has_the_names_of_the_moment(
         asked_for = {"as_at": "2025-06-20", "ledger": ledger.slug}
         answer = client.get("/registers/requests", params=asked_for)
         assert answer.status_code == 202
-        for _ in range(300):
+
+        def answered() -> Any:
             found = client.get(answer.headers["Location"])
-            if found.status_code == 200:
-                break
-            time.sleep(0.1)
+            return None if found.status_code == 202 else found
+
+        found = until(answered)
         assert (found.json()["positions"], found.json()["organisations"]) == ({"dffh": 2}, {works: NEW})
         assert found.json()["organisations_as_at"] == "common=2"
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
@@ -33,6 +32,7 @@ from projections.reports.handover import COMMAND, Desk, hand_over, prepare, reci
 from projections.reports.period import financial_year
 from tests.api.conftest import TestClient
 from tests.reports.office import Office
+from tests.waiting import until
 
 PERIOD = ("--period", "2024-25")
 
@@ -184,11 +184,15 @@ def test_a_report_of_the_past_is_begun_first_and_fetched_where_it_says(office: O
             "organisation.OrganisationRegistered", {"legal_name": "Another", "kind": "department"},
             "2024-01-01", office.administrator, ledger="common",
         )  # fmt: skip
-        deadline = monotonic() + 30
-        while (answer := client.get(location)).status_code == 202:
-            assert answer.headers["location"] == location
-            assert monotonic() < deadline
-            sleep(0.05)
+
+        def answered() -> Any:
+            found = client.get(location)
+            if found.status_code != 202:
+                return found
+            assert found.headers["location"] == location
+            return None
+
+        answer = until(answered)
         assert {at["slug"]: at["size"] for at in answer.json()["positions"]} == {"common": common, "dffh": 3}
         assert answer.json()["figures"]["sharing.flow.received"]["value"] == 0
         assert client.get(path, params=asked).status_code == 202
