@@ -157,11 +157,13 @@ def _written(file: Path, register: str) -> str:
 def _show(session: Session, result: Result) -> None:
     out = session.out
     would = "would be " if not result.written else ""
+    counts = result.shown()
     out.print(
-        f"{result.rows} rows ({result.read_as}): {result.new} {would}new, {result.corrected} {would}corrected, "
-        f"{result.unchanged} unchanged, {result.bad} bad; {len(result.vanished)} vanished",
+        f"{result.rows} rows ({result.read_as}): {counts['new']} {would}new, "
+        f"{counts['corrected']} {would}corrected, {counts['unchanged']} unchanged, "
+        f"{result.bad} bad; {counts['vanished']} vanished",
     )
-    if result.written and not result.entries and (result.new or result.corrected):
+    if result.went_in_before:
         out.print(f"This file went in before, as import {result.import_id}: nothing was added")
     elif result.written:
         out.print(f"Import {result.import_id}: {result.entries} entries written")

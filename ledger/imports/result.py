@@ -59,6 +59,8 @@ class Result:
     bad: int = 0
     entries: int = 0
     """Entries that this run wrote for rows."""
+    went_in_before: bool = False
+    """Whether this same file was imported before and nothing of it is missing or to be corrected."""
     dry_run: bool = False
     written: bool = False
     """Whether anything was written: not in a dry run, not with ``--all-or-nothing`` and a bad row."""
@@ -80,6 +82,12 @@ class Result:
             "bad": self.bad,
         }
 
+    def shown(self) -> dict[str, int]:
+        """The counts of this run: where the file went in before, no row is new, and none is corrected."""
+        if not self.went_in_before:
+            return self.counts()
+        return {**self.counts(), "new": 0, "corrected": 0, "unchanged": self.rows - self.bad}
+
     def as_json(self) -> dict[str, Any]:
         """The result for ``--json``. Old values of sealed fields are in it only where they were opened."""
         return {
@@ -90,8 +98,9 @@ class Result:
             "read_as": self.read_as,
             "dry_run": self.dry_run,
             "written": self.written,
+            "went_in_before": self.went_in_before,
             "entries": self.entries,
-            **{name: value for name, value in self.counts().items() if name != "vanished"},
+            **{name: value for name, value in self.shown().items() if name != "vanished"},
             "faults": [
                 {
                     "sheet": fault.sheet,

@@ -156,6 +156,7 @@ class _Import:
             rows=len(rows), dry_run=dry_run, unstated=self._mapping.unstated(),
         )  # fmt: skip
         planned = self._plan_all(rows, import_id)
+        result.went_in_before = recorded is not None and not any(each.plan.steps for each in planned)
         others = [each for each in earlier if each is not recorded]
         if others:
             streams = {self._ids.case(row.key) for row in rows if row.key != "[]"}

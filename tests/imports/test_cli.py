@@ -44,10 +44,13 @@ def test_the_real_register_goes_in_and_says_so(program: Program) -> None:
     assert "618 entries written" in answer.out
     assert program.ok("verify")["clean"]
     again = program.ok("import", str(DOJ), "-m", MAPPING, person="clerk")
-    assert (again["new"], again["entries"]) == (244, 0)
-    words = program("import", str(DOJ), "-m", MAPPING, person="clerk").out
-    assert "This file went in before, as import " in words
-    assert "nothing was added" in words
+    assert (preview["went_in_before"], again["went_in_before"]) == (False, True)
+    assert (again["new"], again["unchanged"], again["entries"]) == (0, 244, 0)
+    for option in ([], ["--dry-run"]):
+        words = program("import", str(DOJ), "-m", MAPPING, *option, person="clerk").out
+        assert "This file went in before, as import " in words
+        assert "nothing was added" in words
+        assert "corrected, 244 unchanged, 0 bad" in words
 
 
 @pytest.mark.parametrize("ending", ["xlsx", "csv"])
