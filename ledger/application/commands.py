@@ -37,6 +37,7 @@ from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.mapper import Batch, LedgerMapper, sealing_into
 from ledger.store.pools import pool
 from ledger.store.recorder import LedgerFactory, LedgerRecorder
+from ledger.store.settle import FirstReceipts
 from ledger.store.submission import Receipt
 from ledger.store.writer import Writer
 from ledger.vault.attachments import AttachmentFiles
@@ -333,6 +334,8 @@ class Commands:
         command: CommandInput,
     ) -> Outcome:
         receipts: list[Receipt] = []
+        """Raises Conflict where the writer found the command recorded: its first outcome is not made here."""
+        answers: list[list[Receipt]] = []
         mac = session.content_mac(case.id if spec.stream is None else LEDGER_STREAM, command.canonical)
         with sealing_into(Batch(session)) as batch:
             # eventsourcing's event store itself: Application.save would look the same events over for snapshots
@@ -344,8 +347,12 @@ class Commands:
                 keys=session.new_keys,
                 content_mac=mac,
                 moment=self.simulated_moment(application.ledger),
-                receipts=receipts,
+                answers=answers,
             )
+        (receipts,) = answers
+        if isinstance(receipts, FirstReceipts):
+            # Given twice at one moment, or by a try of our own whose answer was lost; ``case`` stands nowhere.
+            raise Conflict(f"case {case.id}: the command was recorded meanwhile")
         return Outcome(case.id, case.version, tuple(receipts), repeated=False)
 
     @staticmethod

@@ -103,7 +103,7 @@ class LedgerRecorder(ApplicationRecorder):
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
         """Appends events and waits; returns index + 1 of each. Keyword arguments as for :meth:`submit`.
 
-        ``receipts``: a list that the receipts are put into (eventsourcing's contract returns ids alone).
+        ``answers``: a list that the writer's answer is put into (eventsourcing's contract returns ids alone).
 
         Raises RecordConflict (a Conflict, and eventsourcing's IntegrityError) and what ``submit`` raises.
         """
@@ -111,12 +111,13 @@ class LedgerRecorder(ApplicationRecorder):
             raise InvalidInput("tracking", "none: positions live with their projection", "a tracking object")
         if not stored_events:
             return []
-        kept: list[Receipt] = kwargs.pop("receipts", [])
+        answers: list[list[Receipt]] = kwargs.pop("answers", [])
         try:
-            kept.extend(self.submit(stored_events, **kwargs).result())
-            return [receipt.index + 1 for receipt in kept]
+            receipts = self.submit(stored_events, **kwargs).result()
         except Conflict as error:
             raise RecordConflict(str(error)) from error
+        answers.append(receipts)
+        return [receipt.index + 1 for receipt in receipts]
 
     def select_events(
         self,

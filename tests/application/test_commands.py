@@ -6,14 +6,18 @@ import io
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import pytest
 
-from ledger.application import Principal
+from ledger.application import Outcome, Principal
+from ledger.application.commands import Commands
 from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.vault.opening import Opened
 from tests.application.conftest import House
 from tests.support import check_ledger
+from tests.waiting import DEADLINE
 
 PLANTED = "Zebulon Quackenbush"
 FIELDS = {
@@ -67,6 +71,60 @@ def test_one_command_sent_many_times_at_once_is_recorded_once(house: House) -> N
         )
     assert len({outcome.receipts for outcome in outcomes}) == 1
     assert sum(not outcome.repeated for outcome in outcomes) == 1
+    check_ledger(house.installation.database, house.installation.ledgers.get("dffh"))
+
+
+def judged_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on commands are judged in pairs: neither of two finds what the other records."""
+    both_judged = Barrier(2, timeout=DEADLINE)
+    prelude = Commands._prelude
+
+    def at_once(self: Commands, *given: Any) -> Any:
+        found = prelude(self, *given)
+        both_judged.wait()
+        return found
+
+    monkeypatch.setattr(Commands, "_prelude", at_once)
+
+
+@pytest.mark.parametrize("opens", [False, True])
+def test_of_two_that_give_one_command_at_the_same_moment_one_repeats(
+    house: House, monkeypatch: pytest.MonkeyPatch, opens: bool
+) -> None:
+    case = str(uuid.uuid4()) if opens else house.run("request.RequestReceived", FIELDS).stream
+    command, fields = ("RequestReceived", FIELDS) if opens else ("FurtherInformationSought", {})
+    judged_at_once(monkeypatch)
+    command_id = str(uuid.uuid4())
+
+    def give(_: int) -> Outcome:
+        return house.run(f"request.{command}", fields, case=case, happened="2025-06-12", command_id=command_id)
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(give, range(2))
+    assert sorted((one.repeated, other.repeated)) == [False, True]
+    assert (one.stream, one.version, one.receipts) == (other.stream, other.version, other.receipts)
+    assert (one.stream, one.version) == (case, 1 if opens else 2)
+    check_ledger(house.installation.database, house.installation.ledgers.get("dffh"))
+
+
+def test_of_two_contents_under_one_id_at_the_same_moment_one_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = house.run("request.RequestReceived", FIELDS).stream
+    judged_at_once(monkeypatch)
+    command_id = str(uuid.uuid4())
+
+    def give(day: str) -> Outcome | CommandReused:
+        try:
+            return house.run(
+                "request.FurtherInformationSought", {}, case=case, happened=day, command_id=command_id
+            )
+        except CommandReused as refused:
+            return refused
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(give, ("2025-06-12", "2025-06-13")))
+    assert {type(answer) for answer in answers} == {Outcome, CommandReused}
     check_ledger(house.installation.database, house.installation.ledgers.get("dffh"))
 
 
@@ -197,6 +255,9 @@ def test_an_attachment_is_kept_once_and_read_back(house: House) -> None:
         ("request.RequestReceived", {"case": str(uuid.uuid1()), "fields": {"scheme": "other"}}, InvalidInput),
         ("request.RequestReceived", {"fields": {"scheme": "other", "purpose": "\ud800"}}, InvalidInput),
         ("request.RequestReceived", {"unknown": 1}, InvalidInput),
+        ("request.RequestReceived", {"happened": "0001-01-01", "fields": {"scheme": "other"}}, InvalidInput),
+        ("request.RequestReceived", {"fields": {"scheme": "other", "made_on": "1799-12-31"}}, InvalidInput),
+        ("request.RequestReceived", {"fields": {"scheme": "other", "requester_name": "  "}}, InvalidInput),
         ("request.RequestReceived", {"fields": {"scheme": "other", "purpose": "a\0b"}}, InvalidInput),
     ],
 )
