@@ -199,7 +199,7 @@ def _row(clock: Clock) -> Row:
     return Row(clock.trigger, values, clock.row_key, tuple(facts.values()))
 
 
-_MOST = 50_000
+_MOST = 20_000
 _SHOWN: dict[tuple[Course, int], tuple[Due | None, Mapping[str, object]]] = {}
 
 

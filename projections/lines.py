@@ -17,7 +17,7 @@ _Null = type(None)
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 # Within an array the element is quoted first, then the whole is escaped as any other text.
 _QUOTES = str.maketrans({"\\": "\\\\", '"': '\\"'})
-_MOST = 50_000
+_MOST = 20_000
 """Values of a kind that are kept as text: the same few days, parts and states come again and again."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,17 @@ def test_another_process_folds_as_this_one(book: Book, ledger: Ledger, conninfo:
             connection.execute("DELETE FROM registers.requests__new")
     assert len(found[0]) == 20
     assert found[0] == found[1]
+
+
+@pytest.mark.usefixtures("new_table")
+def test_another_process_imports_what_this_one_does(
+    book: Book, ledger: Ledger, conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.case(formal(DAY))
+    (tmp_path / "projections.py").write_text("raise SystemExit('imported from the folder it is started in')")
+    monkeypatch.chdir(tmp_path)
+    with OtherProcess(conninfo, [REQUESTS]) as folding:
+        assert folding.fold(Share(head_of(book, ledger), "", "~")) == book.size
 
 
 def test_shares_hold_every_stream_once(ledger: Ledger) -> None:
