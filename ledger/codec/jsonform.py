@@ -15,6 +15,7 @@ from typing import Any, cast, get_args, get_origin
 from ledger.codec.declare import Field, Sealed, doc_of, fields_of
 from ledger.codec.entry import HappenedOn, Precision
 from ledger.errors import InvalidInput
+from ledger.law.general import not_before_all_records, says_something
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 
@@ -73,6 +74,7 @@ def _parse(field: Field, value: object, path: str) -> Any:
             raise InvalidInput(
                 path, "text", value if isinstance(value, Mapping | list) else type(value).__name__
             )
+        says_something(path, value)
         return value
     return _parse_kind(field.python, value, path)
 
@@ -86,11 +88,14 @@ def _parse_kind(kind: Any, value: object, path: str) -> Any:
     if kind in (str, int, bool):
         if type(value) is not kind:
             raise InvalidInput(path, _expected(kind), value)
+        # Empty, it is not stated: law says where that may be, and an attachment under its case's key has none.
+        if isinstance(value, str) and value:
+            says_something(path, value)
         return value
-    if kind is date:
-        return parse_date(value, path)
-    if kind is datetime:
-        return parse_moment(value, path)
+    if kind in (date, datetime):
+        stated = parse_date(value, path) if kind is date else parse_moment(value, path)
+        not_before_all_records(path, stated)
+        return stated
     if kind is bytes:
         if not isinstance(value, str) or not _HEX.fullmatch(value):
             raise InvalidInput(path, _expected(kind), value)
@@ -144,6 +149,12 @@ def parse_happened(value: object, path: str = "happened") -> tuple[HappenedOn, P
     """
     if value is None:
         return None, Precision.UNKNOWN
+    happened, precision = _parse_happened(value, path)
+    not_before_all_records(path, happened)
+    return happened, precision
+
+
+def _parse_happened(value: object, path: str) -> tuple[date | datetime, Precision]:
     if isinstance(value, str):
         if re.fullmatch(r"\d{4}", value):
             return parse_date(f"{value}-01-01", path), Precision.YEAR

@@ -17,6 +17,9 @@ TWO_DATES = "ledger rule: two dates on every fact"
 CORRECTIONS = "ledger rule: corrections"
 LIVES = "ledger rule: where a case lives"
 CONTRAVENTIONS = "ledger rule: contraventions found"
+EARLIEST = date(1800, 1, 1)
+"""Choice: no law states a first day. What is now Victoria had its first government in 1836; a round day well
+before it leaves out nothing that a body here can have done, and catches a year that was typed wrongly."""
 _SECTION = re.compile(
     r"(?:(?:s|cl|ch\.|IPP|Sch|§) ?)?[0-9]{1,3}[A-Z]{0,3}(?:\.[0-9]{1,3}){0,2}(?:\([0-9a-zA-Z]{1,4}\)){0,4}"
     r"|responsibility to share|scope of this policy|ledger rule"
@@ -79,6 +82,19 @@ def not_in_future(happened: date | datetime | None, today: date, now: datetime) 
     limit = now if isinstance(happened, datetime) else today
     if happened is not None and happened > limit:
         raise LawRefused(TWO_DATES, f"{happened} lies in the future")
+
+
+def not_before_all_records(field: str, stated: date | datetime) -> None:
+    """No date that a fact states lies before ``EARLIEST`` (1-law, head). Raises InvalidInput."""
+    day = stated.date() if isinstance(stated, datetime) else stated
+    if day < EARLIEST:
+        raise InvalidInput(field, f"a day from {EARLIEST} on", day.isoformat())
+
+
+def says_something(field: str, text: str) -> None:
+    """White space states nothing, and sealed it would look like a fact (1-law, head). Raises InvalidInput."""
+    if missing(text):
+        raise InvalidInput(field, "text of more than white space", text)
 
 
 def not_before(happened: date | None, presupposed: date | None, what: str) -> None:

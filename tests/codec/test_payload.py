@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.codec.declare import sealed_fields, to_avro
 from ledger.codec.entry import Entry
-from ledger.codec.jsonform import json_schema, parse_fields, show, template
+from ledger.codec.jsonform import json_schema, parse_fields, parse_happened, show, template
 from ledger.codec.registry import registry
 from ledger.domain.event import CaseEvent, decode_event, encode_payload, load_events
 from ledger.errors import CodecError, InvalidInput, UnknownSchema
@@ -150,3 +151,26 @@ def test_wrong_input_is_named_with_what_was_expected(fields: dict[str, Any], mes
     with pytest.raises(InvalidInput) as error:
         parse_fields(load_events()["ledger.case.v1.MergedInto"], fields)
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "message"),
+    [
+        ("RequestReceived", {"requester_name": " "}, "requester_name: expected text of more than white space"),
+        ("RequestReceived", {"purpose": ""}, "purpose: expected text of more than white space"),
+        ("RequestReceived", {"made_on": "1799-12-31"}, "made_on: expected a day from 1800-01-01 on, got '1799"),
+    ],
+)
+def test_white_space_and_days_before_all_records_are_refused_in_every_field(
+    event: str, fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput) as error:
+        parse_fields(load_events()[f"ledger.request.v1.{event}"], {"scheme": "vps", **fields})
+    assert str(error.value).startswith(f"fields.{message}")
+
+
+@pytest.mark.parametrize("early", ["0001-01-01", "1799", "1799-12", "1799-12-31T23:00:00Z"])
+def test_what_happened_before_all_records_is_refused(early: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^happened: expected a day from 1800-01-01 on, got '"):
+        parse_happened(early)
+    assert parse_happened("1800")[0] == date(1800, 1, 1)

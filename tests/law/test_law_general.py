@@ -60,6 +60,23 @@ def test_two_dates_a_fact_before_what_it_presupposes_is_refused():
     general.not_before(TODAY, None, "the request")
 
 
+def test_two_dates_a_day_before_all_records_is_refused():
+    """Choice: the earliest day is 1 January 1800, well before the first government of what is now Victoria."""
+    assert date(1800, 1, 1) == general.EARLIEST
+    for early in (date(1, 1, 1), date(1799, 12, 31), datetime(1799, 12, 31, 23, tzinfo=UTC)):
+        with pytest.raises(InvalidInput, match=r"^happened: expected a day from 1800-01-01 on, got '"):
+            general.not_before_all_records("happened", early)
+    for later in (general.EARLIEST, datetime(1800, 1, 1, tzinfo=UTC), TODAY):
+        general.not_before_all_records("happened", later)
+
+
+def test_two_dates_white_space_states_nothing():
+    for blank in ("", "  ", "\t\n", "\u00a0"):
+        with pytest.raises(InvalidInput, match=r"^name: expected text of more than white space, got '"):
+            general.says_something("name", blank)
+    general.says_something("name", " x ")
+
+
 def test_who_acts_a_role_without_the_power_is_forbidden():
     with pytest.raises(Forbidden, match=r"administrator may not do request\.RequestRefused"):
         general.role_may(Role.ADMINISTRATOR, CASE_WRITERS, "request.RequestRefused")
