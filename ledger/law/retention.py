@@ -86,6 +86,16 @@ def not_before_period_has_run(
         raise LawRefused(TABLE, f"{done_on} is before {due.due}: name the authority for early destruction")
 
 
+def trigger_not_after_action(triggered_on: date | None, done_on: date | None, early_authority: object) -> None:
+    """What was done before the trigger came was early, on whatever register it stands: 1-law G; NSW §3.
+
+    A register that never says that the trigger came leaves a gap; one that says it came later does not. Days of
+    which one is unknown settle nothing. Raises LawRefused."""
+    if missing(early_authority) and triggered_on is not None and done_on is not None and done_on < triggered_on:
+        reason = f"{done_on} is before the trigger of {triggered_on}: name the authority for early destruction"
+        raise LawRefused(TABLE, reason)
+
+
 def destruction_states_record(
     what: object, how: object, by: object, authority: object, *, imported: bool
 ) -> None:

@@ -256,6 +256,38 @@ def test_corrected_trigger_that_makes_a_destruction_early(book: Items) -> None:
     book.act(RetentionTriggered, "2020-02-01", corrects=trigger.index)
 
 
+@pytest.mark.parametrize("event", [RecordsDestroyed, RecordsDeIdentified, RecordsRemoved])
+@pytest.mark.parametrize("trigger_first", [True, False])
+def test_1_law_g_nothing_imported_is_done_before_its_own_trigger(
+    book: Items, event: type[CaseEvent], trigger_first: bool
+) -> None:
+    """NSW §3: a register that leaves the trigger out has a gap; one that states a later trigger has not."""
+    acts = [(RetentionTriggered, "2021-03-01"), (event, "2021-02-28")]
+    first, second = acts if trigger_first else acts[::-1]
+    book.act(first[0], first[1], imported=True)
+    with pytest.raises(LawRefused, match=r"2021-02-28 is before the trigger of 2021-03-01.*§3"):
+        book.act(second[0], second[1], imported=True)
+
+
+@pytest.mark.parametrize(
+    ("triggered", "destroyed", "fields"),
+    [
+        ("2021-03-01", "2021-02-28", {"early_authority": "Keeper's approval 12"}),
+        ("2021-03", "2021-03-15", {}),
+        ("2021-03-15", "2021-03", {}),
+        ("2021-03-01", None, {}),
+        (None, "2021-02-28", {}),
+    ],
+)
+def test_1_law_g_an_import_is_early_only_where_it_says_so(
+    book: Items, triggered: str | None, destroyed: str | None, fields: dict[str, Any]
+) -> None:
+    """An authority for early destruction, or days that do not settle which came first."""
+    book.act(RecordsDestroyed, destroyed, imported=True, **fields)
+    book.act(RetentionTriggered, triggered, imported=True)
+    assert book.item.standing.done is RetentionAction.DESTROY
+
+
 def test_hold_of_an_id_used_before_recorded_late(book: Items) -> None:
     """Where the item stands goes by the days on which things happened, not by when they were recorded."""
     book.act(HoldPlaced, "2025-02-04", hold="h1", reason="second")

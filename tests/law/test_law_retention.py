@@ -52,6 +52,15 @@ def test_destruction_while_a_hold_is_open_is_refused():
     retention.not_destroyed_while_held(())
 
 
+def test_nsw_s3_a_trigger_after_the_destruction_is_refused():
+    before, after = date(2020, 6, 29), date(2020, 7, 1)
+    with pytest.raises(LawRefused, match=r"2020-06-29 is before the trigger of 2020-06-30.*§3"):
+        retention.trigger_not_after_action(TRIGGERED, before, " ")
+    retention.trigger_not_after_action(TRIGGERED, before, "Keeper's approval 12")
+    for triggered, done in ((TRIGGERED, TRIGGERED), (TRIGGERED, after), (None, before), (TRIGGERED, None)):
+        retention.trigger_not_after_action(triggered, done, None)
+
+
 def test_nsw_s3_destruction_before_the_period_has_run_is_refused(calendar):
     due = clocks.due("retention.action", TRIGGERED, calendar, period=Period(years=5))
     with pytest.raises(LawRefused, match=r"2025-06-29 is before 2025-06-30.*§3"):

@@ -20,7 +20,7 @@ from ledger.domain.retention.events import (
     RetentionTriggered,
 )
 from ledger.domain.retention.standing import RetentionStanding, standing_of
-from ledger.domain.timeline import latest, presupposes
+from ledger.domain.timeline import earliest, latest, presupposes
 from ledger.errors import InvalidInput
 from ledger.law import retention as law
 from ledger.law.general import open_word_is_explained
@@ -71,6 +71,8 @@ class RetentionItem(DatedCase):
     def trigger(self, e: RetentionTriggered, context: Context) -> None:
         """Record that the trigger came: the period runs from that day."""
         law.triggered_once(self.standing.triggered)
+        for done in self.all(RecordsDestroyed, RecordsDeIdentified, RecordsRemoved):
+            law.trigger_not_after_action(earliest(e), latest(done), done.early_authority)
 
     @command(NoLongerNeeded, roles=KEEPERS)
     def no_longer_needed(self, e: NoLongerNeeded, context: Context) -> None:
