@@ -236,24 +236,24 @@ def _kind_schema(kind: Any) -> dict[str, Any]:
     return simple[kind] if kind in simple else json_schema(cast(type, kind))
 
 
-def template(cls: type) -> dict[str, Any]:
-    """An example object with every field named, saying in each place what belongs there."""
+def template(cls: type, within: str = "") -> dict[str, Any]:
+    """An example object with every field named, saying in each place what belongs there.
+
+    What may be left out says so; of an object or a list that may, every place in it does (``within``).
+    """
     out: dict[str, Any] = {}
     for f in fields_of(cls):
-        kind = f.python
-        if (
-            not f.personal
-            and isinstance(kind, type)
-            and hasattr(kind, "__avro_name__")
-            and not issubclass(kind, StrEnum)
-        ):
-            out[f.name] = template(kind)
-        elif get_origin(kind) is tuple:
-            inner = get_args(kind)[0]
-            is_record = (
-                isinstance(inner, type) and hasattr(inner, "__avro_name__") and not issubclass(inner, StrEnum)
-            )
-            out[f.name] = [template(inner) if is_record else f"<{_expected(inner)}>"]
+        optional = f.optional or f.has_default
+        inner = within or (f"; optional with the whole of {f.name}" if optional else "")
+        if not f.personal and _is_record(f.python):
+            out[f.name] = template(f.python, inner)
+        elif get_origin(f.python) is tuple:
+            each = get_args(f.python)[0]
+            out[f.name] = [template(each, inner) if _is_record(each) else f"<{_expected(each)}{inner}>"]
         else:
-            out[f.name] = f"<{expected(f)}{'; optional' if f.optional else ''}>"
+            out[f.name] = f"<{expected(f)}{'; optional' if optional else within}>"
     return out
+
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and hasattr(kind, "__avro_name__") and not issubclass(kind, StrEnum)

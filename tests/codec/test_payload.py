@@ -62,6 +62,29 @@ def test_json_form_reads_back_what_it_shows(name: str) -> None:
     assert set(template(cls)) == set(fields)
 
 
+def places(filled: Any) -> list[str]:
+    """What a template says in every place below."""
+    if isinstance(filled, dict):
+        return [words for each in filled.values() for words in places(each)]
+    return [words for each in filled for words in places(each)] if isinstance(filled, list) else [filled]
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_template_says_of_all_that_may_be_left_out_that_it_may(name: str) -> None:
+    cls = load_events()[name]
+    required = json_schema(cls).get("required", [])
+    for field, filled in template(cls).items():
+        said = {"; optional" in words for words in places(filled)}
+        # Of a required object, single places may still be left out.
+        assert said == {field not in required} or (field in required and isinstance(filled, dict)), field
+
+
+def test_a_template_names_what_goes_as_a_whole() -> None:
+    received = template(load_events()["ledger.request.v1.RequestReceived"])
+    assert received["counterpart"]["ledger"] == "<text; optional with the whole of counterpart>"
+    assert received["scheme"].endswith("other>")
+
+
 @settings(max_examples=300)
 @given(st.sampled_from(EVENTS), st.booleans(), st.data())
 def test_any_one_changed_byte_is_an_error_or_another_value(name: str, full: bool, data: st.DataObject) -> None:
