@@ -82,11 +82,16 @@ def _invented(connection: Connection[Any], read: Iterable[LedgerHead]) -> bool:
     return any(head.id in found for head in read)
 
 
-def moment(door: Door, ledger: str | None, as_at: str | None, on: date | None) -> Moment:
-    """The positions asked for, of ledgers that the caller may read alone. Raises Forbidden, NotFound."""
+def moment(
+    door: Door, ledger: str | None, as_at: str | None, on: date | None, field: str = "as_at"
+) -> Moment:
+    """The positions asked for by ``field``, of ledgers that the caller may read alone.
+
+    Raises Forbidden, NotFound, InvalidInput.
+    """
     if ledger is not None and ledger not in door.slugs:
         raise Forbidden(f"ledger {ledger}: you may not read its registers")
-    found = resolve(door.conninfo, as_at, ledger=ledger, on=on)
+    found = resolve(door.conninfo, as_at, ledger=ledger, on=on, field=field)
     allowed = tuple(head for head in found.heads if head.slug in door.slugs)
     named = as_at is not None and "=" in as_at
     if len(allowed) < len(found.heads) and named:
@@ -144,7 +149,8 @@ def moments(door: Door, before: str, after: str | None, ledger: str | None) -> t
     Rows of a ledger that stands in one of them alone would all count as added or removed. Raises InvalidInput,
     Forbidden, NotFound.
     """
-    earlier, later = (moment(door, ledger, each, None) for each in (before, after))
+    earlier = moment(door, ledger, before, None)
+    later = moment(door, ledger, after, None, "to")
     read = {head.slug for head in earlier.heads}
     if after is None:
         later = replace(later, heads=tuple(head for head in later.heads if head.slug in read))
@@ -182,6 +188,14 @@ def organisation_names(view: View) -> tuple[dict[str, str], str]:
     }
     names = {stream: name_on(history, view.happened_by) for stream, history in histories.items() if history}
     return names, f"{view.common.slug}={view.common.size}"
+
+
+def names_at(conninfo: str, register: Register, when: Moment) -> tuple[dict[str, str], str]:
+    """The same as at a moment; no names where ``common`` was not there yet."""
+    if when.common is None:
+        return {}, ""
+    with connect(conninfo, "auditledger registers") as connection:
+        return organisation_names(View(connection, register, when.heads, when.on, None, common=when.common))
 
 
 def named(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, str]:

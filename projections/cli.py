@@ -94,6 +94,7 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
         wanted = register(name)
         filters = _filters(where) | ({"stream": case} if case else {})
         with (
+            _by_option(as_at="--as-at"),
             door(context, person, organisation) as opened_door,
             asked.view(
                 opened_door,
@@ -121,10 +122,13 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
         as_json: AsJson = False,
     ) -> None:
         """Compare a register at two moments: rows added, changed and removed, field by field."""
-        with door(context, person, organisation) as opened_door:
+        with _by_option(as_at="--from", to="--to"), door(context, person, organisation) as opened_door:
             wanted = register(name)
             earlier, later = asked.two(opened_door, wanted, before, after, ledger)
             changes = diff(opened_door.conninfo, earlier, later)
+            names, names_at = (
+                ({}, "") if as_json else asked.names_at(opened_door.conninfo, wanted, later.moment)
+            )
         if as_json:
             _json(
                 {
@@ -147,12 +151,13 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
         # Of a row that came or went, what every row begins with says nothing on a screen.
         own = {column.name for column in wanted.columns}
         rows = [
-            (c.kind, f"{c.ledger}/{c.stream}", c.key, field, old, new)
+            (c.kind, f"{c.ledger}/{c.stream}", _text(c.key, names), field, _text(old, names), _text(new, names))
             for c in changes
             for field, (old, new) in c.fields.items()
             if c.kind == "changed" or (field in own and (old, new) != (None, None))
         ]
-        title = f"{name} from {earlier.moment} to {later.moment}: {len(changes)} rows"
+        by = f" (names at {names_at})" if names_at else ""
+        title = f"{name} from {earlier.moment} to {later.moment}{by}: {len(changes)} rows"
         show(context, title, ("", "case", "key", "field", "before", "after"), rows)
 
     def rebuild_command(
@@ -208,6 +213,7 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
             if value is not None:
                 filters[key] = str(value)
         with (
+            _by_option(as_at="--as-at"),
             door(context, person, organisation) as opened_door,
             asked.view(opened_door, wanted, ledger=ledger, as_at=as_at, on=_day("--on", on)) as view,
         ):
@@ -242,12 +248,14 @@ def _steps(
     as_json: bool,
 ) -> None:
     wanted = [register(name)] if name else [one for one in registers().values() if one.name != CLOCKS]
-    until = asked.moment(door, ledger, as_at, None)
+    until = asked.moment(door, ledger, as_at, None, "--as-at")
     if len(until.heads) != 1:
         raise InvalidInput("--ledger", "one ledger, whose entries to step through", ledger)
     if case is None and since is None:
         raise InvalidInput("--steps", "a --case, or the entries --since a position", None)
-    start = 0 if since is None else asked.moment(door, until.heads[0].slug, since, None).heads[0].size
+    start = 0
+    if since is not None:
+        start = asked.moment(door, until.heads[0].slug, since, None, "--since").heads[0].size
     with connect(door.conninfo, "auditledger steps") as connection:
         view = asked.View(connection, wanted[0], until.heads, until.on, None, common=until.common)
         names, names_at = asked.organisation_names(view) if until.common else ({}, "no common")

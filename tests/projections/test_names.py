@@ -21,6 +21,7 @@ from projections.base import register
 from projections.doors import Door
 from projections.runner import Runner
 from tests.projections.book import Book, make
+from tests.projections.test_doors import run
 from tests.waiting import until
 
 with warnings.catch_warnings():
@@ -118,3 +119,20 @@ def test_names_of_the_live_registers_are_those_of_now(works: str, ledger: Ledger
         runner.catch_up()
     with view(conninfo, ledger) as found:
         assert asked.organisation_names(found) == ({works: NEW}, "common=2")
+
+
+@pytest.mark.parametrize(
+    ("to", "name", "position"),
+    [(("--to", "dffh=2"), OLD, "common=1"), (("--to", "dffh=3"), NEW, "common=2"), ((), NEW, "common=2")],
+)
+def test_differences_show_names_as_at_the_later_position_and_ids_in_json(
+    works: str, ledger: Ledger, conninfo: str, to: tuple[str, ...], name: str, position: str
+) -> None:
+    asked_for = ("diff", "requests", "--from", "dffh=1", *to)
+    text = run(conninfo, ledger.slug, *asked_for)
+    assert f"requester,None,{name}" in text
+    assert f"(names at {position})" in text
+    assert works not in text
+    found = run(conninfo, ledger.slug, *asked_for, "--json")
+    assert {change["fields"]["requester"][1] for change in found["changes"]} == {works}
+    assert name not in str(found)
