@@ -6,15 +6,22 @@ so that the other commands begin at once.
 
 from __future__ import annotations
 
-import io
-import os
-import signal
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
-from ledger.cli.app import COMMANDS, TOOLS, Loaded, Program, program, run
-from ledger.cli.session import Announce, Doors
+from ledger.cli.interrupted import interrupted
+
+try:
+    import io
+    import os
+    import signal
+    from collections.abc import Mapping, Sequence
+    from typing import TYPE_CHECKING, Any
+
+    from ledger.cli.app import COMMANDS, TOOLS, Loaded, Program, program, run
+    from ledger.cli.session import Announce, Doors
+except KeyboardInterrupt:
+    # Ctrl-C while the program is loaded: nothing is open yet.
+    sys.exit(interrupted())
 
 if TYPE_CHECKING:
     from ledger.settings import Settings
@@ -61,16 +68,21 @@ DOORS = Doors(serve=serve, issue_token=issue_token, lag=lag)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script."""
-    _open_what_is_closed()
-    for stream in (sys.stdout, sys.stderr):
-        # Whatever the locale: JSON is UTF-8, and no name is refused by a terminal.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
-    # Told to stop in whatever it does, it ends as on Ctrl-C: what is open is closed, embedded server and all.
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(each) is not signal.SIG_IGN:
-            signal.signal(each, signal.default_int_handler)
-    sys.exit(run(app(), DOORS, arguments))
+    try:
+        _open_what_is_closed()
+        for stream in (sys.stdout, sys.stderr):
+            # Whatever the locale: JSON is UTF-8, and no name is refused by a terminal.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(encoding="utf-8")
+        # Told to stop in whatever it does, it ends as on Ctrl-C: what is open is closed, server and all.
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                signal.signal(each, signal.default_int_handler)
+        code = run(app(), DOORS, arguments)
+    except KeyboardInterrupt:
+        # Before the command line is read; from there on ``run`` sees it.
+        code = interrupted()
+    sys.exit(code)
 
 
 def _open_what_is_closed() -> None:

@@ -17,13 +17,12 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from ledger.cli.interrupted import interrupted
 from ledger.cli.session import Doors, Session, print_help
 from ledger.errors import AuditLedgerError, Unavailable
 
 WRONG_COMMAND_LINE = 2
 """Exit code of an unknown command, option or argument; the same as of any other wrong input."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def run(program: Program, doors: Doors, arguments: Sequence[str] | None = None) 
     except typer.TyperException as error:
         return _failed(_wrong(error), WRONG_COMMAND_LINE)
     except (typer.Abort, KeyboardInterrupt):
-        return INTERRUPTED
+        return interrupted()
     except BrokenPipeError:
         # Whoever read our output has seen enough (``entries | head``); nothing more can be written.
         _to_nowhere()

@@ -41,6 +41,23 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
+INTERRUPTED_AT = """
+import os, signal, sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, CtrlC())
+import ledger.main
+if {module!r} == "app":
+    ledger.main.app = lambda: os.kill(os.getpid(), signal.SIGINT)
+ledger.main.main(["schemas", "check"])
+"""
+"""Ctrl-C at the moment at which a module is looked for; ``app``: when the program is put together."""
+
+
 def commands() -> list[list[str]]:
     """Every command by its words."""
     found: list[list[str]] = []
@@ -191,6 +208,17 @@ def test_closed_streams_are_empty_or_lead_nowhere(outside: dict[str, str]) -> No
     assert (done.returncode, done.stdout) == (2, "")
     assert "FILE: expected JSON, got 'an empty file'" in done.stderr
     assert shell(outside, "auditledger nonsense >&- 2>&-").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "module", ["ledger.cli.app", "typer", "ledger.cli.session", "app", "ledger.cli.schemas", "fastavro"]
+)
+def test_ctrl_c_while_the_program_is_loaded_is_one_line(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AT.format(module=module)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "auditledger: interrupted\n")
 
 
 def test_what_the_machine_refuses_is_one_line(home: dict[str, str]) -> None:

@@ -19,8 +19,8 @@ from typer.core import TyperGroup
 
 from ledger import errors
 from ledger.api import problem
-from ledger.cli.app import INTERRUPTED
 from ledger.cli.imports import BAD_ROWS
+from ledger.cli.interrupted import INTERRUPTED
 from ledger.cli.schemas import declared, described
 from ledger.domain.case import command_table
 from ledger.law import dates
