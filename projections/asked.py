@@ -82,9 +82,7 @@ def _invented(connection: Connection[Any], read: Iterable[LedgerHead]) -> bool:
     return any(head.id in found for head in read)
 
 
-def moment(
-    door: Door, ledger: str | None, as_at: str | None, on: date | None, field: str = "as_at"
-) -> Moment:
+def moment(door: Door, ledger: str | None, as_at: str | None, on: date | None, field: str = "as_at") -> Moment:
     """The positions asked for by ``field``, of ledgers that the caller may read alone.
 
     Raises Forbidden, NotFound, InvalidInput.
@@ -98,6 +96,17 @@ def moment(
         refused = ", ".join(head.slug for head in found.heads if head.slug not in door.slugs)
         raise Forbidden(f"ledger {refused}: you may not read its registers")
     return replace(found, heads=allowed)
+
+
+@contextmanager
+def by_option(**options: str) -> Iterator[None]:
+    """Says what is wrong by the name of the command's option, where HTTP's parameter has another name."""
+    try:
+        yield
+    except InvalidInput as wrong:
+        if wrong.field not in options:
+            raise
+        raise InvalidInput(options[wrong.field], wrong.expected, wrong.got) from wrong
 
 
 @contextmanager

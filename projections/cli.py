@@ -94,7 +94,7 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
         wanted = register(name)
         filters = _filters(where) | ({"stream": case} if case else {})
         with (
-            _by_option(as_at="--as-at"),
+            asked.by_option(as_at="--as-at"),
             door(context, person, organisation) as opened_door,
             asked.view(
                 opened_door,
@@ -122,7 +122,7 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
         as_json: AsJson = False,
     ) -> None:
         """Compare a register at two moments: rows added, changed and removed, field by field."""
-        with _by_option(as_at="--from", to="--to"), door(context, person, organisation) as opened_door:
+        with asked.by_option(as_at="--from", to="--to"), door(context, person, organisation) as opened_door:
             wanted = register(name)
             earlier, later = asked.two(opened_door, wanted, before, after, ledger)
             changes = diff(opened_door.conninfo, earlier, later)
@@ -213,7 +213,7 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
             if value is not None:
                 filters[key] = str(value)
         with (
-            _by_option(as_at="--as-at"),
+            asked.by_option(as_at="--as-at"),
             door(context, person, organisation) as opened_door,
             asked.view(opened_door, wanted, ledger=ledger, as_at=as_at, on=_day("--on", on)) as view,
         ):

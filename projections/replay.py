@@ -29,6 +29,7 @@ from projections.facts import LedgerHead, heads
 from projections.query import WITHHELD
 from projections.shares import fold_streams
 
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 KEPT = timedelta(hours=1)
 """How long a fold can be asked for again."""
 
@@ -73,21 +74,28 @@ class Change:
 
 
 def resolve(
-    conninfo: str, asked: str | None = None, *, ledger: str | None = None, on: date | None = None
+    conninfo: str,
+    asked: str | None = None,
+    *,
+    ledger: str | None = None,
+    on: date | None = None,
+    field: str = "as_at",
 ) -> Moment:
     """The positions of ``asked``, of one ledger or of all.
 
     ``asked``: ``LEDGER=N`` (several by commas), N with ``ledger`` given, a moment with its zone, a Melbourne
-    date (its end), or None: now. ``on`` overrides the date that clocks are judged on. Where no position of
-    ``common`` is stated, it is taken as it was when the latest entry below those stated was recorded; beside a
-    ``ledger`` it may be stated too. Raises InvalidInput, NotFound for an unknown ledger.
+    date (its end; today as it is so far), or None: now. ``field`` is what it was asked by. ``on`` overrides the
+    date that clocks are judged on. Where no position of ``common`` is stated, it is taken as it was when the
+    latest entry below those stated was recorded; beside a ``ledger`` it may be stated too. Raises InvalidInput,
+    a moment to come among it; NotFound for an unknown ledger.
     """
     with connect(conninfo, "auditledger replay") as connection:
         every = heads(connection)
         found = every if ledger is None else [_ledger(every, ledger)]
         common = next((head for head in every if head.slug == COMMON), None)
-        moment = _moment(asked)
+        moment = _moment(asked, field)
         if moment is not None:
+            _has_come(connection, moment, every, asked or "", field)
             resolved = tuple(_at(connection, head, moment) for head in found)
             common = common and _at(connection, common, moment)
             return Moment(resolved, on or melbourne_date(moment), asked or "", common)
@@ -95,13 +103,13 @@ def resolve(
             last = _last_recorded(connection, found)
             return Moment(tuple(found), on or _judged_on(connection, last), "now", common)
         known = found if ledger is None or common is None else [*found, common]
-        stated = tuple(_position(part, known, ledger) for part in asked.split(","))
+        stated = tuple(_position(part, known, ledger, field) for part in asked.split(","))
         for head in stated:
             if sum(each.id == head.id for each in stated) > 1:
-                raise InvalidInput("as-at", "each ledger once", asked)
+                raise InvalidInput(field, "each ledger once", asked)
         resolved = stated if ledger is None else tuple(head for head in stated if head.id == found[0].id)
         if not resolved:
-            raise InvalidInput("as-at", f"a position of {ledger}", asked)
+            raise InvalidInput(field, f"a position of {ledger}", asked)
         last = _last_recorded(connection, resolved)
         common = next((head for head in stated if head.slug == COMMON), None) or (
             common and _at(connection, common, last)
@@ -118,29 +126,41 @@ def _at(connection: Connection[Any], head: LedgerHead, moment: datetime | None) 
     return replace(head, size=row[0])
 
 
-def _moment(asked: str | None) -> datetime | None:
+def _has_come(
+    connection: Connection[Any], moment: datetime, every: Sequence[LedgerHead], asked: str, field: str
+) -> None:
+    """Raises InvalidInput for a moment to come; a demonstration's own time may be ahead of the database's."""
+    latest = max(filter(None, (_now(connection), _last_recorded(connection, every))))
+    if DAY.fullmatch(asked):
+        if melbourne_date(moment) > melbourne_date(latest):
+            raise InvalidInput(field, f"a day that has come, up to {melbourne_date(latest)}", asked)
+    elif moment > latest:
+        raise InvalidInput(field, f"a moment that has come, up to {latest:%Y-%m-%dT%H:%M:%SZ}", asked)
+
+
+def _moment(asked: str | None, field: str) -> datetime | None:
     if asked is None or not re.match(r"\d{4}-", asked):
         return None
     try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", asked):
+        if DAY.fullmatch(asked):
             return datetime.combine(date.fromisoformat(asked), time.max, MELBOURNE)
         moment = datetime.fromisoformat(asked)
-    except ValueError:
-        raise InvalidInput("as-at", "LEDGER=N, a date, or a moment with its zone", asked) from None
-    if moment.tzinfo is None:
-        raise InvalidInput("as-at", "a moment with its zone, as in 2025-06-30T17:00+10:00", asked)
-    return moment
+        if moment.tzinfo is not None:
+            return moment.astimezone(MELBOURNE)
+    except (ValueError, OverflowError):
+        raise InvalidInput(field, "LEDGER=N, a date, or a moment with its zone", asked) from None
+    raise InvalidInput(field, "a moment with its zone, as in 2025-06-30T17:00+10:00", asked)
 
 
-def _position(part: str, found: Sequence[LedgerHead], ledger: str | None) -> LedgerHead:
+def _position(part: str, found: Sequence[LedgerHead], ledger: str | None, field: str) -> LedgerHead:
     slug, _, number = part.rpartition("=")
     if not slug and ledger is None and len(found) != 1:
-        raise InvalidInput("as-at", "LEDGER=N: a bare position needs one ledger chosen", part)
+        raise InvalidInput(field, "LEDGER=N: a bare position needs one ledger chosen", part)
     head = _ledger(found, slug) if slug else found[0]
     if not re.fullmatch(r"\d{1,18}", number, re.ASCII):
-        raise InvalidInput("as-at", "LEDGER=N, a date, or a moment with its zone", part)
+        raise InvalidInput(field, "LEDGER=N, a date, or a moment with its zone", part)
     if int(number) > head.size:
-        raise InvalidInput("as-at", f"a position up to {head.size} of ledger {head.slug}", number)
+        raise InvalidInput(field, f"a position up to {head.size} of ledger {head.slug}", number)
     return replace(head, size=int(number))
 
 
@@ -164,9 +184,15 @@ def _last_recorded(connection: Connection[Any], resolved: Sequence[LedgerHead]) 
 
 def _judged_on(connection: Connection[Any], last: datetime | None) -> date:
     """The Melbourne date of the latest last entry among the positions; of now, where there is none."""
-    row = (last,) if last is not None else connection.execute("SELECT clock_timestamp()").fetchone()
+    return melbourne_date(_now(connection) if last is None else last)
+
+
+def _now(connection: Connection[Any]) -> datetime:
+    """Now, by the database's clock."""
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
-    return melbourne_date(row[0])
+    now: datetime = row[0]
+    return now
 
 
 def replay(conninfo: str, register: Register, moment: Moment, *, happened_by: date | None = None) -> Replay:

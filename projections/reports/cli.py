@@ -13,6 +13,7 @@ import typer
 
 from ledger.domain.installation.events import ReportStatus
 from ledger.errors import InvalidInput
+from projections.asked import by_option
 from projections.replay import resolve
 from projections.reports.asked import made_for
 from projections.reports.catalogue import REPORTS
@@ -101,9 +102,10 @@ def report_command(open_desk: OpenDesk) -> Callable[..., None]:
             if printed is not None:
                 made = reprint(conninfo, handed_over(conninfo, *_case(printed)), desk.door.slugs)
             else:
-                made = made_for(
-                    desk.door, name or "", period, as_at=as_at, ledgers=ledger, incomplete=incomplete
-                )
+                with by_option(as_at="--as-at"):
+                    made = made_for(
+                        desk.door, name or "", period, as_at=as_at, ledgers=ledger, incomplete=incomplete
+                    )
             if hand_over_to is None:
                 return _give(render(made, form), out, made, as_json)
             slug = record_in or (ledger[0] if ledger and len(ledger) == 1 else None)

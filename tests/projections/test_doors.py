@@ -214,6 +214,27 @@ def test_days_beyond_all_are_refused_by_name(
     assert found.text.find(f'"{field}: expected') > 0 or not field
 
 
+@pytest.mark.parametrize(
+    ("path", "asked", "field"),
+    [
+        ("/registers/requests", {"as_at": "2999-01-01"}, "as_at"),
+        ("/registers/requests", {"as_at": "2999-01-01T00:00:00Z"}, "as_at"),
+        ("/registers/requests", {"as_at": "9999-12-31"}, "as_at"),
+        ("/registers/requests", {"as_at": "9999-12-31T23:59:59-10:00"}, "as_at"),
+        ("/registers/requests", {"as_at": "0001-01-01T00:00:00+14:00"}, "as_at"),
+        ("/registers/requests/cases/dffh/any", {"as_at": "2999-01-01"}, "as_at"),
+        ("/registers/requests/diff", {"as_at": "2999-01-01"}, "as_at"),
+        ("/registers/requests/diff", {"as_at": "dffh=1", "to": "2999-01-01"}, "to"),
+    ],
+)
+def test_a_moment_to_come_is_refused_by_name(
+    http: TestClient, case: str, path: str, asked: dict[str, str], field: str
+) -> None:
+    found = http.get(path, params=asked)
+    assert found.status_code == 422, found.text
+    assert found.json()["detail"].startswith(f"{field}: expected ")
+
+
 def test_a_ledger_that_one_may_not_read_is_not_read(http: TestClient, case: str, ledger: Ledger) -> None:
     stranger = {"who": "stranger"}
     assert http.get("/registers/requests", headers=stranger).json()["rows"] == []
@@ -267,6 +288,12 @@ def test_csv_names_the_ledger_and_says_what_was_asked_beside(case: str, conninfo
         (("replay", "requests", "--on", "1.7.2025"), "--on: expected a date"),
         (("replay", "requests", "--happened-by", "2025-06"), "--happened-by: expected a date"),
         (("replay", "requests", "--csv", "--json"), "--csv: expected it or --json"),
+        (("replay", "requests", "--as-at", "2999-01-01"), "--as-at: expected a day that has come"),
+        (("clocks", "--as-at", "2999-01-01T00:00Z"), "--as-at: expected a moment that has come"),
+        (("replay", "--steps", "--since", "dffh=2", "--as-at", "2999-01-01"), "--as-at: expected a day that"),
+        (("replay", "--steps", "--ledger", "dffh", "--since", "2999-01-01"), "--since: expected a day that"),
+        (("diff", "requests", "--from", "2999-01-01"), "--from: expected a day that has come"),
+        (("diff", "requests", "--from", "dffh=1", "--to", "2999-01-01"), "--to: expected a day that has come"),
     ],
 )
 def test_what_is_wrong_is_said_by_the_name_of_its_option(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from ledger.clock import melbourne_date
 from ledger.domain.common.events import EnteredInError
 from ledger.domain.installation.events import HolidayAdded, HolidaySubstituted
 from ledger.domain.request.events import (
@@ -75,6 +76,26 @@ def test_a_position_is_named_by_its_ledger(
     with pytest.raises(NotFound, match="nobody"):
         resolve(conninfo, "nobody=1")
     assert str(resolve(conninfo, "dffh=1,ovic=0")) == "dffh=1,ovic=0"
+
+
+def test_a_moment_to_come_is_refused_and_today_is_taken_as_it_is(
+    book: Book, ledger: Ledger, conninfo: str
+) -> None:
+    """What will be recorded by then is not known; of a demonstration, what comes after its last entry."""
+    book.case(formal(DAY))
+    now = datetime.now(UTC)
+    soon, today = now + timedelta(hours=1), melbourne_date(now)
+    for asked, expected in ((str(today + timedelta(days=2)), "a day that has come, up to "),
+                            (soon.isoformat(), "a moment that has come, up to ")):  # fmt: skip
+        with pytest.raises(InvalidInput, match=f"as_at: expected {expected}"):
+            resolve(conninfo, asked)
+        with pytest.raises(InvalidInput, match=f"to: expected {expected}"):
+            resolve(conninfo, asked, field="to")
+    assert str(resolve(conninfo, str(today))) == f"{ledger.slug}={book.size}"
+    assert str(resolve(conninfo, now.isoformat())) == f"{ledger.slug}={book.size}"
+    book.now = soon + timedelta(days=3)
+    book.case(formal(DAY))
+    assert str(resolve(conninfo, soon.isoformat())) == f"{ledger.slug}={book.size - 1}"
 
 
 def test_as_happened_by_leaves_unknown_dates_out_and_says_how_many(book: Book, conninfo: str) -> None:

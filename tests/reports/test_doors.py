@@ -114,6 +114,7 @@ def test_as_at_a_position_and_of_one_ledger(program: Program) -> None:
         (("no-such-report", *PERIOD), NotFound),
         (("data-sharing-annual", *PERIOD, "--format", "pdf"), InvalidInput),
         (("data-sharing-annual", "--period", "twenty"), InvalidInput),
+        (("data-sharing-annual", *PERIOD, "--as-at", "2999-01-01"), InvalidInput),
         (("data-sharing-annual", *PERIOD, "--ledger", "ovic"), Forbidden),
         ((), InvalidInput),
     ):
