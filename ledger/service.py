@@ -34,6 +34,9 @@ from projections.aside import Aside
 from projections.reports.handover import Desk
 from projections.runner import Runner
 
+GRACE_SECONDS = 10
+"""How long a service that is told to stop waits for what it was asked before."""
+
 
 def identify(installation: Installation) -> Any:
     """Who a token names here: a development token by the id itself, an issuer's by one the vault keeps."""
@@ -113,7 +116,7 @@ def serve(settings: Settings, announce: Announce) -> None:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=10,
+                timeout_graceful_shutdown=GRACE_SECONDS,
                 timeout_keep_alive=75,
             )
         )

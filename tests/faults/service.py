@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +16,7 @@ from typing import Any
 
 import httpx
 
-STARTS_WITHIN = 60.0
+from tests.waiting import DEADLINE, until
 
 
 class Service:
@@ -83,7 +82,7 @@ class Service:
         """Waits for the announcement of a service that was launched."""
         assert self._process is not None
         assert self._process.stdout is not None
-        late = threading.Timer(STARTS_WITHIN, self._process.kill)
+        late = threading.Timer(DEADLINE, self._process.kill)
         late.start()
         try:
             line = self._process.stdout.readline()
@@ -116,7 +115,7 @@ class Service:
         assert self._process is not None
         process, self._process = self._process, None
         try:
-            return process.wait(60)
+            return process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -140,7 +139,7 @@ class Service:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=DEADLINE,
             check=False,
         )
 
@@ -148,12 +147,9 @@ class Service:
         """What it logged."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def wait_said(self, text: str, seconds: float = 30.0) -> None:
+    def wait_said(self, text: str) -> None:
         """Waits until it has logged this."""
-        deadline = time.monotonic() + seconds
-        while text not in self.said():
-            assert time.monotonic() < deadline, self.said()[-4000:]
-            time.sleep(0.05)
+        until(lambda: text in self.said(), lambda: self.said()[-4000:])
 
     def failures(self) -> list[dict[str, Any]]:
         """What it logged as failed unexpectedly; no fault may bring that about."""
@@ -162,21 +158,18 @@ class Service:
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """``GET /health``: status and body."""
-        answer = httpx.get(f"{self.url}/health", timeout=30)
+        answer = httpx.get(f"{self.url}/health", timeout=DEADLINE)
         return answer.status_code, answer.json()
 
-    def wait_healthy(self, seconds: float = 30.0) -> dict[str, Any]:
+    def wait_healthy(self) -> dict[str, Any]:
         """Waits until it says that all is well."""
-        return self.wait_health(lambda status, _: status == 200, seconds)
+        return self.wait_health(lambda status, _: status == 200)
 
-    def wait_health(
-        self, wanted: Callable[[int, dict[str, Any]], bool], seconds: float = 30.0
-    ) -> dict[str, Any]:
+    def wait_health(self, wanted: Callable[[int, dict[str, Any]], bool]) -> dict[str, Any]:
         """Waits until its health is as wanted; gives what it says."""
-        deadline = time.monotonic() + seconds
-        while True:
+
+        def as_wanted() -> dict[str, Any] | None:
             status, content = self.health()
-            if wanted(status, content):
-                return content
-            assert time.monotonic() < deadline, f"{status} {content}\n{self.said()[-4000:]}"
-            time.sleep(0.05)
+            return content if wanted(status, content) else None
+
+        return until(as_wanted, lambda: f"{self.health()}\n{self.said()[-4000:]}") or {}

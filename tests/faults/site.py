@@ -24,8 +24,8 @@ from projections.rebuild import rebuild
 from projections.runner import lag
 from tests.faults.service import Service
 from tests.support import check_ledger
+from tests.waiting import DEADLINE, until
 
-DELIVERED_WITHIN = 60.0
 RECEIVED = "request.RequestReceived"
 ACKNOWLEDGED = "request.RequestAcknowledged"
 HAPPENED = "2025-06-11"
@@ -109,11 +109,13 @@ class Site:
     def check_registers(self, parked: int = 0) -> None:
         """The live registers are at the heads of all ledgers, and a rebuild gives the same rows."""
         conninfo = self.database.conninfo(Role.PROJECTOR)
-        deadline = time.monotonic() + 30
-        while any((state := lag(conninfo))["behind"].values()):
+
+        def caught_up() -> dict[str, Any] | None:
+            state = lag(conninfo)
             assert not state["paused"], state
-            assert time.monotonic() < deadline, state
-            time.sleep(0.05)
+            return None if any(state["behind"].values()) else state
+
+        state = until(caught_up, lambda: lag(conninfo)) or {}
         assert len(state["parked"]) == parked, state
         compared = rebuild(conninfo, processes=1)
         assert compared
@@ -187,14 +189,14 @@ class Load:
                 thread.join()
         assert self.wrong == [], self.services[0].said()[-4000:]
 
-    def wait_for(self, more: int, seconds: float = 45.0) -> None:
+    def wait_for(self, more: int) -> None:
         """Waits until so many more commands were acknowledged."""
         wanted = len(self.acknowledged) + more
-        deadline = time.monotonic() + seconds
-        while len(self.acknowledged) < wanted:
-            assert not self.wrong, self.wrong
-            assert time.monotonic() < deadline, (self.seen, self.services[0].said()[-4000:])
-            time.sleep(0.005)
+        until(
+            lambda: self.wrong or len(self.acknowledged) >= wanted,
+            lambda: (self.seen, self.services[0].said()[-4000:]),
+        )
+        assert not self.wrong, self.wrong
 
     def _client(self, number: int) -> None:
         service = self.services[number % len(self.services)]
@@ -223,7 +225,7 @@ class Load:
         """Gives one command until it is answered."""
         key = str(uuid.uuid4())
         body = {"case": case, "happened": HAPPENED, "fields": fields}
-        deadline = time.monotonic() + DELIVERED_WITHIN
+        deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             try:
                 answer = client.post(
@@ -246,4 +248,4 @@ class Load:
                 self.wrong.append(f"{command}: {answer.status_code} {answer.text}")
                 return
             time.sleep(0.05)
-        self.wrong.append(f"{command}: not answered in {DELIVERED_WITHIN} s: {self.seen}")
+        self.wrong.append(f"{command}: not answered in {DEADLINE} s: {self.seen}")

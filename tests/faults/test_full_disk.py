@@ -11,7 +11,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from ledger.store.writer import Writer
 from tests.faults.service import Service
 from tests.faults.site import Load, found
 from tests.support import check_ledger, sample
+from tests.waiting import until
 
 SIZE = 160 << 20
 ANSWERS = {"200", "201", "503 Unavailable", "503 Outcome unknown"}
@@ -86,14 +86,15 @@ def full(data_dir: Path, what: str) -> None:
                     new_wal_segment(server)
                     service.wait_said('"attempt": 2')
                 else:
-                    until = time.monotonic() + 30
-                    while not load.seen["503 Unavailable"] > 10:
-                        assert time.monotonic() < until, load.seen
+
+                    def refused() -> bool:
                         fill(data_dir)
-                        time.sleep(0.05)
+                        return load.seen["503 Unavailable"] > 10
+
+                    until(refused, lambda: load.seen)
                 filler.unlink()
                 load.wait_for(40)
-            service.wait_healthy(60)
+            service.wait_healthy()
             assert set(load.seen) <= ANSWERS
             said = server.log.read_text()
             assert "No space left on device" in said

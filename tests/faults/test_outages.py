@@ -23,6 +23,7 @@ from tests.faults.service import Service
 from tests.faults.site import RECEIVED, Load, Site, found
 from tests.store.proxy import Proxy
 from tests.store.test_embedded import postmasters
+from tests.waiting import DEADLINE, until
 
 
 @contextmanager
@@ -76,13 +77,11 @@ def test_the_database_stopped_killed_and_started_under_load(data_dir: Path) -> N
             # Away for longer than anyone waits: it says so, and what it is asked is answered.
             content = service.wait_health(lambda status, _: status == 503)
             assert (content["status"], content["database"]) == ("unavailable", "unavailable")
-            # Whoever probes it waits no longer than probes do.
+            # Whoever probes it waits no longer than probes do, by far not the ten seconds of a command.
             began = time.monotonic()
             assert service.health()[0] == 503
-            assert time.monotonic() - began < 2 * HEALTH_SECONDS
-            deadline = time.monotonic() + 30
-            while not load.seen["503 Unavailable"] and time.monotonic() < deadline:
-                time.sleep(0.05)
+            assert time.monotonic() - began < 4 * HEALTH_SECONDS
+            until(lambda: load.seen["503 Unavailable"], lambda: load.seen)
             server.start()
             load.wait_for(40)
             server.stop("immediate")
@@ -204,8 +203,9 @@ def test_connections_to_the_database_cut_at_random_under_load(site: Site, proxy:
         load = Load(site, [service])
         with load.running():
             load.wait_for(20)
-            until = time.monotonic() + 4
-            while time.monotonic() < until:
+            # At least this often each, on a machine of any speed.
+            end, last = time.monotonic() + 4, time.monotonic() + DEADLINE
+            while time.monotonic() < end or ((proxy.cuts < 4 or everything < 2) and time.monotonic() < last):
                 # The statement never arrives; it commits and the answer is lost; all connections go at once.
                 fault = chance.choice(("request", "answer", "everything"))
                 if fault == "everything":
