@@ -7,9 +7,8 @@ import json
 import socket
 import subprocess
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 
 from tests.cli.conftest import Service
 from tests.cli.test_up import health
+from tests.waiting import DEADLINE, until
 
 MEGABYTE = 1 << 20
 
@@ -31,7 +31,7 @@ class Office:
     case: str
 
     def connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(*self.address, timeout=60)
+        return http.client.HTTPConnection(*self.address, timeout=DEADLINE)
 
     def headers(self, **more: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}", "Idempotency-Key": str(uuid.uuid4())} | more
@@ -80,14 +80,6 @@ def office(service: Service) -> Iterator[Office]:
     assert json.loads(verified.stdout)["clean"] is True
 
 
-def until(true: Callable[[], bool]) -> None:
-    """Waits until something holds, ten seconds at most."""
-    deadline = time.monotonic() + 10
-    while not true() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert true()
-
-
 def test_garbage_is_refused_and_the_service_goes_on(office: Office) -> None:
     garbage = [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
@@ -102,7 +94,7 @@ def test_garbage_is_refused_and_the_service_goes_on(office: Office) -> None:
         + b"\r\nConnection: close\r\n\r\n",
     ]
     for sent in garbage:
-        with socket.create_connection(office.address, timeout=10) as connection:
+        with socket.create_connection(office.address, timeout=DEADLINE) as connection:
             connection.sendall(sent)
             connection.shutdown(socket.SHUT_WR)
             answer = connection.recv(4096)
@@ -114,7 +106,7 @@ def test_an_upload_that_is_cut_leaves_neither_entry_nor_file(office: Office) -> 
     head = office.headers(**{"Attachment-Title": "x", "Content-Type": "application/pdf"})
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
     path = f"/ledgers/x/cases/{office.case}/attachments"
-    with socket.create_connection(office.address, timeout=10) as connection:
+    with socket.create_connection(office.address, timeout=DEADLINE) as connection:
         request = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {20 * MEGABYTE}\r\n{lines}\r\n"
         connection.sendall(request.encode() + bytes(5 * MEGABYTE))
         until(lambda: bool(office.files()))

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Service, command, start
+from tests.waiting import until
 
 
 def health(url: str) -> dict[str, Any]:
@@ -87,9 +87,7 @@ def test_commands_work_beside_it_and_it_sees_what_they_record(service: Service) 
     checked = service.run("doctor", "--json")
     assert checked.returncode == 0, checked.stderr
     assert json.loads(checked.stdout)["healthy"] is True
-    deadline = time.monotonic() + 20
-    while health(url)["projections"]["behind"] and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: not health(url)["projections"]["behind"], lambda: health(url))
     assert health(url)["projections"] == {"behind": 0, "parked": 0, "paused": 0, "to_rebuild": []}
 
 

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 ORDINARY = "nobody"
@@ -174,10 +175,7 @@ def test_up_serves_and_leaves_nothing_running(installed: Installed, user: User) 
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)
             assert process.returncode == 0
-        deadline = time.monotonic() + 10
-        while (left := family & set(_processes())) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert left == set()
+        until(lambda family=family: not family & set(_processes()), lambda: set(_processes()))
         host, port = url.removeprefix("http://").split(":")
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, int(port)), timeout=5)

@@ -10,7 +10,6 @@ import base64
 import csv
 import io
 import json
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -29,6 +28,7 @@ from ledger.domain.case import command_table
 from ledger.store.embedded import EmbeddedServer
 from tests.cli.conftest import Service, home, start
 from tests.imports.desk import DOJ, MAPPINGS, table, write_table
+from tests.waiting import until
 
 __all__ = ["home"]
 
@@ -198,10 +198,7 @@ def plant(site: Site, tmp_path: Path) -> None:
 
 def exports(site: Site) -> None:
     """Registers, replays, timelines, entries, reports, in every form that there is."""
-    deadline = time.monotonic() + 60
-    while json.loads(site.call("GET", "/health")[1])["projections"]["behind"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: not json.loads(site.call("GET", "/health")[1])["projections"]["behind"])
     registers = [each["name"] for each in json.loads(site.call("GET", "/registers")[1])["registers"]]
     assert "requests" in registers
     for register in registers:

@@ -19,6 +19,7 @@ from ledger.store.migrate import migrate
 from ledger.store.writer import Writer
 from tests.store.proxy import Proxy
 from tests.support import check_ledger, sample, samples
+from tests.waiting import DEADLINE, until
 
 
 @pytest.fixture
@@ -104,12 +105,12 @@ def test_what_cannot_be_settled_is_said_to_be_unknown(
 
 
 def test_connections_cut_again_and_again_under_load(database: Database, ledger: Ledger, proxy: Proxy) -> None:
-    stop = monotonic() + 2
+    stop = threading.Event()
     done: list[int] = []
 
     def write(number: int) -> None:
         count = 0
-        while monotonic() < stop:
+        while not stop.is_set():
             receipt = writer.submit(ledger.id, [sample(f"t{number}-{count}")]).result(60)[0]
             done.append(receipt.index)
             count += 1
@@ -118,9 +119,11 @@ def test_connections_cut_again_and_again_under_load(database: Database, ledger: 
         threads = [threading.Thread(target=write, args=(n,)) for n in range(6)]
         for thread in threads:
             thread.start()
-        while monotonic() < stop:
+        end, last = monotonic() + 2, monotonic() + DEADLINE
+        while monotonic() < end or (proxy.cuts <= 5 and monotonic() < last):
             proxy.fault = "answer" if proxy.cuts % 2 else "request"
             sleep(0.02)
+        stop.set()
         for thread in threads:
             thread.join()
     assert proxy.cuts > 5
@@ -152,14 +155,12 @@ def test_a_server_stopped_and_started_under_load(tmp_path: Path) -> None:
                 thread.start()
             for mode in ("immediate", "fast"):
                 sleep(0.5)
-                before = len(acknowledged)
                 server.stop(mode)
-                sleep(0.6)
+                refused = len(open_ones)
+                until(lambda refused=refused: len(open_ones) > refused)
+                before = len(acknowledged)
                 server.start()
-                deadline = monotonic() + 30
-                while len(acknowledged) == before and monotonic() < deadline:
-                    sleep(0.01)
-                assert len(acknowledged) > before
+                until(lambda before=before: len(acknowledged) > before)
             stop.set()
             for thread in threads:
                 thread.join()

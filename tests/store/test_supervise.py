@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 import structlog
@@ -14,13 +13,7 @@ import structlog
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.supervise import LONGEST_PAUSE, Supervisor, pauses
 from tests.store.test_embedded import postmasters
-
-
-def wait(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = monotonic() + seconds
-    while not true():
-        assert monotonic() < deadline
-        sleep(0.01)
+from tests.waiting import until as wait
 
 
 def kill(folder: Path) -> None:
