@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import DEADLINE, until
 
 WIDTH = "110"
 READER = "lakeside"
@@ -66,12 +67,10 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstr
 
 def _caught_up(url: str) -> None:
     """Waits until the registers hold every entry."""
-    until = time.monotonic() + 60
-    while True:
-        with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:
-            health = json.load(answer)
-        lag = health["projections"]
-        if lag and not lag["behind"]:
-            return
-        assert time.monotonic() < until, health
-        time.sleep(0.1)
+
+    def caught_up() -> bool:
+        with urllib.request.urlopen(f"{url}/health", timeout=DEADLINE) as answer:
+            lag = json.load(answer)["projections"]
+        return bool(lag) and not lag["behind"]
+
+    until(caught_up)
