@@ -257,7 +257,7 @@ def test_a_start_that_fails_says_what_the_server_said(folder: Path) -> None:
 
 
 def test_a_malformed_url_is_refused() -> None:
-    with pytest.raises(SettingsError, match="AUDITLEDGER_DATABASE_URL: expected a PostgreSQL"):
+    with pytest.raises(SettingsError, match="database_url: expected a PostgreSQL"):
         Database.from_url("postgresql:/nonsense")
     with pytest.raises(Unavailable, match="database: "):
         Database.from_url("postgresql://127.0.0.1:1/nothing").connect_admin()
