@@ -239,7 +239,7 @@ def template(
         encode_string(stream) + encode_long(version) + _known(event),
         b"".join(
             (
-                _shared(happened_on, precision, actor, source),
+                _circumstances(happened_on, precision, actor, source),
                 encode_string(command),
                 encode_long(part),
                 correction,
@@ -248,21 +248,6 @@ def template(
             )
         ),
     )
-
-
-def _shared(happened_on: HappenedOn, precision: Precision, actor: Actor, source: Source) -> bytes:
-    """The bytes of ``_circumstances``; the same objects, as in the entries of one command, are not compared."""
-    global _last
-    # Read and replaced as a whole: threads see one or the other.
-    last = _last
-    if last[0] is happened_on and last[1] is precision and last[2] is actor and last[3] is source:
-        return last[4]
-    made = _circumstances(happened_on, precision, actor, source)
-    _last = (happened_on, precision, actor, source, made)
-    return made
-
-
-_last: tuple[HappenedOn, Precision | None, Actor | None, Source | None, bytes] = (None, None, None, None, b"")
 
 
 @lru_cache(maxsize=1024)

@@ -98,8 +98,7 @@ class Groups:
         if lane is None:
             lane = self._lanes[ledger.id] = Lane(ledger, prefix(ledger.origin))
         lane.waiting.append(submission)
-        if not (lane.busy or lane.lined_up):
-            self._line_up(lane)
+        self._line_up(lane)
 
     def read(self, ready: list[tuple[int, int]]) -> None:
         """Reads the answers that have arrived."""

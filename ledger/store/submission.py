@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from threading import Lock
@@ -31,12 +32,12 @@ PLACE_BYTES = 10 + 3 + 10 + 32 + 10
 """What a place adds at most, but for the ledger's name: frame, its length, index, previous, recorded_at."""
 
 
-class Receipt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Receipt:
     """The answer to a write: origin of the ledger, index, leaf hash, and when the entry got its place (UTC)."""
 
     ledger: str
-    # In the place of tuple's method of that name, for which nobody asks a receipt.
-    index: int  # type: ignore[assignment]
+    index: int
     leaf_hash: bytes
     recorded_at: datetime
 

@@ -270,7 +270,7 @@ class Writer:
         if self._at_rest() or not self._role.acquire(timeout=0 if not self._closing else TEND_SECONDS):
             return
         try:
-            self._drive(lambda: self._at_rest() or bool(self._waiters), TEND_SECONDS)
+            self._drive(lambda: self._at_rest() or bool(self._waiters), None)
         except BaseException:
             # What failed is kept in self._failure, and everybody was told.
             if not self._finished:
