@@ -27,7 +27,6 @@ from ledger.law.requests import (
 from ledger.law.retention import HOLDS, IPP_4_2, TABLE
 
 ORGANISATIONS = "ledger rule: organisations"
-NSW_PIA = "Data.NSW guide §1 (Q4, Q8c)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +163,6 @@ def disclosure_record(what: object, basis: object, to: object) -> tuple[Gap, ...
     """An imported disclosure without what, to whom or on which legal basis (1-law, area A)."""
     facts = {"what was disclosed": what, "to whom": to, "legal basis": basis}
     return unstated(facts, DISCLOSURES)
-
-
-def privacy_assessment(personal_or_health: bool | None, pia_asked: object) -> tuple[Gap, ...]:
-    """Personal or health information without an answer on a PIA (NSW §1, Q4 and Q8c)."""
-    return unstated({"PIA undertaken?": pia_asked}, NSW_PIA) if personal_or_health else ()
 
 
 def complaint_received(

@@ -1,4 +1,4 @@
-"""Compliance notices: PDPA Part 3 Division 9 (78, 79, 82, 83) and service by 83C.
+"""Compliance notices: PDPA Part 3 Division 9 (78, 82, 83) and service by 83C.
 
 Version 032. Dates are Melbourne dates. A period 'expires' at the end of its last day.
 """
@@ -182,14 +182,6 @@ def service_by_83c(
     if method in LEFT_WITH_A_PERSON:
         reason = "the copy must be left with a person of that place, apparently 18 or older"
         must_hold("with whom it was left", left_with_adult_there, section, reason, imported=imported)
-
-
-def notice_to_produce_precedes_decision(decided_on: date | None, produce_served_on: date | None) -> None:
-    """A notice to produce under 79 serves a decision to serve: none once it is made. Raises LawRefused."""
-    if decided_on is not None and produce_served_on is not None and produce_served_on > decided_on:
-        raise LawRefused(
-            "PDPA 79", f"the decision to serve was made on {decided_on}: nothing is left to decide"
-        )
 
 
 def extension_applied_before_expiry(applied_on: date | None, period_ends: date | None) -> None:

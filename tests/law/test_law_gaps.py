@@ -77,11 +77,6 @@ def test_ipp_2_2_imported_disclosure_without_its_note():
     assert gaps.disclosure(["ipp_2_1_g"], "n") == gaps.disclosure(["ipp_2_1_f"], None) == ()
 
 
-def test_nsw_s1_q4_q8c_personal_information_without_an_answer_on_a_pia():
-    assert gaps.privacy_assessment(True, None) == (Gap("PIA undertaken?", "Data.NSW guide §1 (Q4, Q8c)"),)
-    assert gaps.privacy_assessment(True, False) == gaps.privacy_assessment(None, None) == ()
-
-
 def test_ciss_ch5_complaint_record():
     bare = {"made_on": None, "received_on": None, "nature": None, "complainant": None, "refusal": None}
     found = gaps.complaint_received(True, about="request_not_met", **bare)

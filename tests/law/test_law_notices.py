@@ -157,13 +157,6 @@ def test_pdpa_s78_7_service_states_recipient_and_method():
         notices.service_by_83c(SINCE, recipient, method, None, imported=True)
 
 
-def test_pdpa_s79_no_notice_to_produce_once_the_decision_is_made():
-    with pytest.raises(LawRefused, match="PDPA 79"):
-        notices.notice_to_produce_precedes_decision(DECIDED, DECIDED + timedelta(days=1))
-    notices.notice_to_produce_precedes_decision(DECIDED, DECIDED)
-    notices.notice_to_produce_precedes_decision(None, DECIDED)
-
-
 def test_pdpa_s78_4_extension_applied_after_expiry_is_refused():
     ends = date(2026, 3, 31)
     with pytest.raises(LawRefused, match=r"after the period expired on 2026-03-31.*78\(4\)"):
