@@ -77,7 +77,7 @@ class Aside:
         self._working: set[BaseProcess] = set()
         self._closed = False
         self._begun: set[Hashable] = set()
-        self._failed: dict[Hashable, AuditLedgerError | Failed] = {}
+        self._failed: dict[Hashable, tuple[float, AuditLedgerError | Failed]] = {}
         self._made: dict[Hashable, tuple[float, bytes]] = {}
 
     def do(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
@@ -95,18 +95,25 @@ class Aside:
 
     def _do(self, work: Callable[..., T], given: tuple[Any, ...], named: dict[str, Any]) -> T:
         context = get_context("spawn")
-        receiving, sending = context.Pipe(duplex=False)
+        try:
+            receiving, sending = context.Pipe(duplex=False)
+        except OSError as error:
+            raise Unavailable(f"no process can be started for it: {error.strerror}") from error
         process = context.Process(target=_work, args=(sending, work, given, named), daemon=True)
-        with receiving:
+        with receiving, sending:
             with self._lock:
                 if self._closed:
                     raise Unavailable("the service is stopping")
-                process.start()
+                try:
+                    process.start()
+                except OSError as error:
+                    raise Unavailable(f"no process can be started for it: {error.strerror}") from error
                 self._working.add(process)
             sending.close()
             try:
                 found = receiving.recv()
-            except EOFError:
+            except (EOFError, OSError):
+                # Before its answer, or within it.
                 process.join()
                 raise Unavailable(f"the process that made it ended with {process.exitcode}") from None
             finally:
@@ -128,8 +135,9 @@ class Aside:
         Raises what the one before it failed with, once; Unavailable where too many wait.
         """
         with self._lock:
+            self._forget()
             if key in self._failed:
-                raise self._failed.pop(key)
+                raise self._failed.pop(key)[1]
             if key in self._begun:
                 return
             if len(self._begun) >= WAITING:
@@ -140,7 +148,7 @@ class Aside:
     def made(self, key: Hashable) -> bytes | None:
         """What was made under a key within the hour; None where nothing was, or it is not yet."""
         with self._lock:
-            self._made = {k: v for k, v in self._made.items() if v[0] > monotonic()}
+            self._forget()
             found = self._made.get(key)
         return None if found is None else zlib.decompress(found[1])
 
@@ -152,16 +160,25 @@ class Aside:
                 made = self._do(_packed, (work, *given), {})
         except (AuditLedgerError, Failed) as error:
             failed = error
-        with self._lock:
-            if failed is not None and not self._closed:
-                log.error("not made", reason=str(failed) or type(failed).__name__)
-            self._begun.discard(key)
-            if failed is not None:
-                self._failed[key] = failed
-            elif made is not None:
-                self._made[key] = (monotonic() + KEPT, made)
+        finally:
+            # Whatever it failed with: a key that stayed begun would be waited for without end.
+            with self._lock:
+                self._begun.discard(key)
+                self._forget()
+                if failed is not None:
+                    self._failed[key] = (monotonic() + KEPT, failed)
+                elif made is not None:
+                    self._made[key] = (monotonic() + KEPT, made)
                 while sum(len(packed) for _, packed in self._made.values()) > MOST_KEPT and len(self._made) > 1:
                     del self._made[next(iter(self._made))]
+        if failed is not None and not self._closed:
+            log.error("not made", reason=str(failed) or type(failed).__name__)
+
+    def _forget(self) -> None:
+        """Drops what nobody asked for within the hour. Under the lock."""
+        now = monotonic()
+        self._made = {key: kept for key, kept in self._made.items() if kept[0] > now}
+        self._failed = {key: kept for key, kept in self._failed.items() if kept[0] > now}
 
     def close(self) -> None:
         """Ends what still works: who waits for it is told so. Nothing is begun any more."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from ledger.errors import Forbidden, InvalidInput, LawRefused, Unavailable
+from ledger.errors import AuditLedgerError, Forbidden, InvalidInput, LawRefused, Unavailable
 from projections import aside as module
 from projections.aside import Aside, Failed
 from tests.waiting import DEADLINE, until
@@ -55,6 +58,17 @@ def dies() -> bytes:
     return b""
 
 
+def dies_within_its_answer() -> bytes:
+    """The same, when six bytes of the answer are sent."""
+
+    def send(self: Connection, answer: bytes) -> None:
+        os.write(self.fileno(), answer[:6])
+        dies()
+
+    Connection._send = send  # type: ignore[attr-defined]
+    return b"long enough"
+
+
 def said(words: str) -> bytes:
     """The words."""
     return words.encode()
@@ -88,10 +102,27 @@ def test_what_it_refuses_is_refused_as_here(aside: Aside) -> None:
         aside.do(refused, 2)
 
 
-def test_a_process_that_dies_is_said_and_the_next_one_works(aside: Aside) -> None:
+@pytest.mark.parametrize("work", [dies, dies_within_its_answer])
+def test_a_process_that_dies_is_said_and_the_next_one_works(aside: Aside, work: Callable[[], bytes]) -> None:
     with pytest.raises(Unavailable, match="ended with -9"):
-        aside.do(dies)
+        aside.do(work)
     assert aside.do(said, "on") == b"on"
+
+
+def test_no_process_to_be_had_is_said_and_what_was_begun_is_begun_anew(
+    aside: Aside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_: BaseProcess) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with monkeypatch.context() as machine:
+        machine.setattr(BaseProcess, "start", start)
+        with pytest.raises(Unavailable, match="no process can be started"):
+            aside.do(said, "now")
+        aside.begin("a", said, "later")
+        assert "no process can be started" in failure(aside, "a")
+    aside.begin("a", said, "later")
+    assert made(aside, "a") == b"later"
 
 
 def test_a_failure_says_where_and_never_what(aside: Aside, capfd: pytest.CaptureFixture[str]) -> None:
@@ -134,7 +165,7 @@ def failure(aside: Aside, key: str) -> str:
     def why() -> str:
         try:
             aside.begin(key, said, "never")
-        except Forbidden as error:
+        except AuditLedgerError as error:
             return str(error)
         return ""
 
@@ -162,6 +193,17 @@ def test_the_oldest_goes_where_too_much_is_kept(aside: Aside, monkeypatch: pytes
 def test_what_was_begun_and_refused_is_said_once_then_begun_anew(aside: Aside) -> None:
     aside.begin("a", refused, 2)
     assert failure(aside, "a") == "not you"
+    aside.begin("a", said, "again")
+    assert made(aside, "a") == b"again"
+
+
+def test_a_refusal_that_nobody_asked_for_is_forgotten_after_an_hour(
+    aside: Aside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside.begin("a", refused, 2)
+    until(lambda: aside._failed)
+    later = time.monotonic() + module.KEPT + 1
+    monkeypatch.setattr(module, "monotonic", lambda: later)
     aside.begin("a", said, "again")
     assert made(aside, "a") == b"again"
 
