@@ -9,7 +9,7 @@ from datetime import date
 
 from ledger.errors import LawRefused
 from ledger.law.dates import Provision, in_force
-from ledger.law.general import LIVES, must_state
+from ledger.law.general import must_state
 
 CH_5 = "CISS Guidelines, ch. 5"
 CH_6 = "CISS Guidelines, ch. 6"
@@ -34,16 +34,6 @@ def court_says_that_it_is_one(registered_as_court: bool, stated: bool | None) ->
     A register of complaints sees this case only. Raises LawRefused."""
     if registered_as_court and not stated:
         raise LawRefused(CH_5, "this entity is a court or tribunal: state court_or_tribunal, no record is owed")
-
-
-def complaint_lives_with_the_entity(entity: str | None, ledger_organisation: str) -> None:
-    """A complaint is recorded by the entity that it was made to: ch. 5; 1-law, 'Where a case lives'.
-
-    Raises LawRefused."""
-    if entity is not None and entity != ledger_organisation:
-        raise LawRefused(
-            LIVES, f"the entity is {entity}, this ledger is of {ledger_organisation}: record it there"
-        )
 
 
 def complaint_states_what_and_when(

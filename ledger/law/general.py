@@ -130,6 +130,17 @@ def lives_where_it_belongs(in_common: bool | None, is_common: bool) -> None:
         raise LawRefused(LIVES, f"such a case is recorded {where}")
 
 
+def lives_with(party: str, organisation: str | None, ledger_organisation: str) -> None:
+    """A request is recorded by its provider, the requester's own record of it by the requester, a complaint by
+    the entity that received it (1-law, 'Where a case lives'; CISS ch. 5).
+
+    ``party``: what the organisation is in the case, in words. Raises LawRefused."""
+    if organisation is not None and organisation != ledger_organisation:
+        raise LawRefused(
+            LIVES, f"the {party} is {organisation}, this ledger is of {ledger_organisation}: record it there"
+        )
+
+
 def approver_is_another(proposer: str, approver: str) -> None:
     """No one approves their own proposal (1-law, 'Who acts'). Raises Forbidden."""
     if proposer == approver:

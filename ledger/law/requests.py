@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from ledger.errors import LawRefused
 from ledger.law.dates import Provision, in_force
-from ledger.law.general import LIVES, missing, must_hold, must_state, open_word_is_explained
+from ledger.law.general import missing, must_hold, must_state, open_word_is_explained
 
 VPS = "VPS Data Sharing Policy, 'responsibility to share'"
 VPS_SCOPE = "VPS Data Sharing Policy, 'scope of this policy'"
@@ -278,16 +278,6 @@ def something_is_left(states: Mapping[str, str], act: str, *, recurring: bool | 
     if not goes_on and all(state in FINAL for state in states.values()):
         section = VPS if act == "escalated" else PARTS
         raise LawRefused(section, f"every part is answered already: nothing is left to be {act}")
-
-
-def request_lives_with(party: str, organisation: str | None, ledger_organisation: str) -> None:
-    """A request is recorded in the provider's ledger, the requester's own record in the requester's.
-
-    1-law, 'Where a case lives'. ``party``: 'provider' or 'requester'. Raises LawRefused."""
-    if organisation is not None and organisation != ledger_organisation:
-        raise LawRefused(
-            LIVES, f"the {party} is {organisation}, this ledger is of {ledger_organisation}: record it there"
-        )
 
 
 def referral_names_agency(agency: object, own: str, *, imported: bool) -> None:

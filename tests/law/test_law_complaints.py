@@ -125,10 +125,3 @@ def test_ciss_ch5_footnote_1_a_registered_court_says_that_it_is_one():
     complaints.court_says_that_it_is_one(True, True)
     complaints.court_says_that_it_is_one(False, None)
     complaints.court_says_that_it_is_one(False, True)
-
-
-def test_1_law_a_complaint_lives_with_the_entity_that_received_it():
-    with pytest.raises(LawRefused, match="record it there"):
-        complaints.complaint_lives_with_the_entity("dpc", "dffh")
-    complaints.complaint_lives_with_the_entity("dffh", "dffh")
-    complaints.complaint_lives_with_the_entity(None, "dffh")

@@ -142,6 +142,13 @@ def test_a_case_is_merged_into_one_of_its_kind_that_stands():
     general.merged_into_a_case_that_stands(True, None)
 
 
+def test_1_law_a_case_lives_with_the_organisation_whose_act_it_is():
+    with pytest.raises(LawRefused, match="the provider is dtf, this ledger is of dpc: record it there"):
+        general.lives_with("provider", "dtf", "dpc")
+    general.lives_with("provider", "dpc", "dpc")
+    general.lives_with("entity", None, "dpc")
+
+
 @pytest.mark.parametrize(("in_common", "is_common"), [(True, False), (False, True)])
 def test_1_law_where_a_case_lives(in_common, is_common):
     with pytest.raises(LawRefused, match="where a case lives"):

@@ -311,13 +311,6 @@ def test_request_recurring_supply_may_still_be_withdrawn():
         requests.something_is_left({"a": "refused"}, "withdrawn", recurring=True)
 
 
-def test_request_lives_in_the_ledger_of_its_party():
-    with pytest.raises(LawRefused, match="the provider is dtf, this ledger is of dpc"):
-        requests.request_lives_with("provider", "dtf", "dpc")
-    requests.request_lives_with("provider", "dpc", "dpc")
-    requests.request_lives_with("requester", None, "dpc")
-
-
 def test_request_is_referred_to_another_named_agency():
     with pytest.raises(LawRefused, match="the agency that it was referred to"):
         requests.referral_names_agency(None, "dpc", imported=False)

@@ -16,7 +16,7 @@ from ledger.domain.organisation.aggregate import Organisation
 from ledger.domain.organisation.events import OrganisationKind
 from ledger.errors import InvalidInput
 from ledger.law import complaints as law
-from ledger.law.general import open_word_is_explained
+from ledger.law.general import lives_with, open_word_is_explained
 
 HANDLERS = frozenset({Role.OFFICER, Role.PRIVACY_OFFICER})
 """1-law 'Who acts': officers keep CISS records, privacy officers complaints."""
@@ -45,7 +45,7 @@ class EntityComplaint(DatedCase):
         imported = self.imported(e)
         if e.entity is not None and context.lookup.organisation(e.entity) is None:
             raise InvalidInput("entity", "the id of a registered organisation", e.entity)
-        law.complaint_lives_with_the_entity(e.entity, context.organisation_id)
+        lives_with("entity", e.entity, context.organisation_id)
         self.taken_over(e.taken_over, context)
         if e.request is not None:
             context.lookup.case(e.request)

@@ -35,7 +35,7 @@ from ledger.domain.request.standing import Standing
 from ledger.domain.timeline import earliest, in_order, latest, presupposes
 from ledger.errors import InvalidInput
 from ledger.law import requests as law
-from ledger.law.general import not_before, not_in_future, open_word_is_explained
+from ledger.law.general import lives_with, not_before, not_in_future, open_word_is_explained
 
 PART_ID = re.compile(r"[a-z]|[a-z]?[0-9]{1,3}")
 """Part ids stand in clear, so they are codes that no name fits in."""
@@ -122,7 +122,7 @@ class Request(_RequestCase):
     def receive(self, e: RequestReceived, context: Context) -> None:
         """Record a request that was received: VPS (informal or formal), NSW, or under another law."""
         self._opened(e, context)
-        law.request_lives_with("provider", e.provider, context.organisation_id)
+        lives_with("provider", e.provider, context.organisation_id)
         not_before(latest(e), e.made_on, "the making of the request")
 
     @command(RequestAcknowledged, roles=CASE_WRITERS)
@@ -248,7 +248,7 @@ class RequestOfOurs(_RequestCase):
     def make(self, e: RequestMade, context: Context) -> None:
         """Record a request that this organisation made to another one (no report counts it)."""
         self._opened(e, context)
-        law.request_lives_with("requester", e.requester, context.organisation_id)
+        lives_with("requester", e.requester, context.organisation_id)
 
 
 def _registered(field: str, organisation: str | None, context: Context) -> None:
