@@ -47,7 +47,7 @@ LEAVES_OUT = frozenset({CorrectionKind.DUPLICATE, CorrectionKind.ENTERED_IN_ERRO
 
 
 class Header(NamedTuple):
-    """What an entry says beside its payload (4-wire 'Entry'). ``index`` is None until it has its place."""
+    """What an entry says beside its payload (4-wire 'Entry')."""
 
     happened_on: HappenedOn
     precision: Precision
@@ -56,8 +56,8 @@ class Header(NamedTuple):
     command: str
     part: int
     corrects: Correction | None = None
-    # In the way of tuple's own method of that name, which nothing calls.
-    index: int | None = None  # type: ignore[assignment]
+    at: int | None = None
+    """Its index, which is the name of a tuple's own method; None until it has one."""
 
 
 class CaseEvent(CanMutateAggregate[str], metaclass=MetaDomainEvent):
@@ -82,9 +82,9 @@ class CaseEvent(CanMutateAggregate[str], metaclass=MetaDomainEvent):
     @cached_property
     def index(self) -> int:
         """Its place in the ledger. Raises CodecError while it has none."""
-        if self.header.index is None:
+        if self.header.at is None:
             raise CodecError(f"{self.name}: not recorded yet, so it has no index")
-        return self.header.index
+        return self.header.at
 
     def mutate(self, aggregate: Any) -> Any:
         """Adds this fact to its case; the first fact of a stream makes the case (eventsourcing's contract)."""
@@ -163,14 +163,14 @@ def _event(
         found = _READINGS[payload[:FRAME]] = _reading(payload)
     written_as, cls, read = found
     if written_as != name:
-        raise CodecError(f"entry {header.index}: event says {name}, payload is {written_as}")
+        raise CodecError(f"entry {header.at}: event says {name}, payload is {written_as}")
     state = read(payload)
     state["originator_id"] = stream
     state["originator_version"] = version
     state["timestamp"] = recorded_at
     state["header"] = header
     # What the cached properties of these names would find, and every reader asks for.
-    state["index"] = header.index
+    state["index"] = header.at
     if type(header.happened_on) is not datetime:
         state["happened_date"] = header.happened_on
     # As eventsourcing's own mapper does: the stored state was checked when it was written.
@@ -232,6 +232,6 @@ def effective(facts: Iterable[CaseEvent]) -> list[CaseEvent]:
             place = len(slots)
             slots.append(None)
         slots[place] = None if corrects is not None and corrects.kind in LEAVES_OUT else fact
-        if header.index is not None:
-            place_of[header.index] = place
+        if header.at is not None:
+            place_of[header.at] = place
     return [fact for fact in slots if fact is not None]

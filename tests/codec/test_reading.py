@@ -108,4 +108,4 @@ def test_an_event_of_a_former_name_is_upcast(monkeypatch: pytest.MonkeyPatch) ->
     read = decode_event(entry)
     assert isinstance(read, RequestClosed)
     assert (read.ground, read.parts, read.where) == (ClosingGround.PUBLIC, ("whole",), None)
-    assert (read.originator_id, read.header.index, read.timestamp) == ("s", 0, MOMENT)
+    assert (read.originator_id, read.index, read.timestamp) == ("s", 0, MOMENT)

@@ -43,7 +43,7 @@ def stream(name: str, acknowledged: int) -> Stream:
     facts = [make(RequestReceived, DAY, scheme=RequestScheme.VPS)]
     facts += [make(RequestAcknowledged, DAY) for _ in range(acknowledged)]
     for index, fact in enumerate(facts):
-        object.__setattr__(fact, "header", fact.header._replace(index=index))
+        object.__setattr__(fact, "header", fact.header._replace(at=index))
     return StreamInfo(1, "example/x", "dffh", name, RequestReceived, NO_CALENDAR), facts
 
 

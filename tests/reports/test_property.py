@@ -105,7 +105,7 @@ def facts_of(number: int, life: tuple[Any, ...]) -> list[CaseEvent]:
             more["parts"] = parts
         made.append(make(cls, when, precision=_known(when, how), **more))
     for place, fact in enumerate(made):
-        object.__setattr__(fact, "header", fact.header._replace(index=number * 100 + place))
+        object.__setattr__(fact, "header", fact.header._replace(at=number * 100 + place))
     return made
 
 

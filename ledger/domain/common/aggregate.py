@@ -71,7 +71,7 @@ class CommonCase(Case):
         """Say that the case is the same matter as another one."""
         general.merged_into_another(f"{context.ledger} {self.id}", f"{e.into.ledger} {e.into.stream}")
         into = context.lookup.case(e.into)
-        if e.header.index is None:
+        if e.header.at is None:
             # Judged again with a correction of this case, the other one may have ended since.
             ended_by = into.ended_by if isinstance(into, CommonCase) else None
             general.merged_into_a_case_that_stands(type(into) is type(self), ended_by)

@@ -25,7 +25,7 @@ class DatedCase(CommonCase):
         if fact.header.source.kind is SourceKind.IMPORT:
             return True
         corrects = fact.header.corrects
-        corrected = next((f for f in self.facts if corrects and f.header.index == corrects.index), None)
+        corrected = next((f for f in self.facts if corrects and f.header.at == corrects.index), None)
         return corrected is not None and self.imported(corrected)
 
     def follows_opening(self, fact: CaseEvent) -> None:
