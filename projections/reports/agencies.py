@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from projections.reports.build import Of
@@ -21,13 +21,15 @@ ZERO_ATTESTED = "zero, attested complete"
 NIL = "nil return"
 CONTRADICTED = "recorded, although a nil return was attested"
 SILENT = "silent"
+NOT_READ = "not read"
 NOT_BOUND = "not bound"
 UNBOUND_RECORDED = "recorded, not bound"
 
 WORDS = (
     "Record: 'zero' is an agency that keeps the register and has nothing to count here; 'nil return' one whose "
     "head attested that there was nothing; 'silent' one that is bound, recorded nothing and attested nothing; "
-    "'not bound' one to which the scheme did not apply in the period. The last two have no number: –."
+    "'not read' one whose ledger this report was not made from, so that nothing is said of it; 'not bound' one "
+    "to which the scheme did not apply in the period. The last three have no number: –."
 )
 _DAY = timedelta(days=1)
 
@@ -62,14 +64,17 @@ class Agencies:
     """All organisations, by id, and the attestations of their heads."""
 
     known: Mapping[str, Agency]
-    attested: Sequence[RegisterRow] = field(default=())
+    attested: Sequence[RegisterRow] = ()
+    unread: Set[str] = frozenset()
+    """Of whom a ledger is not read."""
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Agencies:
         """As the registers have them."""
         bindings = snapshot.rows("bindings")
         found = (_agency(row, bindings) for row in snapshot.rows("organisations"))
-        return cls({agency.id: agency for agency in found}, snapshot.rows("attestations"))
+        known = {agency.id: agency for agency in found}
+        return cls(known, snapshot.rows("attestations"), snapshot.unread)
 
     def name(self, identity: str) -> str:
         """The name of an organisation; of one that is not registered, its id."""
@@ -89,7 +94,7 @@ class Agencies:
         found = []
         for identity in sorted(concerned, key=lambda one: (one == UNKNOWN, self.name(one).casefold(), one)):
             record = self.record(identity, scheme, register, period, with_rows, in_use)
-            found.append(Of(identity, self.name(identity), record, record not in (SILENT, NOT_BOUND)))
+            found.append(Of(identity, self.name(identity), record, record not in (SILENT, NOT_READ, NOT_BOUND)))
         return found
 
     def plain(self, identities: Iterable[str]) -> list[Of]:
@@ -106,7 +111,9 @@ class Agencies:
         counted: Collection[str],
         used: Collection[str],
     ) -> str:
-        """What the agency's record for the period is: zero, nil return, silent and not bound told apart."""
+        """What the agency's record for the period is: zero, nil return, silent, not bound told apart.
+
+        Nobody is called silent, or complete without a row, whose ledger is not among those read."""
         if identity == UNKNOWN:
             return ""
         agency = self.known.get(identity)
@@ -124,6 +131,8 @@ class Agencies:
             return ZERO_ATTESTED if complete else ZERO
         if nil:
             return NIL
+        if identity in self.unread:
+            return NOT_READ
         return ZERO_ATTESTED if complete else SILENT
 
     def _covered(self, identity: str, scheme: str, register: str, period: Period, *, nil: bool) -> bool:

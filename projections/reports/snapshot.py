@@ -57,6 +57,8 @@ class Snapshot:
     """For entries: the other one is busy while a table is filled."""
     ledgers: Mapping[int, LedgerHead]
     """By number; ``size`` is the position, not the end."""
+    unread: Set[str]
+    """Organisations of which a ledger is here that is not read."""
     positions: tuple[At, ...]
     calendars: Mapping[int, Calendar]
     live: bool
@@ -184,6 +186,7 @@ def snapshot(
             connection,
             reading,
             read,
+            {head.organisation for head in now.values() if head.id not in read},
             tuple(_positions(connection, read.values())),
             {head.id: _calendar(connection, head) for head in read.values()},
             stands and _made_by_this_version(connection),

@@ -59,6 +59,26 @@ def test_zero_nil_silent_and_not_bound_are_told_apart(state: State, reader: str)
     assert found["total"].cells[-1].value == 1
 
 
+def test_nobody_is_called_silent_whose_ledger_is_not_read(state: State, reader: str) -> None:
+    """A report of one agency's ledger says nothing of another's record; a nil return in ``common`` it does."""
+    for identity in ("dpc", "dffh", "nowhere"):
+        state.organisation(identity, identity, signed=SIGNED)
+        state.attest("common", identity, FIRST, LAST, nil=identity == "dpc")
+    state.organisation("silent", "silent", signed=SIGNED)
+    state.formal("dffh", date(2025, 2, 3))
+    state.project()
+    for read, dffh, dpc in (
+        (None, "recorded, attested complete", "nil return"), (["common"], "not read", "nil return"),
+        (["dpc"], "not read", "nil return"), (["dffh"], "recorded, attested complete", "nil return"),
+    ):  # fmt: skip
+        found = lines(make(reader, "data-sharing-annual", YEAR, ledgers=read), "sharing.by_provider")
+        assert {identity: line.cells[0] for identity, line in found.items()} == {
+            "dffh": dffh, "dpc": dpc, "nowhere": "zero, attested complete", "silent": "silent", "total": "",
+        }  # fmt: skip
+        if dffh == "not read":
+            assert set(numbers(found["dffh"])[1:]) == {"–"}
+
+
 def test_a_nil_return_that_the_register_contradicts_says_so(state: State, reader: str) -> None:
     state.organisation("dpc", "Premier", signed=SIGNED)
     state.formal("dpc", date(2025, 2, 3), requester="dffh")
