@@ -137,11 +137,13 @@ def complaints(snapshot: Snapshot, agencies: Agencies, period: Period) -> Sectio
     opening = [row for row in rows if row["received_on"] <= eve and at(row, eve) == "open"]
     ended = [row for row in (*opening, *received) if now(row) != "open"]
     closing = [row for row in rows if row["received_on"] <= period.last and now(row) == "open"]
-    four = zip(("opening", "received", "closed", "closing"), (opening, received, ended, closing), strict=True)
-    made = [count(f"complaints.flow.{key}", COMPLAINTS, (row.id for row in found)) for key, found in four]
     build.flow(
-        "flow", "Complaints: from opening to closing", (made[0], made[1], made[2], made[3]),
-        ("Open when the period began", "Received", "Closed", "Open at its end"),
+        "flow", "Complaints: from opening to closing",
+        [
+            ("opening", "Open when the period began", opening), ("received", "Received", received),
+            ("closed", "Closed", ended), ("closing", "Open at its end", closing),
+        ],
+        COMPLAINTS,
     )  # fmt: skip
     build.kinds("outcome", "Complaints received, by outcome", "Outcome", received, now, CLOSED, COMPLAINTS)
     days = [(int(row["days_to_resolve"]), row.id) for row in ended if row["days_to_resolve"] is not None]
@@ -179,14 +181,9 @@ def notices(snapshot: Snapshot, agencies: Agencies, period: Period) -> Section:
         "standing", "Compliance notices issued, by standing", "Standing", issued, standing, STANDINGS, NOTICES
     )
     build.kinds(
-        "extensions",
-        "Compliance notices issued, by extension",
-        "Extension",
-        issued,
-        _extension,
-        EXTENDED,
+        "extensions", "Compliance notices issued, by extension", "Extension", issued, _extension, EXTENDED,
         EXTENSIONS,
-    )
+    )  # fmt: skip
     build.kinds(
         "reviews", "Compliance notices issued, by review", "Review", issued, lambda row: str(row["review"]),
         REVIEWED, REVIEWS,
@@ -214,16 +211,18 @@ def _notice_flow(
     opening = [row for row in every if row["decided_on"] <= eve and not ended(row, eve)]
     over = [row for row in (*opening, *issued) if ended(row, last)]
     closing = [row for row in every if row["decided_on"] <= last and not ended(row, last)]
-    four = zip(("opening", "decided", "ended", "closing"), (opening, issued, over, closing), strict=True)
-    made = [count(f"notices.flow.{key}", NOTICE_FLOW, (row.id for row in found)) for key, found in four]
-    build.flow(
-        "flow", "Compliance notices: from opening to closing", (made[0], made[1], made[2], made[3]),
-        ("Open when the period began", "Decided", "Ended", "Open at its end"),
+    flow = build.flow(
+        "flow", "Compliance notices: from opening to closing",
+        [
+            ("opening", "Open when the period began", opening), ("decided", "Decided", issued),
+            ("ended", "Ended", over), ("closing", "Open at its end", closing),
+        ],
+        NOTICE_FLOW,
     )  # fmt: skip
     ends = build.kinds(
         "ended", "Compliance notices ended", "How", over, lambda row: notice_at(row, last), ENDS, NOTICE_FLOW
     )
-    build.tie(made[2], ends["total"], rows=True)
+    build.tie(flow["ended"], ends["total"], rows=True)
     served = [row.id for row in every if row["served_on"] in period]
     build.list(
         "served", "Compliance notices served", ("", "Number"),
@@ -235,11 +234,13 @@ def _notice_flow(
     ]
     stopped = [row for row in (*before, *began) if ended(row, last)]
     still = [row for row in every if in_effect(row, last)]
-    four = zip(("opening", "began", "ended", "closing"), (before, began, stopped, still), strict=True)
-    made = [count(f"notices.in_effect.{key}", IN_EFFECT, (row.id for row in found)) for key, found in four]
     build.flow(
-        "in_effect", "Compliance notices in effect", (made[0], made[1], made[2], made[3]),
-        ("In effect when the period began", "Took effect", "Ended", "In effect at its end"),
+        "in_effect", "Compliance notices in effect",
+        [
+            ("opening", "In effect when the period began", before), ("began", "Took effect", began),
+            ("ended", "Ended", stopped), ("closing", "In effect at its end", still),
+        ],
+        IN_EFFECT,
     )  # fmt: skip
 
 

@@ -173,20 +173,20 @@ class Builder:
         self.tables.append(Table(f"{self.id}.{table}", title, columns, made, tuple(notes), drawn))
 
     def flow(
-        self,
-        table: str,
-        title: str,
-        figures: tuple[Figure, Figure, Figure, Figure],
-        words: tuple[str, str, str, str],
-        *,
-        notes: Sequence[str] = (),
-    ) -> None:
-        """Opening + new − ended = closing, with the rows: what ended and what is left is what was there."""
-        opening, new, ended, closing = figures
+        self, table: str, title: str, lines: Sequence[tuple[str, str, Rows]], definition: Definition
+    ) -> dict[str, Figure]:
+        """Opening + new − ended = closing, with the rows: what ended and what is left is what was there.
+
+        ``lines``: key, words and rows of these four, in this order. Figures by key.
+        """
+        name = f"{self.id}.{table}"
+        found = {key: count(f"{name}.{key}", definition, (row.id for row in rows)) for key, _, rows in lines}
+        opening, new, ended, closing = found.values()
         self.tie(closing, opening, new, minus=(ended,))
-        there = count(f"{self.id}.{table}.there", opening.definition, (*opening.rows, *new.rows))
+        there = count(f"{name}.there", definition, (*opening.rows, *new.rows))
         self.tie(there, ended, closing, rows=True)
-        self.list(table, title, ("", "Number"), list(zip(words, figures, strict=True)), notes=notes)
+        self.list(table, title, ("", "Number"), [(words, found[key]) for key, words, _ in lines])
+        return found
 
 
 def _sorted(rows: Rows, sort: Sort) -> dict[str, Rows]:

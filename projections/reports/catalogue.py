@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -13,7 +13,7 @@ from ledger.errors import NotFound
 from projections.base import register
 from projections.reports.agencies import Agencies
 from projections.reports.compliance import compliance
-from projections.reports.figures import Behind, Report, ReportRefused, RowId, Section, Versions, digest
+from projections.reports.figures import Report, ReportRefused, Section, Versions, digest
 from projections.reports.period import Period
 from projections.reports.sharing import sharing
 from projections.reports.snapshot import Snapshot, snapshot
@@ -95,22 +95,14 @@ def make(
             "repair them, or ask for an incomplete report"
         )
     report.check()
-    return _defined(report, read, behind)
+    # Definitions: those of its figures, and those of the registers that were read.
+    said = [(d.id, d.version, d.words) for d in report.definitions]
+    defined = digest(said, [(each, register(each).definition) for each in read])
+    return replace(report, versions=replace(report.versions, definitions=defined), rows=behind)
 
 
 def _scope(rows: Snapshot) -> str:
     return f"Made from the ledgers {', '.join(at.slug for at in rows.positions)}."
-
-
-def _defined(report: Report, read: Sequence[str], behind: Mapping[RowId, Behind]) -> Report:
-    """With the rows, and the version of its definitions: of its figures and of the registers that were read."""
-    said = [(d.id, d.version, d.words) for d in report.definitions]
-    found = digest(said, [(name, register(name).definition) for name in read])
-    return Report(
-        report.name, report.title, report.period, report.judged_on, report.positions,
-        Versions(report.versions.code, report.versions.rules, found, report.versions.calendar), report.sections,
-        report.parked, report.notes, behind,
-    )  # fmt: skip
 
 
 def _calendar(rows: Snapshot, ledger: int) -> list[str]:

@@ -164,15 +164,15 @@ class Sharing:
         opening = [r for r in self.formal if r["formal_on"] <= eve and outcome_at(r, eve) == "open"]
         ended = [row for row in (*opening, *self.received) if self.outcome(row) != "open"]
         closing = [r for r in self.formal if r["formal_on"] <= self.period.last and self.outcome(r) == "open"]
-        figures = (
-            _count("sharing.flow.opening", FLOW, opening),
-            _count("sharing.flow.received", FLOW, self.received),
-            _count("sharing.flow.answered", FLOW, ended),
-            _count("sharing.flow.closing", FLOW, closing),
-        )
-        words = ("Open when the period began", "Received", "Answered or ended", "Open at its end")
-        self.build.flow("flow", "Formal requests: from opening to closing", figures, words)
-        return figures[1]
+        found = self.build.flow(
+            "flow", "Formal requests: from opening to closing",
+            [
+                ("opening", "Open when the period began", opening), ("received", "Received", self.received),
+                ("answered", "Answered or ended", ended), ("closing", "Open at its end", closing),
+            ],
+            FLOW,
+        )  # fmt: skip
+        return found["received"]
 
     def outcomes(self) -> Figure:
         """One outcome a request received in the period; the total."""
