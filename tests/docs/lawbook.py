@@ -7,6 +7,7 @@ import importlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -82,12 +83,22 @@ def _functions(module: str, tree: ast.Module) -> Iterator[LawFunction]:
         yield LawFunction(
             module,
             node.name,
-            " ".join((ast.get_docstring(node) or "").split()),
+            _with_days(" ".join((ast.get_docstring(node) or "").split()), values),
             tuple(sorted(text for text in texts if CITATION.match(text))),
             bool(called & REFUSALS),
             any(a.arg in ("citation", "section") for a in (*node.args.args, *node.args.kwonlyargs))
             or any(isinstance(each, ast.Attribute) and each.attr == "section" for each in ast.walk(node)),
         )
+
+
+def _with_days(doc: str, values: dict[str, object]) -> str:
+    """A docstring with the days themselves where it names constants that hold one."""
+
+    def day(named: re.Match[str]) -> str:
+        value = values.get(named[1])
+        return value.isoformat() if isinstance(value, date) else named[0]
+
+    return re.sub(r"``(\w+)``", day, doc)
 
 
 def _names(node: ast.AST) -> set[str]:
