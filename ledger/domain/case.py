@@ -174,6 +174,17 @@ class Case(BaseAggregate[str]):
             self._history = effective(self.facts)
         return self._history
 
+    @property
+    def owner(self) -> str:
+        """The organisation whose act the case is: content is written in the own ledger alone (1-law)."""
+        return self.facts[0].header.actor.organisation
+
+    @property
+    def takes_over(self) -> CaseRef | None:
+        """The predecessor's case that goes on here (1-law, 'Organisations change')."""
+        found: CaseRef | None = getattr(self.history[0], "taken_over", None) if self.history else None
+        return found
+
     def all(self, *kinds: type[Any]) -> list[Any]:
         """The facts of these kinds, as corrected, in the order recorded."""
         return [fact for fact in self.history if isinstance(fact, kinds)]

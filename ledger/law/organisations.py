@@ -198,14 +198,14 @@ def succession_is_linked(named_by_predecessor: bool, predecessor: str) -> None:
         raise LawRefused(CHANGES, f"{predecessor} records no succession to this body that day: record it")
 
 
-def case_is_taken_over(same_kind: bool, elsewhere: bool, predecessor: str | None, succeeded: bool) -> None:
+def case_is_taken_over(same_kind: bool, elsewhere: bool, predecessor: str, succeeded: bool) -> None:
     """A case of a moved function goes on in the successor's ledger, which took the function over (1-law, head).
 
-    ``predecessor``: the body that the case was of; None: not recorded. ``succeeded``: whether the ledger's
-    organisation records a succession from it. Raises LawRefused."""
+    ``predecessor``: the body that the case was of. ``succeeded``: whether the ledger's organisation records a
+    succession from it. Raises LawRefused."""
     if not same_kind or not elsewhere:
         raise LawRefused(CHANGES, "a case taken over is one of the same kind, of another ledger")
-    if predecessor is not None and not succeeded:
+    if not succeeded:
         raise LawRefused(
             CHANGES, f"no functions of {predecessor} are recorded as taken over by this organisation"
         )

@@ -27,27 +27,32 @@ from tests.domain.build import LEDGER, OWN, Book
 from tests.domain.request_lives import FORMAL, INFORMAL, REQUESTER, organisation, received
 
 SUCCESSOR = "5a6f4f1e-0000-4000-8000-000000000009"
+LAST = "5a6f4f1e-0000-4000-8000-000000000010"
 NEXT = "example.vic.gov.au/next"
-MOVED = "2025-06-16"
+MOVED, AGAIN = "2025-06-16", "2025-06-23"
 SIGNED = date(2021, 7, 1)
 
 
-def bodies(*, moved: bool = True) -> dict[str, Any]:
-    """A department that signed, and was abolished and succeeded on the 16th; a requester that is bound."""
+def bodies(*, moved: bool = True, twice: bool = False) -> dict[str, Any]:
+    """A department that signed, and was abolished and succeeded on the 16th; a requester that is bound.
+
+    ``twice``: its successor was succeeded in turn on the 23rd.
+    """
     common = Book(ledger="example.vic.gov.au/common")
     common.organisations = common.cases
-    for body, on, signed in ((OWN, None, SIGNED.isoformat()), (SUCCESSOR, MOVED, None)):
+    for body, on, signed in ((OWN, None, SIGNED.isoformat()), (SUCCESSOR, MOVED, None), (LAST, AGAIN, None)):
         keeper: dict[str, Any] = {"stream": body, "role": "administrator"}
         department = OrganisationKind.DEPARTMENT
         common.record(OrganisationRegistered, on=on, legal_name=body[-2:], kind=department, **keeper)
         if signed is not None:
             common.record(HeadsOfAgreementSigned, on=signed, **keeper)
-    if moved:
-        how: dict[str, Any] = {"role": "administrator", "all_functions": True, "instrument": "Order"}
-        common.record(OrganisationSucceeded, OWN, MOVED, successor=SUCCESSOR, **how)
-        inherited = (InheritedBinding(Scheme.VPS, SIGNED),)
-        common.record(FunctionsTakenOver, SUCCESSOR, MOVED, predecessor=OWN, inherited=inherited, **how)
-        common.record(OrganisationAbolished, OWN, MOVED, role="administrator")
+    how: dict[str, Any] = {"role": "administrator", "all_functions": True, "instrument": "Order"}
+    moves = ((OWN, SUCCESSOR, MOVED, SIGNED), (SUCCESSOR, LAST, AGAIN, date.fromisoformat(MOVED)))
+    for before, after, on, since in moves[: moved + twice]:
+        common.record(OrganisationSucceeded, before, on, successor=after, **how)
+        inherited = (InheritedBinding(Scheme.VPS, since),)
+        common.record(FunctionsTakenOver, after, on, predecessor=before, inherited=inherited, **how)
+        common.record(OrganisationAbolished, before, on, role="administrator")
     return {**common.cases, REQUESTER: organisation(REQUESTER, "2021-07-01")}
 
 
@@ -87,9 +92,23 @@ def test_an_informal_request_taken_over_is_escalated_before_and_after_the_move(o
     new.record(ev.RequestEscalated, on=on, made_on=date.fromisoformat(on))
 
 
-def test_only_a_successor_takes_a_case_over() -> None:
+def test_a_formal_request_moves_twice_and_the_body_that_it_was_made_to_was_bound() -> None:
+    """The one in between did not exist on that day, and the last one neither."""
+    old, new = ledgers()
+    received(old, FORMAL, on="2025-06-11")
+    received(new, FORMAL | {"provider": SUCCESSOR}, on="2025-06-11", taken_over=linked(old, new))
+    last = Book(ledger="example.vic.gov.au/last", organisation_id=LAST)
+    last.organisations = bodies(twice=True)
+    last.elsewhere = {(LEDGER, "case-1"): old.cases["case-1"], (NEXT, "case-1"): new.cases["case-1"]}
+    again = CaseRef(NEXT, "case-1", new.next_index)
+    received(last, FORMAL | {"provider": LAST}, on="2025-06-11", taken_over=again)
+
+
+@pytest.mark.parametrize("provider", [OWN, None])
+def test_only_a_successor_takes_a_case_over(provider: str | None) -> None:
+    """Of the body in whose ledger the case is, whether or not the case names it."""
     old, new = ledgers(moved=False)
-    received(old, INFORMAL, on="2025-06-11")
+    received(old, INFORMAL | {"provider": provider}, on="2025-06-11")
     with pytest.raises(LawRefused, match=r"no functions of .* are recorded as taken over"):
         received(new, INFORMAL | {"provider": SUCCESSOR}, on="2025-06-16", taken_over=linked(old, new))
 

@@ -260,7 +260,6 @@ def test_1_law_head_a_case_is_taken_over_by_a_successor_alone():
     with pytest.raises(LawRefused, match="no functions of dhhs are recorded as taken over"):
         organisations.case_is_taken_over(True, True, "dhhs", False)
     organisations.case_is_taken_over(True, True, "dhhs", True)
-    organisations.case_is_taken_over(True, True, None, False)
 
 
 def test_1_law_head_a_case_goes_on_elsewhere_linked_both_ways():

@@ -22,27 +22,14 @@ class CommonCase(Case):
             return None
         return "entered_in_error" if isinstance(ended, EnteredInError) else "merged_into"
 
-    @property
-    def owner(self) -> str | None:
-        """The organisation whose act the case is; None where it does not say. Areas state it."""
-        return None
-
-    @property
-    def takes_over(self) -> CaseRef | None:
-        """The predecessor's case that goes on here."""
-        found: CaseRef | None = getattr(self.history[0], "taken_over", None) if self.history else None
-        return found
-
-    def taken_over(self, ref: CaseRef | None, context: Context) -> CommonCase | None:
+    def taken_over(self, ref: CaseRef | None, context: Context) -> Case | None:
         """The predecessor's case that this one goes on from. Raises LawRefused, NotFound."""
         if ref is None:
             return None
         case = context.lookup.case(ref)
         own = context.lookup.organisation(context.organisation_id)
-        owner = case.owner if isinstance(case, CommonCase) else None
-        succeeded = owner is not None and isinstance(own, CommonCase) and own.took_over_from(owner)
-        case_is_taken_over(type(case) is type(self), ref.ledger != context.ledger, owner, succeeded)
-        assert isinstance(case, CommonCase)  # of the kind that this one is
+        succeeded = isinstance(own, CommonCase) and own.took_over_from(case.owner)
+        case_is_taken_over(type(case) is type(self), ref.ledger != context.ledger, case.owner, succeeded)
         return case
 
     def took_over_from(self, predecessor: str) -> bool:
@@ -75,7 +62,7 @@ class CommonCase(Case):
             # Judged again with a correction of this case, the other one may have ended since.
             ended_by = into.ended_by if isinstance(into, CommonCase) else None
             general.merged_into_a_case_that_stands(type(into) is type(self), ended_by)
-            named = into.takes_over if isinstance(into, CommonCase) else None
+            named = into.takes_over
             this = (context.ledger, self.id)
             linked = named is not None and (named.ledger, named.stream) == this
             goes_on_elsewhere_linked_both_ways(e.into.ledger != context.ledger, linked)

@@ -28,12 +28,6 @@ class EntityComplaint(DatedCase):
     area = "complaint"
     in_common = False
 
-    @property
-    def owner(self) -> str | None:
-        """The entity."""
-        received: ComplaintReceived = self.first(ComplaintReceived)
-        return received.entity
-
     def _required(self) -> bool:
         """Whether ch. 5 asks this entity for the record."""
         received: ComplaintReceived = self.first(ComplaintReceived)

@@ -72,9 +72,11 @@ class _RequestCase(DatedCase):
         if not law.is_formal_vps(scheme, form):
             return
         provider_bound = self._bound(provider, e, context)
-        if not provider_bound and before is not None and before.owner is not None:
-            # It was made to the predecessor, which may be the one that was bound on that day.
+        while not provider_bound and before is not None:
+            # It was made to a predecessor, or to that one's, which may be the one that was bound on that day.
             provider_bound = self._bound(before.owner, e, context)
+            earlier = before.takes_over
+            before = None if earlier is None else context.lookup.case(earlier)
         law.formal_vps_needs_both_parties_bound(
             scheme,
             form,
@@ -98,12 +100,6 @@ class _RequestCase(DatedCase):
 
 class Request(_RequestCase):
     """A request for information that this ledger's organisation received."""
-
-    @property
-    def owner(self) -> str | None:
-        """The provider."""
-        received: RequestReceived = self.first(RequestReceived)
-        return received.provider
 
     @property
     def standing(self) -> Standing:

@@ -42,12 +42,6 @@ class RetentionItem(DatedCase):
         """Where the item stands after all its facts."""
         return standing_of(self.history)
 
-    @property
-    def owner(self) -> str | None:
-        """Who holds the records."""
-        scheduled: RetentionScheduled = self.first(RetentionScheduled)
-        return scheduled.holder
-
     def follows_opening(self, fact: CaseEvent) -> None:
         """A trigger, a hold or an end may be older than the schedule that was made for the item."""
 
