@@ -11,6 +11,7 @@ from ledger.api.problem import MEDIA_TYPE
 from ledger.codec.entry import CorrectionKind
 from ledger.codec.jsonform import json_schema
 from ledger.domain.case import CommandSpec, command_table
+from ledger.law.general import EARLIEST
 
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
 
@@ -219,6 +220,7 @@ def _shared() -> dict[str, Any]:
         "Happened": {
             "type": ["string", "null"],
             "description": "YYYY-MM-DD, YYYY-MM, YYYY, an ISO 8601 moment with its zone, or null: unknown",
+            "x-earliest": EARLIEST.isoformat(),
         },
         "Corrects": {
             "type": "object",

@@ -15,7 +15,7 @@ from typing import Any, cast, get_args, get_origin
 from ledger.codec.declare import Field, Sealed, doc_of, fields_of
 from ledger.codec.entry import HappenedOn, Precision
 from ledger.errors import InvalidInput
-from ledger.law.general import not_before_all_records, says_something
+from ledger.law.general import EARLIEST, not_before_all_records, says_something
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 
@@ -211,7 +211,8 @@ def json_schema(cls: type) -> dict[str, Any]:
 
 
 def _field_schema(field: Field) -> dict[str, Any]:
-    schema = {"type": "string", "x-sealed": True} if field.personal else _kind_schema(field.python)
+    sealed = {"type": "string", "pattern": r"\S", "x-sealed": True}
+    schema = sealed if field.personal else _kind_schema(field.python)
     if field.optional:
         schema = {"anyOf": [schema, {"type": "null"}]}
     if field.doc:
@@ -225,11 +226,11 @@ def _kind_schema(kind: Any) -> dict[str, Any]:
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return {"type": "string", "enum": [m.value for m in kind]}
     simple: dict[Any, dict[str, Any]] = {
-        str: {"type": "string"},
+        str: {"type": "string", "pattern": r"^$|\S"},
         int: {"type": "integer"},
         bool: {"type": "boolean"},
-        date: {"type": "string", "format": "date"},
-        datetime: {"type": "string", "format": "date-time"},
+        date: {"type": "string", "format": "date", "x-earliest": EARLIEST.isoformat()},
+        datetime: {"type": "string", "format": "date-time", "x-earliest": EARLIEST.isoformat()},
         bytes: {"type": "string", "pattern": "^([0-9a-f]{2})*$"},
         Sealed: {"type": "string"},
     }

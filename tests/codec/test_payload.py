@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+import re
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -60,6 +61,34 @@ def test_json_form_reads_back_what_it_shows(name: str) -> None:
     fields = parse_fields(cls, shown)
     assert {f: show(fields[f]) for f in fields} == shown
     assert set(template(cls)) == set(fields)
+
+
+def is_read(**fields: Any) -> bool:
+    """Whether a request received is read with these fields."""
+    try:
+        parse_fields(load_events()["ledger.request.v1.RequestReceived"], {"scheme": "vps", **fields})
+    except InvalidInput:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("field", ["requester", "purpose"])
+@pytest.mark.parametrize("text", ["", " ", "\t\n", " x ", "x"])
+def test_the_json_schema_takes_the_text_that_is_read(field: str, text: str) -> None:
+    """In clear an empty text is read, sealed none; neither takes white space alone."""
+    described, _null = json_schema(load_events()["ledger.request.v1.RequestReceived"])["properties"][field][
+        "anyOf"
+    ]
+    assert (re.search(described["pattern"], text) is not None) == is_read(**{field: text})
+
+
+def test_the_json_schema_states_the_earliest_day_that_is_read() -> None:
+    described, _null = json_schema(load_events()["ledger.request.v1.RequestReceived"])["properties"]["made_on"][
+        "anyOf"
+    ]
+    earliest = date.fromisoformat(described["x-earliest"])
+    assert is_read(made_on=earliest.isoformat())
+    assert not is_read(made_on=(earliest - timedelta(days=1)).isoformat())
 
 
 def places(filled: Any) -> list[str]:
