@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -115,7 +115,8 @@ def _indexes(facts: Sequence[CaseEvent]) -> str:
     return _array_of(len(facts)) % tuple(sorted([fact.index for fact in facts]))
 
 
-@cache
+# Most cases are short; those that grow and grow would leave a text of every size that they had.
+@lru_cache(64)
 def _array_of(size: int) -> str:
     return "{" + ",".join(["%d"] * size) + "}"
 
