@@ -20,7 +20,7 @@ from projections.base import Register, register, registers
 from projections.doors import Door
 from projections.explain import explain
 from projections.query import as_json, case_rows, every, opened, page
-from projections.replay import Moment, diff, ready, replay
+from projections.replay import Moment, ready, replay
 
 T = TypeVar("T")
 OpenDoor = Callable[[Request], Door]
@@ -80,17 +80,15 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
 
         As at a moment that was not folded yet: 202, with the ``Location`` that states its positions.
         """
-        opened_door, wanted = door(request), register(name)
-        if as_at is not None or happened_by is not None:
+        opened_door, wanted, by = door(request), register(name), _day("happened_by", happened_by)
+        when = None
+        if as_at is not None or by is not None:
             when = asked.moment(opened_door, ledger, as_at, _day("on", on))
-            if waited_for(opened_door, name, when, _day("happened_by", happened_by)):
+            if waited_for(opened_door, name, when, by):
                 return _accepted(request, when)
         filters = {k: v for k, v in request.query_params.items() if k not in OPTIONS}
         wished = {"sort": sort, "descending": descending, "cursor": cursor, "all_status": all}
-        viewing = asked.view(
-            opened_door, wanted, ledger=ledger, as_at=as_at,
-            happened_by=_day("happened_by", happened_by), on=_day("on", on),
-        )  # fmt: skip
+        viewing = asked.view(opened_door, wanted, ledger=ledger, happened_by=by, on=_day("on", on), when=when)
         if request.headers.get("accept", "").split(";")[0].strip() == CSV:
             return _table(viewing, filters, wished, opened_door)
         with viewing as view:
@@ -116,12 +114,12 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
 
         As at a moment that was not folded yet: 202, with the ``Location`` that states its positions.
         """
-        opened_door, wanted = door(request), register(name)
+        opened_door, wanted, when = door(request), register(name), None
         if as_at is not None:
             when = asked.moment(opened_door, slug, as_at, _day("on", on))
             if waited_for(opened_door, name, when):
                 return _accepted(request, when)
-        with asked.view(opened_door, wanted, ledger=slug, as_at=as_at, on=_day("on", on)) as view:
+        with asked.view(opened_door, wanted, ledger=slug, on=_day("on", on), when=when) as view:
             head = asked.head_of(view, slug)
             found = case_rows(view.connection, wanted, head.id, stream, view.on, view.table)
             rows = asked.by_slug(view, opened(found, wanted, opened_door.opener))
@@ -145,15 +143,7 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
         waited = [waited_for(opened_door, name, when) for when in moments]
         if any(waited):
             return _accepted(request, *moments)
-        earlier, later = asked.two(opened_door, wanted, as_at, to, ledger)
-        changes = diff(opened_door.conninfo, earlier, later)
-        listed = [
-            {"kind": c.kind, "ledger": c.ledger, "case": c.stream, "key": c.key, "fields": dict(c.fields)}
-            for c in changes
-        ]
-        notice = asked.notice_of(opened_door.conninfo, later.moment)
-        stated = {**notice, "register": name, "from": str(earlier.moment), "to": str(later.moment)}
-        return JSONResponse({**stated, "changes": listed})
+        return JSONResponse(asked.compared(opened_door, wanted, *moments))
 
     return api
 

@@ -20,7 +20,7 @@ from projections.connection import connect
 from projections.doors import Door
 from projections.facts import LedgerHead, facts_of, heads
 from projections.query import Query
-from projections.replay import Moment, Replay, replay, resolve
+from projections.replay import Moment, diff, replay, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,12 @@ DEMONSTRATION = "demonstration, invented events"
 
 def notice(view: View) -> dict[str, str]:
     """Says of an answer that it is from a demonstration, where a ledger that it reads is one."""
-    return {"notice": DEMONSTRATION} if _invented(view.connection, view.heads) else {}
+    return notice_of(view.connection, view.heads)
 
 
-def notice_of(conninfo: str, when: Moment) -> dict[str, str]:
-    """The same of an answer about a moment."""
-    with connect(conninfo, "auditledger registers") as connection:
-        return {"notice": DEMONSTRATION} if _invented(connection, when.heads) else {}
+def notice_of(connection: Connection[Any], read: Iterable[LedgerHead]) -> dict[str, str]:
+    """The same of an answer about these ledgers."""
+    return {"notice": DEMONSTRATION} if _invented(connection, read) else {}
 
 
 def by_slug(view: View, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -118,9 +117,15 @@ def view(
     as_at: str | None = None,
     happened_by: date | None = None,
     on: date | None = None,
+    when: Moment | None = None,
 ) -> Iterator[View]:
-    """A register, live or as it was. Raises Forbidden, NotFound, InvalidInput, UnknownSchema."""
-    if as_at is None and happened_by is None:
+    """A register, live or as it was; ``when``: the moment asked for, where the caller has it already.
+
+    Raises Forbidden, NotFound, InvalidInput, UnknownSchema.
+    """
+    if when is None and (as_at is not None or happened_by is not None):
+        when = moment(door, ledger, as_at, on)
+    if when is None:
         with connect(door.conninfo, "auditledger registers") as connection, connection.transaction():
             # One snapshot: the positions stated are those of the rows read.
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -134,22 +139,29 @@ def view(
                 raise Forbidden(f"ledger {ledger}: you may not read its registers")
             yield View(connection, register, found, on or door.today, None)
         return
-    made = replay(door.conninfo, register, moment(door, ledger, as_at, on), happened_by=happened_by)
-    was = made.moment
+    made = replay(door.conninfo, register, when, happened_by=happened_by)
     with connect(door.conninfo, "auditledger registers") as connection:
-        yield View(connection, register, was.heads, was.on, made.table, made.left_out, was.common, happened_by)
+        yield View(
+            connection, register, when.heads, when.on, made.table, made.left_out, when.common, happened_by
+        )
 
 
-def two(
-    door: Door,
-    register: Register,
-    before: str,
-    after: str | None,
-    ledger: str | None,
-) -> tuple[Replay, Replay]:
-    """A register at two moments. Raises as ``moments`` does."""
-    earlier, later = moments(door, before, after, ledger)
-    return replay(door.conninfo, register, earlier), replay(door.conninfo, register, later)
+def compared(door: Door, register: Register, earlier: Moment, later: Moment) -> dict[str, Any]:
+    """What changed in a register from one moment to another, as JSON. Raises UnknownSchema."""
+    before, after = (replay(door.conninfo, register, each) for each in (earlier, later))
+    changes = diff(door.conninfo, before, after)
+    with connect(door.conninfo, "auditledger registers") as connection:
+        stated = notice_of(connection, later.heads)
+    return {
+        **stated,
+        "register": register.name,
+        "from": str(earlier),
+        "to": str(later),
+        "changes": [
+            {"kind": c.kind, "ledger": c.ledger, "case": c.stream, "key": c.key, "fields": dict(c.fields)}
+            for c in changes
+        ],
+    }
 
 
 def moments(door: Door, before: str, after: str | None, ledger: str | None) -> tuple[Moment, Moment]:
@@ -186,25 +198,24 @@ def organisation_names(view: View) -> tuple[dict[str, str], str]:
         rows = view.connection.execute(queries.get("organisation_names")).fetchall()
         at = ",".join(sorted({f"{slug}={position}" for _, _, slug, position in rows}))
         return {stream: name for stream, name, _, _ in rows}, at
-    if view.common is None:
+    return names_at(view.connection, view.common, view.happened_by)
+
+
+def names_at(
+    connection: Connection[Any], common: LedgerHead | None, happened_by: date | None = None
+) -> tuple[dict[str, str], str]:
+    """The same as at a position of ``common``; no names where it was not there yet."""
+    if common is None:
         return {}, ""
-    opened = view.connection.execute(queries.get("organisations"), (view.common.id, view.common.size))
+    opened = connection.execute(queries.get("organisations"), (common.id, common.size))
     streams = [row[0] for row in opened.fetchall()]
-    found = facts_of(view.connection, view.common.id, streams, view.common.size)
+    found = facts_of(connection, common.id, streams, common.size)
     histories = {
         stream: effective(fact for fact in facts if isinstance(fact, CaseEvent))
         for stream, facts in found.items()
     }
-    names = {stream: name_on(history, view.happened_by) for stream, history in histories.items() if history}
-    return names, f"{view.common.slug}={view.common.size}"
-
-
-def names_at(conninfo: str, register: Register, when: Moment) -> tuple[dict[str, str], str]:
-    """The same as at a moment; no names where ``common`` was not there yet."""
-    if when.common is None:
-        return {}, ""
-    with connect(conninfo, "auditledger registers") as connection:
-        return organisation_names(View(connection, register, when.heads, when.on, None, common=when.common))
+    names = {stream: name_on(history, happened_by) for stream, history in histories.items() if history}
+    return names, f"{common.slug}={common.size}"
 
 
 def named(rows: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, str]:

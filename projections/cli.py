@@ -24,7 +24,6 @@ from projections.explain import explain
 from projections.query import as_json as plain
 from projections.query import every, opened
 from projections.rebuild import rebuild, way_back
-from projections.replay import diff
 from projections.steps import said, shown, steps
 
 Show = Callable[[typer.Context, str, Sequence[str], Iterable[Sequence[object]]], None]
@@ -124,40 +123,27 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
         """Compare a register at two moments: rows added, changed and removed, field by field."""
         with asked.by_option(as_at="--from", to="--to"), door(context, person, organisation) as opened_door:
             wanted = register(name)
-            earlier, later = asked.two(opened_door, wanted, before, after, ledger)
-            changes = diff(opened_door.conninfo, earlier, later)
-            names, names_at = (
-                ({}, "") if as_json else asked.names_at(opened_door.conninfo, wanted, later.moment)
-            )
-        if as_json:
-            _json(
-                {
-                    "register": name,
-                    "from": str(earlier.moment),
-                    "to": str(later.moment),
-                    "changes": [
-                        {
-                            "kind": c.kind,
-                            "ledger": c.ledger,
-                            "case": c.stream,
-                            "key": c.key,
-                            "fields": dict(c.fields),
-                        }
-                        for c in changes
-                    ],
-                }
-            )
-            return
+            earlier, later = asked.moments(opened_door, before, after, ledger)
+            found = asked.compared(opened_door, wanted, earlier, later)
+            if as_json:
+                _json(found)
+                return
+            with connect(opened_door.conninfo, "auditledger diff") as connection:
+                names, names_at = asked.names_at(connection, later.common)
         # Of a row that came or went, what every row begins with says nothing on a screen.
         own = {column.name for column in wanted.columns}
+        changes = found["changes"]
         rows = [
-            (c.kind, f"{c.ledger}/{c.stream}", _text(c.key, names), field, _text(old, names), _text(new, names))
+            (
+                c["kind"], f"{c['ledger']}/{c['case']}", _text(c["key"], names), field, _text(old, names),
+                _text(new, names),
+            )
             for c in changes
-            for field, (old, new) in c.fields.items()
-            if c.kind == "changed" or (field in own and (old, new) != (None, None))
-        ]
+            for field, (old, new) in c["fields"].items()
+            if c["kind"] == "changed" or (field in own and (old, new) != (None, None))
+        ]  # fmt: skip
         by = f" (names at {names_at})" if names_at else ""
-        title = f"{name} from {earlier.moment} to {later.moment}{by}: {len(changes)} rows"
+        title = f"{name} from {earlier} to {later}{by}: {len(changes)} rows{_mark(found)}"
         show(context, title, ("", "case", "key", "field", "before", "after"), rows)
 
     def rebuild_command(
@@ -257,12 +243,11 @@ def _steps(
     if since is not None:
         start = asked.moment(door, until.heads[0].slug, since, None, "--since").heads[0].size
     with connect(door.conninfo, "auditledger steps") as connection:
-        view = asked.View(connection, wanted[0], until.heads, until.on, None, common=until.common)
-        names, names_at = asked.organisation_names(view) if until.common else ({}, "no common")
-        notice = asked.notice(view)
+        names, names_at = asked.names_at(connection, until.common)
+        notice = asked.notice_of(connection, until.heads)
         if not as_json:
-            mark = "".join(f" ({words})" for words in notice.values())
-            sys.stdout.write(f"Entries up to {until} (names at {names_at}), one by one{mark}\n")
+            by = names_at or "no common"
+            sys.stdout.write(f"Entries up to {until} (names at {by}), one by one{_mark(notice)}\n")
         for step in steps(connection, until.heads[0], wanted, stream=case, since=start):
             if as_json:
                 _json({**shown(step), **notice})
@@ -277,6 +262,11 @@ def _words(view: asked.View, row: Mapping[str, Any]) -> str:
 
 def _at(view: asked.View) -> dict[str, Any]:
     return {"positions": view.positions, "judged_on": view.on.isoformat()}
+
+
+def _mark(stated: Mapping[str, Any]) -> str:
+    """What a title ends with where what it stands over is of a demonstration."""
+    return f" ({stated['notice']})" if "notice" in stated else ""
 
 
 def _list(context: typer.Context, show: Show, as_json: bool) -> None:
@@ -318,7 +308,7 @@ def _print(
         by += f" ({view.left_out} facts of unknown date left out)"
     title = (
         f"{wanted.title} as at {at} (names at {names_at}){by}, judged on {stated['judged_on']}: "
-        f"{len(rows)} rows" + "".join(f" ({words})" for words in notice.values())
+        f"{len(rows)} rows{_mark(notice)}"
     )
     cells = [{name: _text(value, names) for name, value in row.items()} for row in rows]
     if explained:

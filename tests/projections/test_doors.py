@@ -169,7 +169,7 @@ def test_a_difference_over_http(http: TestClient, case: str, ledger: Ledger) -> 
 
 
 def test_a_demonstration_says_so_in_every_answer(
-    http: TestClient, case: str, ledger: Ledger, database: Database
+    http: TestClient, case: str, ledger: Ledger, database: Database, conninfo: str
 ) -> None:
     position = f"{ledger.slug}=2"
     paths = ("/registers/requests", f"/registers/requests/cases/{ledger.slug}/{case}")
@@ -186,6 +186,27 @@ def test_a_demonstration_says_so_in_every_answer(
     assert folded(http, "/registers/requests/diff", as_at=position)["notice"] == said
     told = http.get("/registers/requests", headers={"accept": "text/csv"}).text.splitlines()
     assert [line[-1] for line in csv.reader(told)] == ["events", said]
+    for line in (("diff", "requests", "--from", position), ("replay", "requests")):
+        assert f"rows ({said})\n" in run(conninfo, ledger.slug, *line)
+        assert run(conninfo, ledger.slug, *line, "--json")["notice"] == said
+
+
+def test_what_is_asked_for_is_resolved_once(
+    http: TestClient, case: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two times the ledger may grow: what was waited for is not what would then be read."""
+    counted: list[Any] = []
+    resolve = asked.resolve
+    path, position = "/registers/requests", f"{ledger.slug}=2"
+    folded(http, path, as_at=position)
+    folded(http, path, as_at=f"{ledger.slug}=3")
+    monkeypatch.setattr(
+        asked, "resolve", lambda *given, **named: counted.append(given) or resolve(*given, **named)
+    )
+    for end, number in (("", 1), (f"/cases/{ledger.slug}/{case}", 1), ("/diff", 2)):
+        counted.clear()
+        assert http.get(path + end, params={"as_at": position}).status_code == 200
+        assert len(counted) == number
 
 
 def test_a_difference_is_of_the_same_ledgers(http: TestClient, case: str, ledger: Ledger) -> None:
