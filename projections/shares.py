@@ -213,6 +213,8 @@ class OtherProcess:
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+            # Ctrl-C is for the program that started it, which ends it.
+            process_group=0,
         )
         self._send({"conninfo": conninfo, "names": list(names)})
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from projections.facts import LedgerHead
 from projections.shares import OtherProcess, Share, ThisProcess, fold_shares, shares_of
 from tests.projections.book import Book, make
 from tests.projections.test_live import formal, rows
+from tests.waiting import DEADLINE
 
 DAY = date(2025, 6, 11)
 REQUESTS = "requests"
@@ -95,3 +100,29 @@ def test_the_death_of_another_process_ends_the_rebuild(
         # There is no new table for it to write into.
         folding.fold(Share(head_of(book, ledger), "", "~"))
     assert "registers.requests__new" in capfd.readouterr().err
+
+
+INTERRUPTED = """
+import json, os, signal, sys
+from projections.facts import LedgerHead
+from projections.shares import OtherProcess, Share
+
+conninfo, head = json.load(sys.stdin)
+share = Share(LedgerHead(**head), "", "~")
+with OtherProcess(conninfo, []) as folding:
+    folding.fold(share)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.killpg(0, signal.SIGINT)
+    print(folding.fold(share))
+"""
+
+
+def test_ctrl_c_is_said_by_the_program_alone(book: Book, ledger: Ledger, conninfo: str) -> None:
+    """It reaches all processes of a terminal's group: a trace of each would stand beside its one line."""
+    book.case(formal(DAY))
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        input=json.dumps([conninfo, asdict(head_of(book, ledger))]),
+        capture_output=True, text=True, timeout=DEADLINE, start_new_session=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == (f"{book.size}\n", "")
