@@ -83,6 +83,10 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
         With --steps, go through a case, or the entries since a position, one by one; REGISTER chooses whose
         changes are shown, else those of all but clocks, whose states are shown in any case.
         """
+        other = {"--where": where, "--happened-by": happened_by, "--on": on, "--all": all_status, "--csv": csv}
+        for option, given in (other if step else {"--since": since}).items():
+            if given:
+                raise InvalidInput(option, f"none {'with' if step else 'without'} --steps", given)
         if step:
             with door(context, person, organisation) as opened_door:
                 _steps(opened_door, name, ledger, case, since, as_at, as_json)

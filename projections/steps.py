@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from textwrap import fill
 from typing import Any
 
@@ -25,6 +26,11 @@ from projections.facts import Fact, LedgerHead, Poison, facts_of
 from projections.fold import fold, status_of
 from projections.query import WITHHELD
 from projections.views.days import days_from, recorded_on
+
+_BLOCK = 1_000
+"""Entries that are read at a time."""
+_CASES = 500
+"""Cases that are kept of a stretch: the next entries are mostly of those that are under way."""
 
 Rows = Mapping[str, Mapping[str, object]]
 """Rows of one register and case: key → column → value."""
@@ -91,17 +97,24 @@ def steps(
             raise NotFound(f"ledger {head.slug}: nothing is recorded in case {stream}")
         places = ((fact.index, stream) for fact in own)
     else:
-        read = connection.execute(sql.get("entries_between"), (head.id, since, head.size))
-        places = [(row[0], row[1]) for row in read]
+        places = _places(connection, head, since)
     calendars = _Calendars(facts_of(connection, head.id, [CALENDAR_STREAM], head.size)[CALENDAR_STREAM])
-    cases: dict[str, _Case] = {}
+
+    @lru_cache(_CASES)
+    def case(of: str) -> _Case:
+        return _Case(connection, head, of, wanted, calendars.by(head.size))
+
     for index, of in places:
-        if index < since:
-            continue
-        case = cases.get(of)
-        if case is None:
-            case = cases[of] = _Case(connection, head, of, wanted, calendars.by(head.size))
-        yield case.step_to(index, calendars.by(index))
+        if index >= since:
+            yield case(of).step_to(index, calendars.by(index))
+
+
+def _places(connection: Connection[Any], head: LedgerHead, since: int) -> Iterator[tuple[int, str]]:
+    """Index and case of each entry from ``since`` on, read some at a time."""
+    for start in range(since, head.size, _BLOCK):
+        stop = min(start + _BLOCK, head.size)
+        for row in connection.execute(sql.get("entries_between"), (head.id, start, stop)):
+            yield row[0], row[1]
 
 
 class _Calendars:

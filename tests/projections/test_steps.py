@@ -12,6 +12,7 @@ from ledger.domain.event import encode_payload
 from ledger.domain.request.events import DisclosureMade, LegalBasis, RequestAcknowledged
 from ledger.errors import InvalidInput, NotFound
 from ledger.store.ledgers import Ledger
+from projections import steps as module
 from projections.base import register, registers
 from projections.connection import connect
 from projections.query import Query, page
@@ -91,7 +92,11 @@ def test_after_each_step_rows_are_those_of_a_replay_to_that_position(case: str, 
         )  # fmt: skip
 
 
-def test_a_stretch_is_stepped_through_in_the_order_recorded(case: str, book: Book, conninfo: str) -> None:
+@pytest.mark.parametrize("block", [1, 2, 1_000])
+def test_a_stretch_is_stepped_through_in_the_order_recorded(
+    case: str, book: Book, conninfo: str, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(module, "_BLOCK", block)
     other = book.case(formal(DAY))
     book.put(case, make(RequestAcknowledged, DAY))
     found = stepped(conninfo, since=3)
