@@ -333,7 +333,6 @@ class Commands:
         spec: CommandSpec,
         command: CommandInput,
     ) -> Outcome:
-        receipts: list[Receipt] = []
         """Raises Conflict where the writer found the command recorded: its first outcome is not made here."""
         answers: list[list[Receipt]] = []
         mac = session.content_mac(case.id if spec.stream is None else LEDGER_STREAM, command.canonical)

@@ -6,17 +6,13 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 from typing import Any, BinaryIO, cast
 
-import rfc8785
-
 from ledger.application.commands import SYSTEM, Commands
 from ledger.application.outcome import (
     MEDIA_TYPE,
-    CommandInput,
     Outcome,
     Principal,
     parse_command,
@@ -39,13 +35,12 @@ from ledger.vault.sealing import CONTENT, LEDGER_STREAM
 
 SYSTEM_SOURCE = Source(SourceKind.SYSTEM)
 OVER_HTTP = Source(SourceKind.API)
-NOT_KEPT = {"commitment": bytes(32).hex(), "key": "", "length": 0}
-"""In place of a file that a repeat need not keep again."""
 SWEPT_AFTER = 24 * 3600.0
 """Seconds after which an upload that was not finished is over."""
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 ORIGIN = re.compile(r"[^\s+]+")
 """The forms that the store holds ledgers to (4-wire 'Ledgers'), known before anything is written for one."""
+ATTACH = "attachment.AttachmentAdded"
 ATTACHED = "ledger.attachment.v1.AttachmentAdded"
 
 
@@ -263,25 +258,31 @@ class Installation(Commands):
             raise InvalidInput("media_type", "a media type, as application/pdf", "another text")
         if "\0" in case:
             raise InvalidInput("case", "text without NUL characters", "text with one")
-        today = melbourne_date(self.clock.now())
         stated = {"media_type": media_type, "title": title}
-        rows = self.feed.by_command(ledger.id, command_id)
         reader = _Digested(source)
+
+        def given() -> dict[str, str]:
+            """By which a repeat is told, once the file was read: its commitment is new each time."""
+            return {"case": case, **stated, "sha256": reader.hexdigest()}
+
+        rows = self.feed.by_command(ledger.id, command_id)
         if rows:
             if rows[0].stream != case or rows[0].event != ATTACHED:
                 raise CommandReused(f"command id {command_id} was used for other content; take a new id")
             while reader.read(CHUNK):
                 pass
-            command = _attaching(case, today, {**NOT_KEPT, **stated}, reader)
-            first = self._first_outcome(ledger, command, command_id, rows, principal, None)
+            first = self.recorded(slug, ATTACH, given(), principal=principal, command_id=command_id)
             assert first is not None
             return first
         self._may_write(ledger, principal)
         if self.application(ledger).load(case) is None:
             raise NotFound(f"case {case}: nothing is recorded in it in {slug}")
         kept = self.keep_file(slug, case, cast(BinaryIO, reader), length, field_path="file")
-        command = _attaching(case, today, {**kept, **stated}, reader)
-        return self._execute(ledger, command, principal, command_id, None, through)
+        happened = melbourne_date(self.clock.now()).isoformat()
+        body = {"case": case, "happened": happened, "fields": {"file": {**kept, **stated}}}
+        return self.execute(
+            slug, ATTACH, body, principal=principal, command_id=command_id, source=through, given=given()
+        )
 
     def read_attachment(
         self,
@@ -419,14 +420,6 @@ class _Digested:
     def hexdigest(self) -> str:
         """SHA-256 of what was read. It goes into a MAC and nowhere else: alone it could be guessed at."""
         return self._digest.hexdigest()
-
-
-def _attaching(case: str, today: date, file: Mapping[str, Any], content: _Digested) -> CommandInput:
-    """``AttachmentAdded``, whose repeat is told by what was given: a file's commitment is new each time."""
-    body = {"case": case, "happened": today.isoformat(), "fields": {"file": dict(file)}}
-    given = {"media_type": file["media_type"], "title": file["title"], "sha256": content.hexdigest()}
-    command = parse_command("attachment.AttachmentAdded", body)
-    return replace(command, canonical=rfc8785.dumps({"command": command.name, "case": case, "file": given}))
 
 
 def sealed_fields_of(event: CaseEvent) -> list[SealedField]:

@@ -109,10 +109,7 @@ def parse_command(name: str, body: object) -> CommandInput:
         raise InvalidInput("case", "a case id (UUID)" if named is None else f"none, or {named!r}", stream)
     _no_nul(body, "body")
     happened_on, precision = parse_happened(body.get("happened"))
-    try:
-        canonical = rfc8785.dumps({"command": name, **{k: v for k, v in body.items() if v is not None}})
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
-        raise InvalidInput("body", "JSON that RFC 8785 can write", str(error)) from None
+    canonical = _canonical({"command": name, **{k: v for k, v in body.items() if v is not None}})
     return CommandInput(
         name,
         specs,
@@ -126,8 +123,18 @@ def parse_command(name: str, body: object) -> CommandInput:
 
 
 def asked_for(name: str, given: Mapping[str, Any]) -> bytes:
-    """What a repeat must match where the fields are new at each attempt: what was asked for, as RFC 8785."""
-    return rfc8785.dumps({"command": name, "given": dict(given)})
+    """What a repeat must match where the fields are new at each attempt: what was asked for, as RFC 8785.
+
+    Raises InvalidInput.
+    """
+    return _canonical({"command": name, "given": dict(given)})
+
+
+def _canonical(value: dict[str, Any]) -> bytes:
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+        raise InvalidInput("body", "JSON that RFC 8785 can write", str(error)) from None
 
 
 def _no_nul(value: object, path: str) -> None:
