@@ -211,6 +211,15 @@ def case_is_taken_over(same_kind: bool, elsewhere: bool, predecessor: str, succe
         )
 
 
+def case_taken_over_stands(ended_by: str | None) -> None:
+    """A case goes on in one other, so that it counts once: one that ended is not taken over (1-law, head).
+
+    ``ended_by``: 'entered_in_error', 'merged_into' or None. Raises LawRefused."""
+    if ended_by is not None:
+        words = ended_by.replace("_", " ")
+        raise LawRefused(CHANGES, f"the case that it would go on from no longer stands: {words}")
+
+
 def goes_on_elsewhere_linked_both_ways(elsewhere: bool, named_there: bool) -> None:
     """A case goes on in another ledger only as one that is taken over there, and says so (1-law, head).
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.codec.declare import CaseRef
-from ledger.domain.common.events import MergedInto
+from ledger.domain.common.events import EnteredInError, MergedInto
 from ledger.domain.complaint.events import Complainant, ComplaintReceived
 from ledger.domain.organisation.events import (
     FunctionsTakenOver,
@@ -111,6 +111,24 @@ def test_only_a_successor_takes_a_case_over(provider: str | None) -> None:
     received(old, INFORMAL | {"provider": provider}, on="2025-06-11")
     with pytest.raises(LawRefused, match=r"no functions of .* are recorded as taken over"):
         received(new, INFORMAL | {"provider": SUCCESSOR}, on="2025-06-16", taken_over=linked(old, new))
+
+
+def test_a_case_goes_on_in_one_other_and_may_be_corrected_there() -> None:
+    """Merged into the case that took it over, or entered in error, it is taken over no more."""
+    old, new = ledgers()
+    received(old, INFORMAL, on="2025-06-11")
+    taken = INFORMAL | {"provider": SUCCESSOR, "taken_over": linked(old, new)}
+    first = received(new, taken, on="2025-06-11")
+    old.elsewhere = {(NEXT, "case-1"): new.cases["case-1"]}
+    old.record(MergedInto, on="2025-06-16", into=CaseRef(NEXT, "case-1", 1), reason="goes on there")
+    new.record(ev.RequestReceived, on="2025-06-12", corrects=first.index, **taken)
+    with pytest.raises(LawRefused, match="go on from no longer stands: merged into"):
+        new.record(ev.RequestReceived, "case-2", on="2025-06-11", **taken)
+    old, new = ledgers()
+    received(old, INFORMAL, on="2025-06-11")
+    old.record(EnteredInError, on="2025-06-12", reason="a test")
+    with pytest.raises(LawRefused, match="go on from no longer stands: entered in error"):
+        received(new, taken | {"taken_over": linked(old, new)}, on="2025-06-11")
 
 
 def test_a_case_taken_over_is_another_ledgers_of_the_same_kind() -> None:

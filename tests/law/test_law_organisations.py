@@ -262,6 +262,13 @@ def test_1_law_head_a_case_is_taken_over_by_a_successor_alone():
     organisations.case_is_taken_over(True, True, "dhhs", True)
 
 
+def test_1_law_head_a_case_that_ended_is_not_taken_over():
+    for ended_by, words in (("entered_in_error", "entered in error"), ("merged_into", "merged into")):
+        with pytest.raises(LawRefused, match=f"no longer stands: {words}"):
+            organisations.case_taken_over_stands(ended_by)
+    organisations.case_taken_over_stands(None)
+
+
 def test_1_law_head_a_case_goes_on_elsewhere_linked_both_ways():
     with pytest.raises(LawRefused, match="does not say that it takes this one over"):
         organisations.goes_on_elsewhere_linked_both_ways(True, False)

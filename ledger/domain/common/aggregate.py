@@ -8,7 +8,11 @@ from ledger.domain.common.events import AttachmentAdded, EnteredInError, MergedI
 from ledger.domain.event import LEAVES_OUT, CaseEvent
 from ledger.errors import InvalidInput
 from ledger.law import general
-from ledger.law.organisations import case_is_taken_over, goes_on_elsewhere_linked_both_ways
+from ledger.law.organisations import (
+    case_is_taken_over,
+    case_taken_over_stands,
+    goes_on_elsewhere_linked_both_ways,
+)
 
 
 class CommonCase(Case):
@@ -22,15 +26,17 @@ class CommonCase(Case):
             return None
         return "entered_in_error" if isinstance(ended, EnteredInError) else "merged_into"
 
-    def taken_over(self, ref: CaseRef | None, context: Context) -> Case | None:
-        """The predecessor's case that this one goes on from. Raises LawRefused, NotFound."""
+    def goes_on_from(self, e: CaseEvent, ref: CaseRef | None, context: Context) -> None:
+        """Whether law lets ``e`` open a case that goes on from a predecessor's. Raises LawRefused, NotFound."""
         if ref is None:
-            return None
-        case = context.lookup.case(ref)
+            return
+        before = context.lookup.case(ref)
         own = context.lookup.organisation(context.organisation_id)
-        succeeded = isinstance(own, CommonCase) and own.took_over_from(case.owner)
-        case_is_taken_over(type(case) is type(self), ref.ledger != context.ledger, case.owner, succeeded)
-        return case
+        succeeded = isinstance(own, CommonCase) and own.took_over_from(before.owner)
+        case_is_taken_over(type(before) is type(self), ref.ledger != context.ledger, before.owner, succeeded)
+        if e.header.at is None and e.header.corrects is None:
+            # Judged again, it was merged into this one since.
+            case_taken_over_stands(before.ended_by if isinstance(before, CommonCase) else None)
 
     def took_over_from(self, predecessor: str) -> bool:
         """Whether this is an organisation that functions of that body passed to."""

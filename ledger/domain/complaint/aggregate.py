@@ -40,7 +40,7 @@ class EntityComplaint(DatedCase):
         if e.entity is not None and context.lookup.organisation(e.entity) is None:
             raise InvalidInput("entity", "the id of a registered organisation", e.entity)
         lives_with("entity", e.entity, context.organisation_id)
-        self.taken_over(e.taken_over, context)
+        self.goes_on_from(e, e.taken_over, context)
         if e.request is not None:
             context.lookup.case(e.request)
         own = context.lookup.organisation(context.organisation_id)

@@ -54,6 +54,7 @@ class _RequestCase(DatedCase):
         law.form_fits_scheme(e.scheme, e.form, e.happened_date, imported=imported)
         law.other_scheme_names_law(e.scheme, e.made_under_law, imported=imported)
         taken_over = e.taken_over if isinstance(e, RequestReceived) else None
+        self.goes_on_from(e, taken_over, context)
         self._parties_bound(e, e.scheme, e.form, e.requester, e.provider, taken_over, context)
         if e.counterpart is not None:
             _exists(e.counterpart, context)
@@ -68,15 +69,13 @@ class _RequestCase(DatedCase):
         taken_over: CaseRef | None,
         context: Context,
     ) -> None:
-        before = self.taken_over(taken_over, context)
         if not law.is_formal_vps(scheme, form):
             return
         provider_bound = self._bound(provider, e, context)
-        while not provider_bound and before is not None:
+        while not provider_bound and taken_over is not None:
             # It was made to a predecessor, or to that one's, which may be the one that was bound on that day.
-            provider_bound = self._bound(before.owner, e, context)
-            earlier = before.takes_over
-            before = None if earlier is None else context.lookup.case(earlier)
+            before = context.lookup.case(taken_over)
+            provider_bound, taken_over = self._bound(before.owner, e, context), before.takes_over
         law.formal_vps_needs_both_parties_bound(
             scheme,
             form,

@@ -57,7 +57,7 @@ class RetentionItem(DatedCase):
             Period.from_iso(e.period)
         _registered("holder", e.holder, context)
         _registered("provider", e.provider, context)
-        self.taken_over(e.taken_over, context)
+        self.goes_on_from(e, e.taken_over, context)
         if e.agreement is not None:
             context.lookup.case(e.agreement)
 
