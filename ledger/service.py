@@ -23,6 +23,7 @@ from ledger.api.body import command_id, json_body
 from ledger.api.logs import configure
 from ledger.api.patience import patient
 from ledger.api.service import principal
+from ledger.api.writes import answer
 from ledger.application import Installation, Principal
 from ledger.application.opened import opened
 from ledger.cli.session import Announce
@@ -81,7 +82,7 @@ def application(
         routers=[
             projections.api.router(lambda request: door(installation, [principal(request)]), aside),
             projections.reports.api.router(
-                lambda request: request_desk(installation, request), json_body, aside
+                lambda request: request_desk(installation, request), json_body, answer, aside
             ),
         ],
         lag=state,

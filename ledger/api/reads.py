@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from ledger.api.metrics import of_ledgers
 from ledger.api.service import Service, principal
 from ledger.application.access import NAMED_STREAMS, Matter, readable, roles
-from ledger.application.outcome import parse_command_id
+from ledger.application.outcome import parse_command_id, receipts_of
 from ledger.application.shown import DEMONSTRATION, shown_entry, shown_receipt, shown_timeline
 from ledger.codec.jsonform import json_schema, template
 from ledger.codec.registry import registry
@@ -21,7 +21,6 @@ from ledger.domain.case import command_table
 from ledger.domain.event import load_events
 from ledger.errors import AuditLedgerError, InvalidInput, NotFound, Unavailable
 from ledger.store.ledgers import Ledger
-from ledger.store.submission import Receipt
 
 OCTETS = "application/octet-stream"
 HEALTH_SECONDS = 2.0
@@ -117,8 +116,8 @@ def router(service: Service) -> APIRouter:
         rows = feed.by_command(found.id, parse_command_id(command))
         if not rows:
             raise NotFound(f"ledger {slug}: no command {command} is recorded")
-        listed = [Receipt(found.origin, r.index, r.leaf_hash, r.recorded_at) for r in rows]
-        return JSONResponse({"case": rows[-1].stream, "receipts": [shown_receipt(r) for r in listed]})
+        listed = [shown_receipt(each) for each in receipts_of(found, rows)]
+        return JSONResponse({"case": rows[-1].stream, "receipts": listed})
 
     @api.get("/me", tags=["service"])
     def me(request: Request) -> JSONResponse:

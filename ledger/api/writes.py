@@ -20,10 +20,10 @@ from ledger.api.problem import BadRequest
 from ledger.api.service import Service, principal
 from ledger.application import Outcome
 from ledger.application.access import Matter
+from ledger.application.outcome import receipts_of
 from ledger.application.shown import shown_receipt
 from ledger.codec.entry import Source, SourceKind
 from ledger.errors import InvalidInput
-from ledger.store.submission import Receipt
 from ledger.vault.opening import Destroyed, Lost, Opened, Opening, Withheld
 
 API = Source(SourceKind.API)
@@ -73,12 +73,12 @@ def routes(service: Service) -> list[Route]:
             )
         )
         rows = await service.run(installation.feed.by_command, ledger.id, identity)
-        receipts = [Receipt(ledger.origin, r.index, r.leaf_hash, r.recorded_at) for r in rows]
+        receipts = [shown_receipt(each) for each in receipts_of(ledger, rows)]
         content = [
             {"index": index, "fields": {path: _opening(opening) for path, opening in opened.items()}}
             for (index, _), opened in zip(wanted, found, strict=True)
         ]
-        return _json({"openings": content, "receipts": [shown_receipt(each) for each in receipts]}, 200)
+        return _json({"openings": content, "receipts": receipts}, 200)
 
     async def file(request: Request) -> Response:
         """Open an attachment that an entry names; recorded before it is sent."""
@@ -138,13 +138,17 @@ def routes(service: Service) -> list[Route]:
     ]
 
 
-def answer(outcome: Outcome, slug: str) -> Response:
-    """201 with the receipts of what was recorded; 200 with the first receipts for a repeat."""
+def answer(outcome: Outcome, slug: str, **beside: Any) -> Response:
+    """201 with the receipts of what was recorded; 200 with the first receipts for a repeat.
+
+    ``beside``: what else the answer says.
+    """
     content = {
         "case": outcome.stream,
         "version": outcome.version,
         "receipts": [shown_receipt(receipt) for receipt in outcome.receipts],
         "repeated": outcome.repeated,
+        **beside,
     }
     headers = {"ETag": f'"{outcome.version}"', "Location": f"/ledgers/{slug}/cases/{quote(outcome.stream)}"}
     return _json(content, 200 if outcome.repeated else 201, headers)

@@ -22,6 +22,7 @@ from ledger.application.outcome import (
     asked_for,
     parse_command,
     parse_command_id,
+    receipts_of,
 )
 from ledger.application.streams import JUDGED_AGAINST, Lookup, Streams
 from ledger.clock import Clock, SimulatedClock, SystemClock, melbourne_date
@@ -267,8 +268,7 @@ class Commands:
             # Without its key (destroyed with the case) a repeat gets the first receipt unchecked (4-wire).
             if keys.same(rows[0].content_mac, command.canonical) is False:
                 raise CommandReused(f"command id {command_id} was used for other content; take a new id")
-        receipts = tuple(Receipt(ledger.origin, r.index, r.leaf_hash, r.recorded_at) for r in rows)
-        return Outcome(rows[-1].stream, rows[-1].version, receipts, repeated=True)
+        return Outcome(rows[-1].stream, rows[-1].version, receipts_of(ledger, rows), repeated=True)
 
     def content_keys(self, ledger: Ledger, owner: str) -> ContentKeys:
         """The keys under which ``content_mac`` of a case's commands is made (of a ledger's: LEDGER_STREAM)."""

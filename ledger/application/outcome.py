@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,8 @@ from ledger.codec.jsonform import parse_fields, parse_happened, unsaid
 from ledger.domain.case import CommandSpec, command_table
 from ledger.errors import InvalidInput, NotFound
 from ledger.law.general import Role
+from ledger.store.feed import StoredRow
+from ledger.store.ledgers import Ledger
 from ledger.store.submission import Receipt
 
 _STREAM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -83,6 +85,11 @@ def _attachments(path: str, value: object) -> Iterator[tuple[str, Attachment]]:
     elif hasattr(type(value), "__avro_name__") and is_dataclass(value):
         for each in fields(value):
             yield from _attachments(f"{path}.{each.name}", getattr(value, each.name))
+
+
+def receipts_of(ledger: Ledger, rows: Iterable[StoredRow]) -> tuple[Receipt, ...]:
+    """The receipts of what is recorded in a ledger."""
+    return tuple(Receipt(ledger.origin, row.index, row.leaf_hash, row.recorded_at) for row in rows)
 
 
 def parse_command_id(value: object) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -30,14 +30,14 @@ from projections.reports.render import FORMATS, render
 _HEADERS = {
     # The page is whole in itself: nothing may be loaded into it, and no script runs.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
 }
 
 
 OpenDesk = Callable[[Request], Desk]
 """Who asks → what they may read reports of, and how what they hand over is recorded. Raises Forbidden."""
 
+Answer = Callable[..., Response]
+"""The answer to what was recorded, as to any command: its outcome, the ledger's slug, ``files`` by name."""
 
 ReadBody = Callable[[Request], Awaitable[dict[str, Any]]]
 """The JSON object of a request, as strictly read as that of a command."""
@@ -100,7 +100,7 @@ def prepared(wanted: Wanted) -> Prepared:
     return prepare(wanted.make())
 
 
-def router(desk: OpenDesk, read_body: ReadBody, aside: Aside) -> APIRouter:
+def router(desk: OpenDesk, read_body: ReadBody, answer: Answer, aside: Aside) -> APIRouter:
     """The routes of reports. Plain functions: they wait for the database on a thread."""
     api = APIRouter()
     body_of = Depends(read_body)
@@ -143,7 +143,7 @@ def router(desk: OpenDesk, read_body: ReadBody, aside: Aside) -> APIRouter:
         return Response(content, media_type=f"{FORMATS[form]}; charset=utf-8", headers=_HEADERS)
 
     @api.post("/ledgers/{slug}/reports", tags=["reports"], status_code=201, openapi_extra=_described())
-    def handed(request: Request, slug: str, submitted: dict[str, Any] = body_of) -> JSONResponse:
+    def handed(request: Request, slug: str, submitted: dict[str, Any] = body_of) -> Response:
         """Hand a report over: files, figures and the rows behind them are kept, recorded in this ledger.
 
         The same again under one Idempotency-Key gets the first receipts, and makes no report anew.
@@ -153,33 +153,16 @@ def router(desk: OpenDesk, read_body: ReadBody, aside: Aside) -> APIRouter:
         first = at.recorded(slug, COMMAND, given)
         if first is not None:
             kept = handed_over(at.door.conninfo, slug, first.stream)
-            return _recorded(slug, first, [file.name for file in kept.files])
+            return answer(first, slug, files=sorted(file.name for file in kept.files))
         asked = wanted(at.door, body.report, body.period, as_at=body.as_at, incomplete=body.incomplete)
         to, made = recipient(body.to), aside.do(prepared, asked)
         outcome = hand_over(
             at.submit, at.keep_file, made, to, slug=slug, happened=at.door.today,
             status=body.status, supersedes=body.supersedes, embargo_until=body.embargo_until, given=given,
         )  # fmt: skip
-        return _recorded(slug, outcome, made.files)
+        return answer(outcome, slug, files=sorted(made.files))
 
     return api
-
-
-def _recorded(slug: str, outcome: Any, files: Iterable[str]) -> JSONResponse:
-    """201 with the receipts of what was recorded; 200 with the first receipts for a repeat."""
-    receipts = [
-        {
-            "ledger": each.ledger, "index": each.index, "leaf_hash": each.leaf_hash.hex(),
-            "recorded_at": each.recorded_at.isoformat(),
-        }
-        for each in outcome.receipts
-    ]  # fmt: skip
-    content = {
-        "case": outcome.stream, "version": outcome.version, "receipts": receipts,
-        "repeated": outcome.repeated, "files": sorted(files),
-    }  # fmt: skip
-    headers = {"ETag": f'"{outcome.version}"', "Location": f"/ledgers/{slug}/cases/{outcome.stream}"}
-    return JSONResponse(content, 200 if outcome.repeated else 201, headers)
 
 
 def _in_register(report: Report) -> Link:

@@ -386,3 +386,11 @@ def test_a_case_that_holds_a_nul_is_refused_for_a_file_too(house: House) -> None
     headers = house.headers("officer") | {"Idempotency-Key": str(uuid.uuid4()), "Attachment-Title": "x"}
     answer = house.client.post("/ledgers/dffh/cases/%00/attachments", content=b"x", headers=headers)
     assert (answer.status_code, answer.json()["field"]) == (422, "case")
+
+
+def test_every_answer_is_for_who_asked_now_and_is_what_it_says_it_is(house: House) -> None:
+    """Once each: what a route adds to the edge's own headers is not said twice."""
+    for path in ("/health", "/ledgers", "/reports/data-sharing-annual?period=2024-25", "/nowhere"):
+        headers = house.get("reporter", path).headers
+        assert headers.get_list("cache-control") == ["no-store"], path
+        assert headers.get_list("x-content-type-options") == ["nosniff"], path

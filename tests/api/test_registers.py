@@ -114,7 +114,7 @@ def test_a_hand_over_wants_a_key_and_is_never_recorded_twice(live: House) -> Non
     assert (again.status_code, again.json()) == (200, made.json() | {"repeated": True})
     assert live.post("reporter", path, body | {"status": "provisional"}, headers=key).status_code == 409
     found = live.get("officer", f"/ledgers/dffh/receipts/{key['Idempotency-Key']}").json()
-    assert found["case"] == made.json()["case"]
+    assert (found["case"], found["receipts"]) == (made.json()["case"], made.json()["receipts"])
     for wrong, named in (
         ({**body, "who": "x"}, "who: expected one of report, to,"),
         ({"to": "minister: x"}, "report: expected a value"),

@@ -20,6 +20,7 @@ from fastapi import FastAPI, Request
 from typer.testing import CliRunner
 
 from ledger.api.body import json_body
+from ledger.api.writes import answer as answered_as
 from ledger.application import Outcome
 from ledger.domain.installation.events import ReportStatus
 from ledger.errors import CommandReused, Forbidden, InvalidInput, NotFound
@@ -166,7 +167,7 @@ def aside() -> Iterator[Aside]:
 
 def test_a_report_of_the_past_is_begun_first_and_fetched_where_it_says(office: Office, aside: Aside) -> None:
     app = FastAPI()
-    app.include_router(router(lambda _: desk(office), json_body, aside))
+    app.include_router(router(lambda _: desk(office), json_body, answered_as, aside))
     path = "/reports/data-sharing-annual"
     with TestClient(app) as client:
         asked = {"as_at": "dffh=3", "format": "json", "ledger": ["dffh"]}
@@ -207,7 +208,7 @@ def test_reports_over_http(office: Office, aside: Aside) -> None:
     def open_desk(request: Request) -> Desk:
         return desk(office, request.headers.get("idempotency-key"))
 
-    app.include_router(router(open_desk, json_body, aside))
+    app.include_router(router(open_desk, json_body, answered_as, aside))
     with TestClient(app) as client:
         assert [r["report"] for r in client.get("/reports").json()["reports"]] == [
             "data-sharing-annual", "annual-compliance",
@@ -238,7 +239,7 @@ def test_a_hand_over_that_is_repeated_gets_its_first_receipt(
 ) -> None:
     app = FastAPI()
     app.include_router(
-        router(lambda request: desk(office, request.headers["idempotency-key"]), json_body, aside)
+        router(lambda request: desk(office, request.headers["idempotency-key"]), json_body, answered_as, aside)
     )
     body = {"report": "data-sharing-annual", "to": "cabinet: Cabinet", "period": "2024-25"}
     with TestClient(app) as client:
