@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import TimerHandle
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -31,9 +31,10 @@ class Patient(HttpToolsProtocol):
     _in_head = False
     _in_body = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The first head is due from now on: who says nothing at all is not waited for either."""
-        super().connection_made(transport)
+        # asyncio's protocol takes any transport, uvicorn's says which it is: one that reads and writes.
+        super().connection_made(cast(asyncio.Transport, transport))
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
