@@ -179,8 +179,8 @@ def with_substituted(
     """The calendar with a council's substitute for Cup Day, in its municipality only.
 
     A ledger's calendar says which days are holidays under ILA 1984 s 44 in one municipality (our choice:
-    2-clocks). Raises LawRefused for another's; InvalidInput where ``instead_of`` is no holiday there, is not
-    Cup Day, or ``day`` is one."""
+    2-clocks). Raises LawRefused for another's. Raises InvalidInput where ``instead_of`` is no holiday there, is
+    not Cup Day, or ``day`` is one."""
     if calendar.municipality not in (None, municipality):
         reason = f"this ledger's days are those of {calendar.municipality}, not of {municipality}"
         raise LawRefused("ILA 1984 s 44", reason)

@@ -57,7 +57,7 @@ def missing(value: object) -> bool:
 
 
 def must_state(field: str, value: object, citation: str, *, imported: bool) -> None:
-    """Raises LawRefused where ``field`` is not stated; an imported fact that lacks it is a gap."""
+    """What law asks for is stated; an imported fact that lacks it is a gap. Raises LawRefused."""
     if missing(value) and not imported:
         raise LawRefused(citation, f"{field} must be stated")
 

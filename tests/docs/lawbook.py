@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ledger import law
 
-CITATION = re.compile(r"^(PDPA|VPS|CISS|Data\.NSW|ledger rule|Interpretation)")
+CITATION = re.compile(r"^(PDPA|VPS|CISS|Data\.NSW|ledger rule|ILA)")
 """How a text in the code begins that names a section or a rule of this ledger's own."""
 CITED = re.compile(
     r"PDPA|VPS|NSW|CISS|IPP|DataVic|ledger rule|1-law|4-wire|3-registers|§|\bch\. \d|\bR[1-5]\b|\bs \d|No\. \d"
