@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 import typer
 
 import projections.cli
+from ledger.api.logs import configure
 from ledger.application import Installation, Principal
 from ledger.cli.session import NO_LEDGER, Session, of, table
 from ledger.codec.entry import Source, SourceKind
@@ -22,9 +23,8 @@ from projections.runner import Leased, Runner
 
 @contextmanager
 def local_desk(context: typer.Context, person: str | None, organisation: str | None) -> Iterator[Desk]:
-    """The same for who acts on the command line."""
-    with of(context).installation() as installation:
-        asking = local_principals(of(context), installation, person, organisation)
+    """What who acts on the command line may read of reports, and how what they hand over is recorded."""
+    with _asked(context, person, organisation) as (installation, asking):
         bring_up(installation)
         yield desk(installation, *asking, through=Source(SourceKind.TYPED))
 
@@ -32,11 +32,21 @@ def local_desk(context: typer.Context, person: str | None, organisation: str | N
 @contextmanager
 def local_door(context: typer.Context, person: str | None, organisation: str | None) -> Iterator[Door]:
     """What who acts on the command line may read: in every organisation, unless one is named."""
-    with of(context).installation() as installation:
-        asking = local_principals(of(context), installation, person, organisation)
+    with _asked(context, person, organisation) as (installation, asking):
         if context.info_name != "rebuild":
             bring_up(installation)
         yield door(installation, asking)
+
+
+@contextmanager
+def _asked(
+    context: typer.Context, person: str | None, organisation: str | None
+) -> Iterator[tuple[Installation, list[Principal]]]:
+    session = of(context)
+    # What is logged while registers are brought up goes to stderr: standard output is the answer's.
+    configure(session.settings().log_level)
+    with session.installation() as installation:
+        yield installation, local_principals(session, installation, person, organisation)
 
 
 def bring_up(installation: Installation) -> None:

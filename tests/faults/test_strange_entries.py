@@ -95,6 +95,19 @@ def test_a_poison_entry_parks_its_case_and_nothing_else(site: Site, service: Ser
     assert not service.failures()
 
 
+def test_what_the_registers_log_is_no_part_of_a_command_s_output(site: Site) -> None:
+    """Without a service the command brings them up itself, and meets the poison there."""
+    stream = _put(site, KNOWN, RECEIVED)
+    who = site.officers["dffh"].person
+    alone = Service(site.data_dir, database_url=site.database.admin, settings={"AUDITLEDGER_PERSON": who})
+    shown = alone.run("replay", "requests", "--ledger", "dffh", "--json")
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout)
+    (line,) = shown.stderr.splitlines()
+    said = json.loads(line)
+    assert (said["event"], said["level"], said["case"]) == ("case parked", "error", stream)
+
+
 def test_verify_tells_clean_tampered_and_could_not_run_apart(
     site: Site, service: Service, tmp_path: Path
 ) -> None:
