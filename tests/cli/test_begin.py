@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.core import TyperGroup
 
 from ledger.main import app
@@ -65,8 +66,9 @@ def commands() -> list[list[str]]:
     def walk(path: list[str], each: Any) -> None:
         found.append(path)
         if isinstance(each, TyperGroup):
-            for name in each.list_commands(None):  # type: ignore[arg-type]
-                walk([*path, name], each.get_command(None, name))  # type: ignore[arg-type]
+            context = typer.Context(each)
+            for name in each.list_commands(context):
+                walk([*path, name], each.get_command(context, name))
 
     walk([], app())
     return found

@@ -19,9 +19,11 @@ from tests.faults.site import ACKNOWLEDGED, Site, found
 from tests.faults.test_files_and_bodies import Raw, attach, head, kept
 from tests.waiting import DEADLINE
 
+PATIENT = 1
+"""Seconds."""
 PATIENCE = {
-    "AUDITLEDGER_HEAD_TIMEOUT": "1",
-    "AUDITLEDGER_MAX_SILENCE": "1",
+    "AUDITLEDGER_HEAD_TIMEOUT": str(PATIENT),
+    "AUDITLEDGER_MAX_SILENCE": str(PATIENT),
     "AUDITLEDGER_MIN_BODY_RATE": "1000",
 }
 
@@ -74,6 +76,14 @@ def endless(piece: bytes) -> Iterator[bytes]:
         yield piece
 
 
+def lasting(seconds: float, piece: bytes) -> Iterator[bytes]:
+    """The same again and again, at once or almost, until so many seconds have gone by."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.05)
+        yield piece
+
+
 def silence() -> Iterator[bytes]:
     """Nothing, again and again."""
     return endless(b"")
@@ -96,7 +106,7 @@ def test_a_head_that_does_not_end_is_refused(site: Site, impatient: Service) -> 
     assert said.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in said
     assert problem(said)["type"] == "urn:auditledger:problem:too-slow"
-    assert seconds > 0.9
+    assert seconds > 0.9 * PATIENT
     assert not impatient.failures()
 
 
@@ -127,7 +137,7 @@ def test_an_idle_connection_is_kept_for_the_next_request(site: Site, impatient: 
     with Raw(impatient) as raw:
         for _ in range(2):
             raw.send(whole)
-            time.sleep(1.5)
+            time.sleep(1.5 * PATIENT)
             assert raw.socket.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
@@ -141,11 +151,10 @@ def test_a_body_that_comes_in_drops_is_refused(site: Site, impatient: Service) -
             said, seconds = drip(raw, endless(b"x"))
         assert said.startswith(b"HTTP/1.1 408 ")
         assert "expected 1000 bytes a second" in str(problem(said)["detail"])
-        assert seconds > 0.9
+        assert seconds > 0.9 * PATIENT
     assert kept(site) == files
     # One above that rate is taken, however long it lasts.
-    pieces = (time.sleep(0.3) or b"x" * 600 for _ in range(8))
-    assert attach(site, impatient, case, pieces).status_code == 201
+    assert attach(site, impatient, case, lasting(2 * PATIENT, b"x" * 10_000)).status_code == 201
     assert sum(site.check().values()) == sum(before.values()) + 1
     assert not impatient.failures()
 

@@ -8,7 +8,6 @@ import signal
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,23 +22,16 @@ from tests.imports.log import SETTINGS, bring, cases_of, imports, row
 def _import_until_killed(
     admin: str, passwords: dict[str, str], folder: str, organisation: str, person: str
 ) -> None:
-    """Runs in a child: imports the real register, and is killed by its own hand after 60 commits of rows."""
+    """Runs in a child: imports the real register, and kills itself once 60 rows or more were answered."""
     from ledger.application import Principal
     from ledger.imports import run
     from ledger.imports.mapping import load_mapping
     from tests.imports.desk import MAPPINGS
 
-    commits = 0
-    answered = run._Import._await
-
-    def killing(*arguments: Any) -> None:
-        nonlocal commits
-        answered(*arguments)
-        commits += 1
-        if commits == 60:
+    def killing(what: str, done: int, _total: int) -> None:
+        if what == "writing" and done == 60 + run.IN_FLIGHT:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    run._Import._await = staticmethod(killing)  # type: ignore[method-assign,assignment]
     with Installation(Database(admin, passwords), Path(folder) / "data") as installation:
         run.import_file(
             installation,
@@ -47,6 +39,7 @@ def _import_until_killed(
             DOJ,
             load_mapping(MAPPINGS / "requests-doj-2017.toml"),
             principal=Principal(person, organisation, "test"),
+            progress=killing,
         )
 
 
