@@ -7,7 +7,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
@@ -22,12 +21,10 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.harness import Report, clients, ratios, turns
+from bench.harness import Report, clients, embedded, ratios, turns
 from ledger.codec.entry import Actor, Precision, Source, SourceKind, place, prefix
 from ledger.store.database import Database, Role
-from ledger.store.embedded import EmbeddedServer
 from ledger.store.ledgers import Ledger, Ledgers
-from ledger.store.migrate import migrate
 from ledger.store.submission import Draft, draft
 from ledger.store.verify import RANGE, verify
 from ledger.store.writer import Writer
@@ -338,25 +335,21 @@ def main() -> None:
         be_process(options.process, options.seconds)
         return
     report = Report("append")
-    with tempfile.TemporaryDirectory(prefix="auditledger-bench-") as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedServer(Path(folder)) as server:
-            database = server.database
-            migrate(database)
-            ledgers = [Ledgers(database).create(f"bench-{n}", f"example.org/bench/{n}", "o") for n in range(4)]
+    with embedded() as (database, folder):
+        ledgers = [Ledgers(database).create(f"bench-{n}", f"example.org/bench/{n}", "o") for n in range(4)]
+        with Writer(database) as writer:
+            if options.only in ("", "append"):
+                append(report, database, writer, ledgers[0], options.rounds, options.seconds)
+            if options.only in ("", "sealed"):
+                sealed(report, database, writer, ledgers[1], folder, options.rounds, options.seconds)
+        if options.only in ("", "processes"):
+            processes(report, database, ledgers[2:], options.rounds, options.seconds)
+        if options.only in ("", "verify"):
+            big = Ledgers(database).create("big", "example.org/bench/big", "o")
             with Writer(database) as writer:
-                if options.only in ("", "append"):
-                    append(report, database, writer, ledgers[0], options.rounds, options.seconds)
-                if options.only in ("", "sealed"):
-                    sealed(report, database, writer, ledgers[1], Path(folder), options.rounds, options.seconds)
-            if options.only in ("", "processes"):
-                processes(report, database, ledgers[2:], options.rounds, options.seconds)
-            if options.only in ("", "verify"):
-                big = Ledgers(database).create("big", "example.org/bench/big", "o")
-                with Writer(database) as writer:
-                    report.add("append 2 × 1000", "entries/s", [fill(writer, big, options.entries)])
-                verification(report, database, big, options.rounds)
-                bytes_on_disk(report, database, big)
+                report.add("append 2 × 1000", "entries/s", [fill(writer, big, options.entries)])
+            verification(report, database, big, options.rounds)
+            bytes_on_disk(report, database, big)
     print(f"kept in {report.keep()}")
 
 

@@ -9,15 +9,39 @@ from __future__ import annotations
 import json
 import os
 import platform
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from ledger.store.database import Database
+from ledger.store.embedded import EmbeddedServer
+from ledger.store.migrate import migrate
+
 RESULTS = Path(__file__).parent / "results"
+
+
+@contextmanager
+def embedded() -> Iterator[tuple[Database, Path]]:
+    """A database without ledgers on an embedded server of its own, fsync on, and a folder beside its files."""
+    with tempfile.TemporaryDirectory(prefix="auditledger-bench-") as name:
+        folder = Path(name)
+        # The server may run as another user, who goes through it.
+        folder.chmod(0o755)
+        with EmbeddedServer(folder) as server:
+            migrate(server.database)
+            yield server.database, folder
+
+
+def megabytes(file: str, field: str) -> float:
+    """What a file of /proc says of memory under ``field``, in MB: its kB are 1,024 bytes."""
+    lines = Path(file).read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) * 1024 / 1e6
 
 
 @dataclass

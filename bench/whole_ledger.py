@@ -16,11 +16,9 @@ from datetime import date
 from pathlib import Path
 from time import perf_counter, sleep
 
-from bench.harness import Report
+from bench.harness import Report, embedded, megabytes
 from bench.projections import fill
-from ledger.store.embedded import EmbeddedServer
 from ledger.store.ledgers import Ledgers
-from ledger.store.migrate import create_database, migrate
 from tests.projections.book import Book
 
 FLAT = 300
@@ -51,16 +49,15 @@ def family(process: int) -> list[int]:
     return found
 
 
-def megabytes(process: int) -> float:
-    """The proportional set size of a process and all that it started, now."""
-    total = 0
+def held(process: int) -> float:
+    """The proportional set size of a process and all that it started, now, in MB."""
+    total = 0.0
     for each in family(process):
         try:
-            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+            total += megabytes(f"/proc/{each}/smaps_rollup", "Pss")
         except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total / 1000
+            continue  # As above.
+    return total
 
 
 def run(arguments: tuple[str, ...], environment: dict[str, str]) -> tuple[float, float]:
@@ -73,7 +70,7 @@ def run(arguments: tuple[str, ...], environment: dict[str, str]) -> tuple[float,
             env=environment, stdout=subprocess.DEVNULL, stderr=errors,
         )  # fmt: skip
         while process.poll() is None:
-            most = max(most, megabytes(process.pid))
+            most = max(most, held(process.pid))
             sleep(LOOK_SECONDS)
         errors.seek(0)
         assert process.returncode == 0, errors.read().decode()[-2000:]
@@ -87,39 +84,30 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
     report = Report("whole_ledger")
-    with tempfile.TemporaryDirectory(prefix="auditledger-bench-") as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedServer(Path(folder) / "postgres") as server:
-            with server.database.connect_admin() as connection:
-                create_database(connection, "bench")
-            database = server.database.named("bench")
-            migrate(database)
-            environment = {
-                **os.environ,
-                "AUDITLEDGER_DATABASE_URL": database.admin,
-                "AUDITLEDGER_DATA_DIR": str(Path(folder) / "data"),
-            }
-            run(FOUND, environment)
-            ledger = Ledgers(database).get("bench")
-            fields = {"person": OFFICER, "role": "officer", "organisation": ledger.organisation}
-            grant = Path(folder) / "grant.json"
-            grant.write_text(json.dumps({"happened": f"{date.today()}", "fields": fields}))
-            run(
-                ("record", "role.RoleGranted", str(grant), *("--ledger", "bench", "--person", PERSON)),
-                environment,
-            )
-            with Book(database, ledger) as book:
-                fill(book, given.entries)
-            for name, arguments in WORK.items():
-                taken = [run(arguments, environment) for _ in range(given.rounds)]
-                report.add(
-                    f"memory of {name}, {given.entries:,} entries", "MB", [most for _, most in taken],
-                    note=f"asked: < {FLAT} MB, all its processes",
-                )  # fmt: skip
-                report.add(
-                    f"{name}, start and end of the program included", "entries/s",
-                    [given.entries / seconds for seconds, _ in taken],
-                )  # fmt: skip
+    with embedded() as (database, folder):
+        environment = {
+            **os.environ,
+            "AUDITLEDGER_DATABASE_URL": database.admin,
+            "AUDITLEDGER_DATA_DIR": str(folder / "data"),
+        }
+        run(FOUND, environment)
+        ledger = Ledgers(database).get("bench")
+        fields = {"person": OFFICER, "role": "officer", "organisation": ledger.organisation}
+        grant = folder / "grant.json"
+        grant.write_text(json.dumps({"happened": f"{date.today()}", "fields": fields}))
+        run(("record", "role.RoleGranted", str(grant), *("--ledger", "bench", "--person", PERSON)), environment)
+        with Book(database, ledger) as book:
+            fill(book, given.entries)
+        for name, arguments in WORK.items():
+            taken = [run(arguments, environment) for _ in range(given.rounds)]
+            report.add(
+                f"memory of {name}, {given.entries:,} entries", "MB", [most for _, most in taken],
+                note=f"asked: < {FLAT} MB, all its processes",
+            )  # fmt: skip
+            report.add(
+                f"{name}, start and end of the program included", "entries/s",
+                [given.entries / seconds for seconds, _ in taken],
+            )  # fmt: skip
     print(f"kept in {report.keep()}")
 
 
