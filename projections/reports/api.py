@@ -6,12 +6,10 @@ first call and fetched by a later one, from the place that the first names.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -22,10 +20,9 @@ from ledger.errors import InvalidInput
 from projections.aside import Aside
 from projections.reports.asked import Wanted, wanted
 from projections.reports.catalogue import REPORTS
-from projections.reports.figures import Behind, Report, RowId
-from projections.reports.handover import COMMAND, Desk, Prepared, hand_over, handed_over, prepare, recipient
-from projections.reports.page import Link
-from projections.reports.render import FORMATS, render
+from projections.reports.handover import COMMAND, Desk, hand_over, handed_over, recipient
+from projections.reports.render import FORMATS
+from projections.reports.served import prepared, rendered
 
 _HEADERS = {
     # The page is whole in itself: nothing may be loaded into it, and no script runs.
@@ -86,18 +83,6 @@ def _hand_over(body: dict[str, Any]) -> HandOver:
             raise InvalidInput(name, "one of " + ", ".join(HandOver.model_fields), "an unknown field") from None
         expected = "a value" if first["type"] == "missing" else first["msg"].removeprefix("Input should be ")
         raise InvalidInput(name, expected, first["input"] if first["type"] != "missing" else None) from None
-
-
-def rendered(wanted: Wanted, form: str) -> bytes:
-    """A report in one format as it is served: a page with links to the registers, JSON, a ZIP of CSV files."""
-    made = wanted.make()
-    files = render(made, form, _in_register(made))
-    return _zip(files) if form == "csv" else next(iter(files.values()))
-
-
-def prepared(wanted: Wanted) -> Prepared:
-    """A report ready to be handed over."""
-    return prepare(wanted.make())
 
 
 def router(desk: OpenDesk, read_body: ReadBody, answer: Answer, aside: Aside) -> APIRouter:
@@ -165,17 +150,6 @@ def router(desk: OpenDesk, read_body: ReadBody, answer: Answer, aside: Aside) ->
     return api
 
 
-def _in_register(report: Report) -> Link:
-    """The link from a row to its case in the register, as at the report's position and judged on its date."""
-    sizes = {at.slug: at.size for at in report.positions}
-
-    def link(row: RowId, found: Behind) -> str:
-        asked = urlencode({"as_at": f"{found.slug}={sizes[found.slug]}", "on": report.judged_on})
-        return f"/registers/{row.register}/cases/{found.slug}/{quote(row.stream)}?{asked}"
-
-    return link
-
-
 def _accepted(request: Request, asked: Wanted) -> JSONResponse:
     """202: the same question with period and positions stated, which a moment resolves to once."""
     stated = {"as_at": asked.as_at, "period": f"{asked.period.first}..{asked.period.last}"}
@@ -184,12 +158,3 @@ def _accepted(request: Request, asked: Wanted) -> JSONResponse:
     return JSONResponse(
         {**stated, "location": location}, status_code=202, headers={"Location": location, "Retry-After": "1"}
     )
-
-
-def _zip(files: dict[str, bytes]) -> bytes:
-    """The same files give the same bytes: every member has one fixed date."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name), content)
-    return out.getvalue()

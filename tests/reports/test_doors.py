@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -26,7 +28,7 @@ from ledger.domain.installation.events import ReportStatus
 from ledger.errors import CommandReused, Forbidden, InvalidInput, NotFound
 from projections.aside import Aside
 from projections.doors import Door
-from projections.reports.api import router
+from projections.reports.api import prepared, rendered, router
 from projections.reports.catalogue import make
 from projections.reports.cli import report_command
 from projections.reports.handover import COMMAND, Desk, hand_over, prepare, recipient
@@ -265,6 +267,16 @@ def test_a_hand_over_that_is_repeated_gets_its_first_receipt(
             "/ledgers/dffh/reports", json=body, headers={"Idempotency-Key": str(uuid.uuid4())}
         ).json()
         assert anew["case"] != said["case"]
+
+
+@pytest.mark.parametrize("work", [rendered, prepared])
+def test_what_makes_a_report_beside_the_service_loads_no_http(work: Any) -> None:
+    """A process is begun for each, and loads what it works with."""
+    said = f"import sys, projections.aside, {work.__module__}; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    loaded = set(found.stdout.split())
+    assert work.__module__ in loaded
+    assert not {"fastapi", "pydantic", "starlette", "typer"} & loaded
 
 
 def test_two_that_hand_over_under_one_key_at_once_record_one(office: Office) -> None:
