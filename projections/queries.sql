@@ -42,10 +42,6 @@ INSERT INTO registers.positions (ledger, position) VALUES (%s, %s) ON CONFLICT (
 UPDATE registers.positions SET position = %s, paused = %s, moved_at = clock_timestamp()
 WHERE ledger = %s AND position = %s;
 
--- name: position_of
--- How far the live registers are in one ledger, and why they stand still.
-SELECT position, paused FROM registers.positions WHERE ledger = %s;
-
 -- name: definitions
 -- Which definition each live table was made by.
 SELECT name, definition FROM registers.tables;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import Event
-from time import monotonic, sleep
 from types import TracebackType
 from typing import Any
 
@@ -232,25 +231,6 @@ class Runner:
                 log.error("projection paused", ledger=batch.head.slug, position=batch.start, reason=str(error))
             return batch, batch.start, str(error)
         return batch, batch.stop, batch.paused
-
-
-def wait_for(conninfo: str, ledger: int, position: int, timeout: float = 5.0) -> None:
-    """Returns once the live registers hold every entry below ``position`` of that ledger.
-
-    Raises Unavailable after ``timeout`` seconds, and at once where the ledger's projection is paused.
-    """
-    deadline = monotonic() + timeout
-    with connect(conninfo, "auditledger wait") as connection:
-        while True:
-            row = connection.execute(sql.get("position_of"), (ledger,)).fetchone()
-            at, paused = (0, None) if row is None else row
-            if at >= position:
-                return
-            if paused is not None:
-                raise Unavailable(f"projections of ledger {ledger} are paused at {at}: {paused}")
-            if monotonic() > deadline:
-                raise Unavailable(f"projections of ledger {ledger} are at {at}, not yet at {position}")
-            sleep(0.01)
 
 
 def lag(conninfo: str) -> dict[str, Any]:
