@@ -389,6 +389,9 @@ def test_calendar_council_substitute_for_cup_day(book: Streams) -> None:
             day=date(2026, 10, 30),
             holiday="Show Day",
         )
+    book.act(HolidayRemoved, "calendar", day=show)
+    assert stream.calendar.is_ordinary(show)
+    assert str(stream.calendar.changes[-1]).startswith("2025-10-31 (Show Day) removed")
 
 
 def test_calendar_refuses_what_changes_nothing(book: Streams) -> None:

@@ -272,6 +272,11 @@ def test_1_law_a_clear_fields_of_an_organisation_hold_no_name_of_a_person(book: 
         book.act(AgencyHeadChanged, OLD, "2022-01-01", head_office="Jo Bloggs")
     with pytest.raises(LawRefused, match="head office: 'other' must come with its words"):
         book.act(AgencyHeadChanged, OLD, "2022-01-01", head_office=HeadOffice.OTHER)
+    with pytest.raises(LawRefused, match="head office: 'other' must come with its words"):
+        book.record(
+            OrganisationRegistered, "third", role="administrator", legal_name="Third",
+            kind=OrganisationKind.DEPARTMENT, head_office=HeadOffice.OTHER,
+        )  # fmt: skip
     office = {"head_office": HeadOffice.OTHER, "head_office_words": "Emergency Management Commissioner"}
     fact = book.act(AgencyHeadChanged, OLD, "2022-01-01", **office)
     assert isinstance(fact, AgencyHeadChanged)

@@ -10,6 +10,7 @@ import pytest
 from ledger.codec.declare import CaseRef
 from ledger.domain.common.events import EnteredInError, MergedInto
 from ledger.domain.complaint.events import Complainant, ComplaintReceived
+from ledger.domain.event import CaseEvent
 from ledger.domain.organisation.events import (
     FunctionsTakenOver,
     HeadsOfAgreementSigned,
@@ -159,32 +160,31 @@ def test_a_case_goes_on_in_another_ledger_only_as_one_taken_over_there() -> None
         old.record(MergedInto, on="2025-06-17", into=CaseRef(NEXT, "case-1", 1), reason="moved")
 
 
-def test_complaints_and_retention_items_go_on_too() -> None:
-    old, new = ledgers()
-    complaint: dict[str, Any] = {
-        "complainant": Complainant.INDIVIDUAL,
-        "nature": "n",
-        "made_on": date(2025, 3, 1),
-    }
-    old.record(ComplaintReceived, on="2025-03-04", entity=OWN, **complaint)
-    new.record(ComplaintReceived, on="2025-03-04", entity=SUCCESSOR, taken_over=linked(old, new), **complaint)
-    item: dict[str, Any] = {"dataset": "d-1", "trigger": "t", "action": RetentionAction.DESTROY}
-    for moved in (True, False):
-        old, new = ledgers(moved=moved)
-        old.record(RetentionScheduled, on="2025-03-04", role="privacy_officer", holder=OWN, **item)
-        ref = linked(old, new)
-        if moved:
-            new.record(
-                RetentionScheduled,
-                on="2025-03-04",
-                role="privacy_officer",
-                holder=SUCCESSOR,
-                taken_over=ref,
-                **item,
-            )
-        else:
-            with pytest.raises(LawRefused, match="taken over by this organisation"):
-                new.record(
-                    RetentionScheduled, on="2025-03-04", role="privacy_officer", taken_over=ref,
-                    holder=SUCCESSOR, **item,
-                )  # fmt: skip
+@pytest.mark.parametrize("moved", [True, False])
+@pytest.mark.parametrize(
+    ("event", "party", "fields"),
+    [
+        (
+            ComplaintReceived,
+            "entity",
+            {"complainant": Complainant.INDIVIDUAL, "nature": "n", "made_on": date(2025, 3, 1)},
+        ),
+        (
+            RetentionScheduled,
+            "holder",
+            {"dataset": "d-1", "trigger": "t", "action": RetentionAction.DESTROY},
+        ),
+    ],
+)
+def test_complaints_and_retention_items_go_on_too_and_with_a_successor_alone(
+    event: type[CaseEvent], party: str, fields: dict[str, Any], moved: bool
+) -> None:
+    old, new = ledgers(moved=moved)
+    stated: dict[str, Any] = {"on": "2025-03-04", "role": "privacy_officer", **fields}
+    old.record(event, **stated, **{party: OWN})
+    stated |= {party: SUCCESSOR, "taken_over": linked(old, new)}
+    if moved:
+        new.record(event, **stated)
+    else:
+        with pytest.raises(LawRefused, match="taken over by this organisation"):
+            new.record(event, **stated)
