@@ -127,10 +127,6 @@ SELECT l.slug, h.size, coalesce(p.position, 0), p.paused
 FROM ledger.ledgers l JOIN ledger.heads h ON h.ledger = l.id LEFT JOIN registers.positions p ON p.ledger = l.id
 ORDER BY l.id;
 
--- name: timeline
--- The entries of one case below an index, in order.
-SELECT index, entry FROM ledger.entries WHERE ledger = %s AND stream = %s AND index < %s ORDER BY version;
-
 -- name: organisations
 -- The organisations registered in a ledger below a position, those that no longer count among them.
 SELECT DISTINCT stream FROM ledger.entries
