@@ -91,7 +91,7 @@ def migrate(database: Database) -> list[str]:
 
     Raises SettingsError where an applied one has another text now, where the database holds a migration that
     this version does not know (it is older than the database), and where the sign-in may not do this;
-    Unavailable where the server takes no writes.
+    Unavailable where the server takes no writes, or fails.
     """
     try:
         with database.connect_admin() as connection:
@@ -112,7 +112,10 @@ def migrate(database: Database) -> list[str]:
         ) from error
     except psycopg.Error as error:
         said = error.diag.message_primary or " ".join(str(error).split())
-        raise Unavailable(f"database: {said}; database_url must name a server that takes writes") from error
+        hint = ""
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            hint = "; database_url must name a server that takes writes"
+        raise Unavailable(f"database: {said}{hint}") from error
 
 
 def _run_missing(connection: psycopg.Connection[TupleRow]) -> list[str]:

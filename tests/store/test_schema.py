@@ -73,6 +73,14 @@ def test_a_server_that_takes_no_writes_is_one_line(database: Database) -> None:
         migrate(reading)
 
 
+def test_a_server_that_fails_otherwise_says_how_and_nothing_of_writes(database: Database) -> None:
+    hurried = Database(make_conninfo(database.admin, options="-c lock_timeout=10"))
+    with database.connect_admin() as busy:
+        busy.execute("SELECT pg_advisory_lock(%s)", (migrate_module.LOCK,))
+        with pytest.raises(Unavailable, match=r"lock timeout$"):
+            migrate(hurried)
+
+
 def test_a_changed_applied_migration_is_refused(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     changed = [Migration(m.name, m.text + "-- more\n") for m in migrations()]
     monkeypatch.setattr(migrate_module, "migrations", lambda: changed)
