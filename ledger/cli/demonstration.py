@@ -56,18 +56,17 @@ def load(session: Session, seed: int = SEED) -> dict[str, Any]:
 
 def words(session: Session, loaded: Mapping[str, Any]) -> str:
     """What ``load`` gave, and where to look, in words."""
+    lines = ["{what}: {ledgers} ledgers, {entries} entries, {added} added now".format_map(loaded)]
+    officers = [each for each in loaded["people"] if (each["ledger"], each["role"]) == (SHOWN, "officer")]
+    if not officers:
+        # Somebody ended the grant since.
+        return lines[0]
+    officer = officers[-1]
     settings = session.settings()
-    who = {each["role"]: each for each in loaded["people"] if each["ledger"] == SHOWN}
-    officer = who["officer"]
-    set_elsewhere = (
-        [f"  export AUDITLEDGER_DATA_DIR={shlex.quote(str(settings.data_dir))}"]
-        if "data_dir" in settings.sources
-        else []
-    )
-    lines = [
-        "{what}: {ledgers} ledgers, {entries} entries, {added} added now".format_map(loaded),
-        f"Look around in another terminal, as an officer of the invented agency '{SHOWN}':",
-        *set_elsewhere,
+    lines.append(f"Look around in another terminal, as an officer of the invented agency '{SHOWN}':")
+    if "data_dir" in settings.sources:
+        lines.append(f"  export AUDITLEDGER_DATA_DIR={shlex.quote(str(settings.data_dir))}")
+    lines += [
         f"  export AUDITLEDGER_PERSON={officer['person']}",
         f"  {program()} clocks --ledger {SHOWN} --state overdue",
         f"  {program()} replay refusals --ledger {SHOWN} --as-at 2025-06-30",

@@ -15,8 +15,10 @@ import psycopg
 import pytest
 from typer.core import TyperGroup
 
+from ledger.cli.demonstration import words
+from ledger.cli.session import Session
 from ledger.domain.case import command_table
-from ledger.main import app
+from ledger.main import DOORS, app
 from ledger.store.database import Database
 from tests.cli.conftest import Program
 
@@ -360,3 +362,8 @@ def test_doctor_says_which_registers_stand_still_until_a_rebuild(dffh: Program, 
     assert not after["registers"]["ok"]
     assert "rebuild" in str(after["registers"])
     assert "gaps" in str(after["registers"])
+
+
+def test_a_demonstration_whose_officer_is_one_no_more_is_said_without_lines_to_try() -> None:
+    loaded = {"what": "Demonstration", "ledgers": 2, "entries": 30, "added": 0, "people": []}
+    assert words(Session(DOORS), loaded) == "Demonstration: 2 ledgers, 30 entries, 0 added now"

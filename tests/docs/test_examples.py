@@ -54,5 +54,21 @@ def test_examples_run_as_shown(page: Path, demonstration: Demonstration, tmp_pat
             assert doctest.OutputChecker().check_output(shown, out, LENIENT), told
 
 
+def test_the_lines_that_the_demonstration_prints_run_and_show_something(
+    demonstration: Demonstration, tmp_path: Path
+) -> None:
+    environment = dict(demonstration.environment)
+    code, told = run("auditledger demo", environment, tmp_path)
+    assert code == 0, told
+    lines = [line.strip() for line in told.splitlines() if line.startswith("  ")]
+    lines.append(told.partition("Over HTTP: ")[2])
+    assert len(lines) == 7
+    for line in lines:
+        code, out = run(line, environment, tmp_path)
+        assert code == 0, f"{line}\n{out}"
+        assert bool(out) is not line.startswith("export "), line
+        assert ": 0 rows" not in out, line
+
+
 def test_some_pages_have_examples() -> None:
     assert {"README.md", "verify-by-hand.md"} <= {page.name for page in WITH_EXAMPLES}
