@@ -151,6 +151,10 @@ def test_received_before_it_was_made_is_refused() -> None:
     with refused("ledger rule: two dates on every fact", "2025-06-11 lies before"):
         open_case(INFORMAL, made_on=date(2025, 6, 12))
     assert states(open_case(INFORMAL, "2025-06", made_on=date(2025, 6, 12)))
+    made = open_case(INFORMAL)
+    with refused("ledger rule: two dates on every fact", "the making of the formal request"):
+        made.record(ev.RequestEscalated, on="2025-06-20", made_on=date(2025, 6, 21))
+    made.record(ev.RequestEscalated, on="2025-06-20", made_on=date(2025, 6, 20))
 
 
 def test_counterpart_must_exist() -> None:

@@ -155,9 +155,14 @@ def test_a_case_goes_on_in_another_ledger_only_as_one_taken_over_there() -> None
     old, new = ledgers()
     received(old, INFORMAL, on="2025-06-11")
     received(new, INFORMAL | {"provider": SUCCESSOR}, on="2025-06-16")
-    old.elsewhere = {(NEXT, "case-1"): new.cases["case-1"]}
-    with pytest.raises(LawRefused, match="does not say that it takes this one over"):
-        old.record(MergedInto, on="2025-06-17", into=CaseRef(NEXT, "case-1", 1), reason="moved")
+    received(old, INFORMAL, on="2025-06-12", stream="case-2")
+    another = INFORMAL | {"provider": SUCCESSOR, "taken_over": linked(old, new)}
+    received(new, another, on="2025-06-11", stream="case-2")
+    old.elsewhere = {(NEXT, stream): case for stream, case in new.cases.items()}
+    for ours, theirs in (("case-1", "case-1"), ("case-2", "case-2")):
+        into = CaseRef(NEXT, theirs, 1)
+        with pytest.raises(LawRefused, match="does not say that it takes this one over"):
+            old.record(MergedInto, ours, on="2025-06-17", into=into, reason="moved")
 
 
 @pytest.mark.parametrize("moved", [True, False])
