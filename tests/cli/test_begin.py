@@ -7,14 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
-from typer.core import TyperGroup
 
 from ledger.main import app
 from tests.cli.conftest import Program, command
+from tests.docs.generate import cli_commands
 
 HEAVY = ("openpyxl", "fastapi", "starlette", "uvicorn", "joserfc")
 """What some command needs, and no help text."""
@@ -24,7 +22,6 @@ UNNEEDED = (
     "eventsourcing",
     "fastavro",
     "rich",
-    "pydantic_settings",
     "projections",
     "ledger.store",
 )
@@ -59,21 +56,6 @@ ledger.main.main(["schemas", "check"])
 """Ctrl-C at the moment at which a module is looked for; ``app``: when the program is put together."""
 
 
-def commands() -> list[list[str]]:
-    """Every command by its words."""
-    found: list[list[str]] = []
-
-    def walk(path: list[str], each: Any) -> None:
-        found.append(path)
-        if isinstance(each, TyperGroup):
-            context = typer.Context(each)
-            for name in each.list_commands(context):
-                walk([*path, name], each.get_command(context, name))
-
-    walk([], app())
-    return found
-
-
 def loaded_by(lines: list[list[str]]) -> set[str]:
     """The modules that a fresh process has after these command lines."""
     done = subprocess.run(
@@ -88,7 +70,7 @@ def test_the_list_of_commands_loads_none_of_them() -> None:
 
 
 def test_no_help_loads_what_only_the_command_itself_needs() -> None:
-    lines = [[*path, "--help"] for path in commands()]
+    lines = [[*path.split(), "--help"] for path in cli_commands()]
     assert len(lines) > 25
     assert loaded_by(lines).isdisjoint(HEAVY)
 

@@ -18,9 +18,10 @@ from typer.core import TyperGroup
 from ledger.cli.demonstration import words
 from ledger.cli.session import Session
 from ledger.domain.case import command_table
-from ledger.main import DOORS, app
+from ledger.main import DOORS
 from ledger.store.database import Database
 from tests.cli.conftest import Program
+from tests.docs.generate import cli_commands
 
 RECEIVED = {
     "happened": "2025-06-11",
@@ -299,19 +300,15 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(program: Program) -> None:
 
 
 def test_every_command_has_json_and_says_what_it_does() -> None:
-    def walk(path: str, command: Any) -> None:
-        children = command.list_commands(None) if isinstance(command, TyperGroup) else []
-        for name in children:
-            walk(f"{path} {name}", command.get_command(None, name))
+    for path, command in cli_commands().items():
         assert command.help, path
-        if not children:
-            options = {option for parameter in command.params for option in parameter.opts}
-            assert "--json" in options, path
-            for parameter in command.params:
-                # Arguments may speak for themselves by their name; an option always says what it does.
-                assert parameter.help or not parameter.opts[0].startswith("-"), f"{path} {parameter.opts}"
-
-    walk("auditledger", app())
+        if isinstance(command, TyperGroup):
+            continue
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert "--json" in options, path
+        for parameter in command.params:
+            # Arguments may speak for themselves by their name; an option always says what it does.
+            assert parameter.help or not parameter.opts[0].startswith("-"), f"{path} {parameter.opts}"
 
 
 def test_entries_are_followed_as_they_are_recorded(dffh: Program) -> None:
