@@ -40,8 +40,12 @@ def door(installation: Installation, asking: Sequence[Principal], matter: Matter
 def desk(
     installation: Installation, *asking: Principal, through: Source = OVER_HTTP, key: str | None = None
 ) -> Desk:
-    """What someone may read of reports, and how what they hand over is recorded. Raises Forbidden."""
+    """What someone may read of reports, and how what they hand over is recorded. Raises Forbidden.
+
+    ``key``: the command id that it is recorded under; else a new one.
+    """
     (hands_over,) = command_table()[HAND_OVER]
+    identity = key or str(uuid.uuid4())
 
     def who(slug: str) -> Principal:
         organisation = installation.ledgers.get(slug).organisation
@@ -52,7 +56,7 @@ def desk(
     ) -> Outcome:
         return installation.execute(
             slug, command, body,
-            principal=who(slug), command_id=key or str(uuid.uuid4()), source=through, given=given,
+            principal=who(slug), command_id=identity, source=through, given=given,
         )  # fmt: skip
 
     def may(slug: str) -> None:
@@ -60,9 +64,7 @@ def desk(
             raise Forbidden(f"ledger {slug}: {HAND_OVER} takes one of {', '.join(sorted(hands_over.roles))}")
 
     def recorded(slug: str, command: str, given: Mapping[str, Any]) -> Outcome | None:
-        first = installation.recorded(
-            slug, command, given, principal=who(slug), command_id=key or str(uuid.uuid4())
-        )
+        first = installation.recorded(slug, command, given, principal=who(slug), command_id=identity)
         if first is None:
             # Before anything is made: whoever may not hand over learns that at once.
             may(slug)

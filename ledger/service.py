@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -30,10 +30,12 @@ from ledger.cli.session import Announce
 from ledger.errors import SettingsError, Unavailable
 from ledger.joined import desk, door, lag, standing
 from ledger.settings import Settings
-from ledger.store.database import Role
+from ledger.store.database import Database, Role
 from projections.aside import Aside
 from projections.reports.handover import Desk
 from projections.runner import Runner
+
+T = TypeVar("T")
 
 GRACE_SECONDS = 10
 """How long a service that is told to stop waits for what it was asked before."""
@@ -64,15 +66,10 @@ def application(
     """
     aside = aside or Aside(settings.report_processes)
 
-    def state() -> dict[str, Any]:
+    def kept_up(look: Callable[[Database], T]) -> T:
         if not running():
             raise Unavailable("projections: the runner has failed; its failure is in the log")
-        return lag(installation.database)
-
-    def by_ledger() -> dict[str, dict[str, int]]:
-        if not running():
-            raise Unavailable("projections: the runner has failed; its failure is in the log")
-        return standing(installation.database)
+        return look(installation.database)
 
     return create_app(
         installation,
@@ -85,8 +82,8 @@ def application(
                 lambda request: request_desk(installation, request), json_body, answer, aside
             ),
         ],
-        lag=state,
-        standing=by_ledger,
+        lag=lambda: kept_up(lag),
+        standing=lambda: kept_up(standing),
     )
 
 
