@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ledger.codec.jsonform import show
 from ledger.domain.installation.events import ReportStatus
 from ledger.errors import InvalidInput
 from projections.asked import by_option
@@ -120,8 +121,12 @@ def report_command(open_desk: OpenDesk) -> Callable[..., None]:
             if out is not None:
                 _write(prepared.files, out)
             receipts = [
-                {"ledger": r.ledger, "index": r.index, "leaf_hash": r.leaf_hash.hex()} for r in outcome.receipts
-            ]
+                {
+                    "ledger": r.ledger, "index": r.index, "leaf_hash": r.leaf_hash.hex(),
+                    "recorded_at": show(r.recorded_at),
+                }
+                for r in outcome.receipts
+            ]  # fmt: skip
             done = {"case": outcome.stream, "receipts": receipts, "files": sorted(prepared.files)}
             if as_json:
                 return _print(done)

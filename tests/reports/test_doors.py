@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from ledger.api.body import json_body
 from ledger.api.writes import answer as answered_as
 from ledger.application import Outcome
+from ledger.codec.jsonform import show
 from ledger.domain.installation.events import ReportStatus
 from ledger.errors import CommandReused, Forbidden, InvalidInput, NotFound
 from projections.aside import Aside
@@ -131,7 +132,7 @@ def test_json_prints_the_report_itself_where_no_folder_is_named(program: Program
         program("data-sharing-annual", *PERIOD, "--json", "--format", "html")
 
 
-def test_handed_over_and_printed_again(program: Program, tmp_path: Path) -> None:
+def test_handed_over_and_printed_again(program: Program, office: Office, tmp_path: Path) -> None:
     to = ("--hand-over", "minister: the Minister")
     with pytest.raises(InvalidInput, match="--record-in"):
         program("data-sharing-annual", *PERIOD, *to)
@@ -142,6 +143,11 @@ def test_handed_over_and_printed_again(program: Program, tmp_path: Path) -> None
     )  # fmt: skip
     name = "data-sharing-annual-2024-07-01-2025-06-30.html"
     assert name in done["files"]
+    (receipt,) = done["receipts"]
+    recorded = office.installation.feed.entry(office.installation.ledgers.get("dffh").id, receipt["index"])
+    assert (receipt["leaf_hash"], receipt["recorded_at"]) == (
+        recorded.leaf_hash.hex(), show(recorded.recorded_at),
+    )  # fmt: skip
     again = program("--reprint", f"dffh/{done['case']}")
     assert again == (tmp_path / "out" / name).read_bytes()
     revised = ("--status", "revised", "--supersedes", f"dffh/{done['case']}", "--record-in", "dffh")
