@@ -112,7 +112,7 @@ def _openings() -> dict[str, Any]:
     return {
         "tags": ["cases"],
         "operationId": "openings",
-        "summary": "Open sealed fields; the opening is an entry, recorded before anything is shown. ",
+        "summary": "Open sealed fields; the opening is an entry, recorded before anything is shown.",
         "security": SECURITY,
         "parameters": [_slug(), _idempotency_key()],
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},

@@ -1,6 +1,6 @@
 """Reports as HTTP serves them, made in a process beside the service.
 
-It loads no HTTP: half of the time until such a process begins its work was that.
+It loads no HTTP: more than a third of the time until such a process begins its work was that.
 """
 
 from __future__ import annotations
