@@ -26,8 +26,9 @@ for each in threads: each.join()
 
 
 def test_threads_and_libraries_never_share_a_line_of_the_log() -> None:
+    # Unbuffered, as in a container: only then are a line and its end that are written apart two writes.
     said = subprocess.run(
-        [sys.executable, "-c", SPEAK], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-u", "-c", SPEAK], capture_output=True, text=True, check=True, timeout=60
     ).stderr
     lines = [json.loads(line) for line in said.splitlines()]
     assert len(lines) == 8 * 300

@@ -154,13 +154,14 @@ def test_notices_from_opening_to_closing_and_those_in_effect(state: State, reade
     notice(may, date(2024, 5, 20), made(NoticeComplied, date(2024, 6, 3)))  # over before the year
     notice(june, date(2024, 7, 20), made(ReviewApplied, date(2024, 7, 1)), lost)  # set aside: never in effect
     notice(june, date(2024, 7, 20), made(NoticeComplied, date(2024, 7, 20)))  # on the day of its effect
+    notice(date(2024, 8, 1), date(2024, 9, 30), made(NoticeComplied, date(2024, 9, 2)))  # before it
     notice(date(2025, 3, 3), date(2025, 4, 30))  # takes effect on 30 April
     notice(date(2025, 3, 3), date(2025, 4, 30), made(NoticeNotComplied, date(2025, 5, 2)))  # and stays open
     notice(date(2025, 6, 2), date(2025, 8, 1), made(NoticeComplied, date(2025, 7, 1)))  # complied in the next
     report = annual(state, reader)
-    assert values(report, "notices.flow") == {"opening": 4, "decided": 3, "ended": 3, "closing": 4}
-    assert values(report, "notices.ended") == {"complied": 2, "set_aside": 1, "total": 3}
-    assert values(report, "notices.served") == {"served": 3}
+    assert values(report, "notices.flow") == {"opening": 4, "decided": 4, "ended": 4, "closing": 4}
+    assert values(report, "notices.ended") == {"complied": 3, "set_aside": 1, "total": 4}
+    assert values(report, "notices.served") == {"served": 4}
     assert values(report, "notices.in_effect") == {"opening": 2, "began": 3, "ended": 2, "closing": 3}
     assert report.figures["change.notices.flow.closing.before"].value == 4
 
