@@ -18,9 +18,11 @@ from ledger.errors import Unavailable
 from ledger.store.database import Database, Role
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.migrate import migrate
+from ledger.store.supervise import POLL, pauses
 from projections.connection import connect
 from tests.faults.service import Service
-from tests.faults.site import RECEIVED, Load, Site, found
+from tests.faults.site import ACKNOWLEDGED, RECEIVED, Load, Site, found
+from tests.faults.test_files_and_bodies import head
 from tests.store.proxy import Proxy
 from tests.store.test_embedded import postmasters
 from tests.waiting import DEADLINE, until
@@ -156,25 +158,39 @@ def test_health_says_that_an_embedded_database_is_down_and_that_it_is_up_again(d
 
 
 def test_a_service_that_is_told_to_stop_starts_no_database_again(data_dir: Path) -> None:
+    """Neither one that it could not start until then, nor one that dies afterwards."""
     with EmbeddedServer(data_dir) as server:
         migrate(server.database)
-        found(server.database, data_dir)
+        site = found(server.database, data_dir)
+    half = head(site, f"/ledgers/dffh/commands/{ACKNOWLEDGED}", "Content-Length: 500") + b'{"case": "'
+    broken = server.data / "postgresql.auto.conf"
+    right = broken.read_text()
     for gone_first in (True, False):
         with Service(data_dir) as service:
             service.wait_healthy()
             (pid,) = postmasters(data_dir)
+            address = ("127.0.0.1", int(service.url.rpartition(":")[2]))
+
+            def told(address: tuple[str, int] = address) -> bool:
+                with socket.socket() as probe:
+                    return probe.connect_ex(address) != 0
+
             # Held up by a client that does not finish, it lives a while after it was told.
-            with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2]))) as slow:
-                slow.sendall(b"POST /ledgers/dffh/commands/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+            with socket.create_connection(address) as slow:
+                slow.sendall(half)
                 if gone_first:
-                    service.signal(signal.SIGSTOP)
+                    broken.write_text("no_such_setting = on\n")
                     os.kill(pid, signal.SIGKILL)
+                    service.wait_said('"attempt": 2')
                 service.signal(signal.SIGTERM)
-                service.signal(signal.SIGCONT)
-                if not gone_first:
-                    time.sleep(0.5)
+                until(told)
+                if gone_first:
+                    broken.write_text(right)
+                else:
                     os.kill(pid, signal.SIGKILL)
-                time.sleep(1)
+                # As long as it would wait before its next try.
+                time.sleep(pauses(1) + 2 * POLL)
+                assert service.running
                 assert postmasters(data_dir) == []
             assert service.stop() == 0
         assert postmasters(data_dir) == []
