@@ -127,7 +127,14 @@ def test_words_of_other_and_registered_entity(book: Book) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"to_resolve": None}, {"to_prevent": None}, {"to_resolve_what": None}, {"to_resolve_what": " "}]
+    "wrong",
+    [
+        {"to_resolve": None},
+        {"to_prevent": None},
+        {"to_resolve_what": None},
+        {"to_resolve_what": " "},
+        {"to_prevent": ActionStated.TAKEN, "to_prevent_what": None},
+    ],
 )
 def test_ch_5_closing_states_both_actions(book: Book, wrong: dict[str, Any]) -> None:
     """Both actions are stated, 'none' and 'none necessary' included; action taken is described."""

@@ -152,6 +152,8 @@ def test_who_acts_not_to_oneself(book: Streams) -> None:
         book.grant("p-1", GrantedRole.OFFICER, proposed_by="admin-1")
     with pytest.raises(InvalidInput, match="person"):
         book.grant("Jo Bloggs", GrantedRole.OFFICER)
+    with pytest.raises(InvalidInput, match="organisation"):
+        book.grant("p-1", GrantedRole.OFFICER, organisation="Jo Bloggs")
 
 
 def test_who_acts_auditor_is_dated_and_names_ledgers(book: Streams) -> None:
@@ -295,6 +297,22 @@ def handed(**fields: Any) -> dict[str, Any]:
         "row_ids": kept,
         **fields,
     }
+
+
+@pytest.mark.parametrize(
+    ("event", "stream", "fields", "named"),
+    [
+        *((FileImported, "imports", IMPORTED, each) for each in ("import_id", "register", "format")),
+        (ReportHandedOver, "r1", handed(), "report"),
+    ],
+)
+def test_no_name_fits_in_what_an_import_or_a_report_says_in_clear(
+    book: Streams, event: type[CaseEvent], stream: str, fields: dict[str, Any], named: str
+) -> None:
+    """4-wire 'Sealed fields': what a person chooses and stands in clear is a code."""
+    role = "reporter" if event is ReportHandedOver else "administrator"
+    with pytest.raises(InvalidInput, match=f"^{named}: expected a code"):
+        book.act(event, stream, "2025-08-01", role, **{**fields, named: "Jo Bloggs"})
 
 
 def test_report_handed_over_and_revised(book: Streams) -> None:
