@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import fastavro
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ledger.codec.avro import FRAME, Writer
-from ledger.codec.declare import fields_of, schema_of
+from ledger.codec.avro import FRAME, Writer, encode_long
+from ledger.codec.declare import fields_of, micros, moment, schema_of
 from ledger.codec.entry import Entry
 from ledger.codec.reading import reader_of
 from ledger.codec.registry import registry
@@ -68,6 +69,36 @@ def test_a_reader_gives_what_fastavro_gives_and_takes_its_encoding_alone(
     assert writer.encode(other) == bytes(changed)
     with pytest.raises(CodecError):
         read(data[:-1])
+
+
+@pytest.mark.parametrize(
+    ("schema", "body", "message"),
+    [
+        ("int", encode_long(1 << 31), "int out of range: 2147483648"),
+        ("int", encode_long(-(1 << 31) - 1), "int out of range: -2147483649"),
+        ({"type": "array", "items": "null"}, encode_long(100) + b"\0", "array block of 100 items"),
+        ({"type": "array", "items": "null"}, encode_long(-1) + b"\0\0", "array block of -1 items"),
+        ({"type": "array", "items": "null"}, encode_long(1) * 2 + b"\0", "two blocks"),
+        (["null", "long"], encode_long(2), "no such branch"),
+        ("boolean", b"\2", "no such boolean"),
+        (FEW, encode_long(2), "no such boolean or symbol"),
+        (MANY, encode_long(200), "no such boolean or symbol"),
+        ("string", encode_long(3) + b"ab", "expected 14 bytes, got 13"),
+        ("string", encode_long(2) + b"\xff\xff", "not UTF-8"),
+        ("long", b"\x80\0", "over-long"),
+        ("long", b"\0\0", "expected 11 bytes, got 12"),
+    ],
+)
+def test_what_is_no_encoding_is_refused(schema: Any, body: bytes, message: str) -> None:
+    with pytest.raises(CodecError, match=f"^x: malformed body: .*{message}"):
+        reader_of(record(one=schema))(bytes(FRAME) + body)
+
+
+@given(st.integers(micros(datetime(1900, 1, 1, tzinfo=UTC)), micros(datetime(9999, 12, 31, tzinfo=UTC))))
+@example((1_000_000 << 32) + 1)
+@example(8_000_000_000_000_001)
+def test_a_moment_is_exact(value: int) -> None:
+    assert micros(moment(value)) == value
 
 
 def test_a_field_added_later_reads_as_its_default() -> None:

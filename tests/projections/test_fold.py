@@ -27,7 +27,11 @@ class Sizes(Register):
 
     name = "sizes"
     title = "Sizes"
-    columns = (Column("facts", Kind.INT, "how many"), Column("words", Kind.TEXT, "any"))
+    columns = (
+        Column("days", Kind.DATES, "any"),
+        Column("facts", Kind.INT, "how many"),
+        Column("words", Kind.TEXT, "any"),
+    )
     opened_by = (RequestReceived,)
 
     def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
@@ -70,6 +74,7 @@ def test_streams_folded_together_give_what_each_gives_alone() -> None:
         ({"facts": DAY}, "sizes.facts: expected int, got date"),
         ({"words": 3}, "sizes.words: expected str, got int"),
         ({"thing": 3}, "sizes has no column thing"),
+        ({"days": [DAY, "2025-06-11"]}, "expected a list of date, got str in it"),
     ],
 )
 def test_a_value_that_its_column_does_not_take_parks_the_case(values: dict[str, Any], message: str) -> None:
@@ -101,3 +106,19 @@ def test_words_are_escaped_for_copy_and_a_row_of_other_columns_is_laid_out_anew(
     assert first.endswith("\t1\ta\\tb\\\\c\\nd\n")
     assert second.endswith("\t2\t\\N\n")
     assert second.split("\t")[2] == "second"
+
+
+def test_two_rows_of_one_key_park_the_case() -> None:
+    class Twice(Sizes):
+        """The same key twice."""
+
+        def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
+            """Two rows."""
+            yield Row(facts[0], {"facts": 1}, "key")
+            yield Row(facts[0], {"facts": 2}, "key")
+
+    about, facts = stream("s", 0)
+    folded = fold(facts, about, [Twice()])
+    assert folded.lines == {}
+    assert folded.parked is not None
+    assert folded.parked.reason.endswith("two rows of one case have the same key")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from ledger.domain.event import encode_payload
+from ledger.domain.installation.events import HolidayAdded
+from ledger.domain.notice.events import ComplianceNoticeIssued, NoticeServed
 from ledger.domain.request.events import DisclosureMade, LegalBasis, RequestAcknowledged
 from ledger.errors import InvalidInput, NotFound
 from ledger.store.ledgers import Ledger
@@ -103,6 +105,35 @@ def test_a_stretch_is_stepped_through_in_the_order_recorded(
     assert [(one["index"], one["case"]) for one in found] == [(3, case), (4, other), (5, case)]
     assert fields(found[2], "requests") == {"acknowledged_on": [None, "2025-06-11"]}
     assert [one["index"] for one in stepped(conninfo, "dffh=5", since=4)] == [4]
+
+
+def test_a_step_counts_by_the_calendar_as_it_was_at_its_entry(book: Book, conninfo: str) -> None:
+    case = book.case(make(ComplianceNoticeIssued, date(2025, 10, 3), period_ends=date(2025, 12, 1)))
+    book.put("calendar", make(HolidayAdded, date(2025, 10, 10), day=date(2025, 10, 31), holiday="Show Day"))
+    book.put(case, make(NoticeServed, date(2025, 10, 3)))
+    due = [
+        next(clock["due_on"] for clock in one["clocks"] if clock["clock"] == "pdpa.notice_review")
+        for one in stepped(conninfo, stream=case)
+    ]
+    assert due == ["2025-10-31", "2025-11-03"]
+
+
+def test_from_an_entry_that_a_register_fails_at_the_steps_say_why(
+    case: str, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = register("requests")
+    kept = type(requests).rows
+
+    def faulty(self: Any, facts: Any, about: Any) -> Any:
+        if len(facts) > 1:
+            raise ZeroDivisionError("a fault of a register")
+        return kept(self, facts, about)
+
+    monkeypatch.setattr(type(requests), "rows", faulty)
+    received, late, corrected = stepped(conninfo, stream=case)
+    assert "parked" not in received
+    assert late["parked"] == f"entry {late['index']}: ZeroDivisionError: a fault of a register"
+    assert corrected["parked"] == late["parked"]
 
 
 def test_sealed_values_stay_withheld(case: str, conninfo: str) -> None:
