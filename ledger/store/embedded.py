@@ -96,11 +96,8 @@ class EmbeddedServer:
         self._settings = {**SETTINGS, **(settings or {})}
         self._users: IO[bytes] | None = None
         self._step = step
-        try:
+        with self._refusals():
             self._open()
-        except OSError as error:
-            where = error.filename or self.home
-            raise Unavailable(f"embedded database: {where}: {error.strerror or error}") from error
 
     def _open(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -166,7 +163,7 @@ class EmbeddedServer:
 
         Nothing is started once this user has left. Raises Unavailable where it does not start.
         """
-        with self._starting():
+        with self._refusals(), self._starting():
             if self._users is None or self.running():
                 return False
             self._start()
@@ -203,6 +200,15 @@ class EmbeddedServer:
                 return
             if self.running():
                 self.stop()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What the machine refuses, as a full disk does, is Unavailable: it may be tried again."""
+        try:
+            yield
+        except OSError as error:
+            where = error.filename or self.home
+            raise Unavailable(f"embedded database: {where}: {error.strerror or error}") from error
 
     @contextmanager
     def _starting(self) -> Iterator[IO[bytes]]:

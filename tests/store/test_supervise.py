@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -10,6 +11,7 @@ from time import sleep
 import pytest
 import structlog
 
+from ledger.store import embedded
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.supervise import LONGEST_PAUSE, Supervisor, pauses
 from tests.store.test_embedded import postmasters
@@ -91,6 +93,19 @@ def test_what_does_not_start_is_tried_again_ever_later_with_an_alarm(folder: Pat
         assert asked[-1] > 3
     assert {line["log_level"] for line in logged if line["event"] == "embedded database: down"} == {"error"}
     assert sum(line["event"] == "embedded database: up again" for line in logged) == 2
+
+
+def test_a_disk_too_full_for_a_start_ends_no_watch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with EmbeddedServer(folder) as server, Supervisor(server, poll=0.01, pause=lambda _: 0.01) as watching:
+        with monkeypatch.context() as patch:
+            patch.setattr(embedded.os, "fsync", full)
+            kill(folder)
+            wait(lambda: "No space left on device" in (watching.alarm or ""))
+        wait(lambda: watching.restarts == 1)
+        assert watching.alarm is None
 
 
 def test_nothing_is_started_once_it_was_told_to_stop_or_its_user_has_left(folder: Path) -> None:
