@@ -129,6 +129,21 @@ def test_whole_life_extended_and_complied(book: Notices) -> None:
         book.act(NoticeNotComplied, "2025-10-02", found="nothing done")
 
 
+@pytest.mark.parametrize("event", [ExtensionApplied, NoticeComplied])
+@pytest.mark.parametrize("service_first", [True, False])
+def test_78_3_82_1_nothing_imported_follows_a_service_that_came_later(
+    book: Notices, event: type[CaseEvent], service_first: bool
+) -> None:
+    """A register that leaves the service out has a gap; one that states a later one contradicts itself."""
+    book.issue(imported=True)
+    acts: list[tuple[type[CaseEvent], str]] = [(NoticeServed, "2025-03-12"), (event, "2025-03-11")]
+    first, second = acts if service_first else acts[::-1]
+    book.act(*first, imported=True)
+    with pytest.raises(LawRefused, match="2025-03-11 lies before the service of the notice of 2025-03-12"):
+        book.act(*second, imported=True)
+    book.act(second[0], "2025-03", imported=True)
+
+
 def test_78_1_a_provisions_stand_in_clear_as_citations(book: Notices) -> None:
     """No name fits in; a code's or an arrangement's clauses are cited as such."""
     with pytest.raises(InvalidInput, match=r"provisions\.1"):

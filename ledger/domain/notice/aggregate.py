@@ -33,6 +33,11 @@ COMMISSIONER = frozenset({Role.REGULATOR})
 """The Commissioner and staff write the regulator's own ledger (1-law 'Who acts')."""
 
 
+AFTER_SERVICE = (ExtensionApplied, ExtensionGranted, ExtensionRefused, NoticeComplied, NoticeNotComplied)
+"""What only follows the service: 78(3), 82(1). A register that does not state the service leaves a gap; one
+that states a later one contradicts itself."""
+
+
 class ComplianceNotice(DatedCase):
     """A compliance notice from the decision to serve it to compliance, or to its end at VCAT."""
 
@@ -105,6 +110,8 @@ class ComplianceNotice(DatedCase):
     def serve(self, e: NoticeServed, context: Context) -> None:
         """Record the service of the notice: by whom it was taken, by which method of 83C."""
         law.served_once(self.standing.served)
+        for act in self.all(*AFTER_SERVICE):
+            presupposes(act, e, "the service of the notice")
         if _judged(e):
             law.service_leaves_the_period(earliest(e), self.standing.period_ends)
         law.service_by_83c(
@@ -121,7 +128,6 @@ class ComplianceNotice(DatedCase):
         """Record that the organisation served applied for a longer period, before the period expired."""
         now = self.standing
         law.extension_needs_service(now.served, imported=self.imported(e))
-        presupposes(e, self.first(NoticeServed), "the service of the notice")
         if e.applicant is not None and now.issued.organisation is not None:
             law.extension_applicant_is_recipient(e.applicant, now.issued.organisation)
         if _judged(e):
@@ -146,7 +152,6 @@ class ComplianceNotice(DatedCase):
     def _answers_application(self, e: CaseEvent) -> None:
         if not self.imported(e):
             law.extension_answers_an_application(self.standing.extensions_open > 0)
-        presupposes(e, self.first(ExtensionApplied), "the application for an extension")
 
     @command(ReasonsRequested, roles=COMMISSIONER)
     def request_reasons(self, e: ReasonsRequested, context: Context) -> None:
@@ -166,7 +171,6 @@ class ComplianceNotice(DatedCase):
         now = self.standing
         if not self.imported(e):
             law.reasons_answer_a_request(now.reasons_requested, now.reasons_open == 0)
-        presupposes(e, self.first(ReasonsRequested), "the request for reasons")
 
     @command(ReviewApplied, roles=COMMISSIONER)
     def apply_for_review(self, e: ReviewApplied, context: Context) -> None:

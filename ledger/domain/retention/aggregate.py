@@ -20,7 +20,7 @@ from ledger.domain.retention.events import (
     RetentionTriggered,
 )
 from ledger.domain.retention.standing import RetentionStanding, standing_of
-from ledger.domain.timeline import earliest, latest, presupposes
+from ledger.domain.timeline import earliest, latest
 from ledger.errors import InvalidInput
 from ledger.law import retention as law
 from ledger.law.general import open_word_is_explained
@@ -88,8 +88,6 @@ class RetentionItem(DatedCase):
     def release(self, e: HoldReleased, context: Context) -> None:
         """Release a hold."""
         law.released_hold_is_open(e.hold, self.standing.open_holds)
-        placed = [fact for fact in self.all(HoldPlaced) if fact.hold == e.hold]
-        presupposes(e, placed[-1], "the hold")
 
     def _end(self, e: CaseEvent) -> None:
         """What holds for every end: once, and not while held."""
