@@ -408,13 +408,16 @@ def test_82_2_several_reviews(book: Notices) -> None:
 def test_82_1_not_complied_needs_effect(book: Notices) -> None:
     """A notice is breached only once it was served and is in effect."""
     book.issue()
-    with pytest.raises(LawRefused, match=r"82\(1\)"):
-        book.act(NoticeNotComplied, "2025-07-01")
+    for event in (NoticeNotComplied, NoticeComplied):
+        with pytest.raises(LawRefused, match=r"82\(1\)"):
+            book.act(event, "2025-07-01")
     book.serve()
     with pytest.raises(LawRefused, match=r"82\(2\)"):
         book.act(NoticeNotComplied, "2025-06-29")
     book.act(NoticeNotComplied, "2025-07-01", found="no step taken")
     book.act(NoticeComplied, "2025-07-20")
+    with pytest.raises(LawRefused, match="complied with already"):
+        book.act(NoticeComplied, "2025-07-21")
 
 
 def test_82_exposure_and_the_crown_8_2(book: Notices) -> None:

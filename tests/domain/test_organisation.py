@@ -108,6 +108,10 @@ def test_succession_whole_life(book: Register) -> None:
     with pytest.raises(LawRefused, match="record it"):
         book.act(FunctionsTakenOver, NEW, MOVED, predecessor=OLD, inherited=inherited, **succession())
     book.act(OrganisationSucceeded, OLD, MOVED, successor=NEW, **succession())
+    for unsaid in ({"all_functions": None}, {"instrument": None}):
+        wrong = {"predecessor": OLD, "inherited": inherited, **succession(), **unsaid}
+        with pytest.raises(LawRefused, match="must be stated"):
+            book.act(FunctionsTakenOver, NEW, MOVED, **wrong)
     book.act(OrganisationAbolished, OLD, MOVED)
     with pytest.raises(LawRefused, match="datavic since 2015-08-01, vps since 2021-07-24"):
         book.act(FunctionsTakenOver, NEW, MOVED, predecessor=OLD, inherited=inherited[:1], **succession())
@@ -141,6 +145,8 @@ def test_renamed(book: Register) -> None:
     """Another name from its day on; the same name is none."""
     with pytest.raises(LawRefused, match="is the name already"):
         book.act(OrganisationRenamed, NEW, "2024-01-01", legal_name="Department of Energy and Climate ")
+    with pytest.raises(LawRefused, match="the name must be stated"):
+        book.act(OrganisationRenamed, NEW, "2024-01-01", legal_name="")
     book.act(OrganisationRenamed, NEW, "2024-01-01", legal_name="Department of Climate")
     assert book.body(NEW).name_on(date(2023, 12, 31)) == "Department of Energy and Climate"
     assert book.body(NEW).name_on(date(2024, 1, 1)) == book.body(NEW).name_on(None) == "Department of Climate"
@@ -151,8 +157,17 @@ def test_abolished_once_and_does_nothing_after(book: Register) -> None:
     book.act(OrganisationAbolished, OLD, MOVED)
     with pytest.raises(LawRefused, match="already"):
         book.act(OrganisationAbolished, OLD, "2024-01-01")
-    with pytest.raises(LawRefused, match="did not exist"):
-        book.act(HeadsOfAgreementSigned, OLD, "2023-01-01")
+    acts: tuple[tuple[type[CaseEvent], dict[str, Any]], ...] = (
+        (HeadsOfAgreementSigned, {}),
+        (AgencyHeadChanged, {"head_office": HeadOffice.SECRETARY}),
+        (SchemeBound, {"scheme": Scheme.DATAVIC}),
+        (PrivacyStatusSet, {}),
+        (OrganisationRenamed, {"legal_name": "Another"}),
+        (FunctionsTakenOver, {"predecessor": NEW, **succession()}),
+    )
+    for event, fields in acts:
+        with pytest.raises(LawRefused, match="did not exist"):
+            book.act(event, OLD, "2023-01-01", **fields)
     book.act(HeadsOfAgreementSigned, OLD, "2021-07-24")
     assert book.basis(OLD, "vps", date(2022, 1, 1)) is not None
     with pytest.raises(LawRefused, match="would not be lawful"):
