@@ -20,7 +20,7 @@ from projections import tables
 from projections.base import register, registers
 from projections.connection import connect
 from projections.rebuild import rebuild, way_back
-from projections.runner import Runner, lag
+from projections.runner import Leased, Runner, lag
 from tests.projections.book import Book, make, seal
 from tests.projections.test_live import formal, rows
 from tests.projections.test_property import check
@@ -155,7 +155,7 @@ def test_an_event_newer_than_this_version_pauses_its_ledger_and_is_never_parked(
 
 def test_one_runner_has_the_lease(book: Book, conninfo: str) -> None:
     with Runner(conninfo) as runner:
-        with pytest.raises(Unavailable, match="another runner has the lease"):
+        with pytest.raises(Leased, match="another runner has the lease"):
             Runner(conninfo).open()
         book.case(formal(DAY))
         assert runner.catch_up() == 2
