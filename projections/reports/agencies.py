@@ -31,6 +31,7 @@ WORDS = (
     "'not read' one whose ledger this report was not made from, so that nothing is said of it; 'not bound' one "
     "to which the scheme did not apply in the period. The last three have no number: –."
 )
+WENT_ON = "A case that goes on with a successor is counted as that one's alone, in every period."
 _DAY = timedelta(days=1)
 
 
@@ -186,7 +187,7 @@ class Agencies:
             gone = (
                 f", and no longer exists from {day_words(agency.abolished_on)}" if agency.abolished_on else ""
             )
-            said.append(f"{agency.name} was succeeded by {by}{gone}.")
+            said.append(f"{agency.name} was succeeded by {by}{gone}. {WENT_ON}")
         return said
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from ledger.domain.request.events import RequestForm
+from projections.reports.agencies import WENT_ON
 from projections.reports.catalogue import make
 from projections.reports.figures import Figure, Line, Report
 from projections.reports.period import financial_year
@@ -123,7 +124,7 @@ def test_a_series_shows_predecessor_and_successor_apart_and_together(state: Stat
     (table,) = [each for each in report.tables if each.id == "sharing.series_1"]
     assert table.title == "Series: Old department, then New department"
     said = "Old department was succeeded by New department, and no longer exists from 1 January 2025."
-    assert table.notes == (said,)
+    assert table.notes == (f"{said} {WENT_ON}",)
     last_year = make(reader, "data-sharing-annual", financial_year(2025))
     assert "dffh" not in lines(last_year, "sharing.by_provider")
 
