@@ -200,6 +200,8 @@ def test_pdpa_13_status_by_day(book: Register) -> None:
     """13(1): the limb from its day until the next status; a limb alone is enough."""
     with pytest.raises(LawRefused, match=r"13\(1\)"):
         book.act(PrivacyStatusSet, OLD, "2015-01-01", part_3=True)
+    with pytest.raises(LawRefused, match="bound from 2015-01-01, it cannot end on 2014-12-31"):
+        book.act(PrivacyStatusSet, OLD, "2015-01-01", part_4=True, until=date(2014, 12, 31))
     book.act(PrivacyStatusSet, OLD, "2015-01-01", part_3_limb=Part3Limb.C, part_4=True)
     book.act(PrivacyStatusSet, OLD, "2020-01-01", part_3=False, part_4=True, represents_crown=True)
     assert book.basis(OLD, "pdpa_part_3", date(2019, 12, 31)) == "PDPA 13(1)(c)"
