@@ -249,17 +249,12 @@ class _Import:
     @staticmethod
     def _await(each: _Planned, submission: Submission | None, result: Result, moved: list[_Planned]) -> None:
         try:
-            receipts = None if submission is None else submission.result()
+            if not _written(submission, result):
+                moved.append(each)
         except STOP:
             raise
         except AuditLedgerError:
             moved.append(each)
-            return
-        if receipts is None or isinstance(receipts, FirstReceipts):
-            # Recorded meanwhile: whether as a row of this file or of another one, its case says.
-            moved.append(each)
-        else:
-            result.entries += len(receipts)
 
     def _write_anew(self, each: _Planned, import_id: str, result: Result) -> None:
         """A row that passed every check, and then was refused or there already: its case has moved on since.
@@ -275,11 +270,7 @@ class _Import:
                 if not now.plan.steps:
                     return
                 try:
-                    submission = self._submit(each, import_id)
-                    if submission is not None and not isinstance(
-                        receipts := submission.result(), FirstReceipts
-                    ):
-                        result.entries += len(receipts)
+                    if _written(self._submit(each, import_id), result):
                         return
                 except (Conflict, CommandReused, KeyGone):
                     if attempt == TRIES - 1:
@@ -388,6 +379,15 @@ class _Import:
                     fields["about"] = about
                 body = {"happened": each.body["happened"], "fields": fields}
                 result.proposed.append(ProposedContravention(each.sheet, each.row, each.key, body))
+
+
+def _written(submission: Submission | None, result: Result) -> bool:
+    """Waits; False where it was recorded meanwhile: as a row of this file or of another one, its case says."""
+    receipts = None if submission is None else submission.result()
+    if receipts is None or isinstance(receipts, FirstReceipts):
+        return False
+    result.entries += len(receipts)
+    return True
 
 
 def _with_opened(change: Change, opened: dict[str, Any]) -> Change:
