@@ -157,6 +157,14 @@ def test_received_before_it_was_made_is_refused() -> None:
     made.record(ev.RequestEscalated, on="2025-06-20", made_on=date(2025, 6, 20))
 
 
+def test_a_recipient_in_clear_is_registered_and_an_approval_is_told_after_it() -> None:
+    made = open_case(NSW)
+    with pytest.raises(InvalidInput, match=r"^recipient: expected the id of a registered"):
+        disclose(made, recipient="Mary Citizen")
+    with refused("ledger rule: two dates on every fact", "2025-06-11 lies before the decision"):
+        made.record(ev.RequestApproved, on="2025-06-12", parts=("whole",), sent_on=date(2025, 6, 11))
+
+
 def test_counterpart_must_exist() -> None:
     with pytest.raises(NotFound):
         open_case(INFORMAL, counterpart=ref("nowhere"))
