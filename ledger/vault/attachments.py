@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ledger.codec.avro import encode_long
 from ledger.errors import InvalidInput, Unavailable, VaultError
 from ledger.vault.kek import sync_directory
+from ledger.vault.randomness import random_bytes
 from ledger.vault.sealing import SALT_BYTES, commitment_prefix, open_bytes, seal_bytes
 
 CHUNK = 1 << 20
@@ -71,7 +72,7 @@ class AttachmentFiles:
         where ``source`` is longer or shorter than ``length``, Unavailable where the disk is full; nothing is
         left behind then. The caller records the row next; a crash before it leaves a file that ``sweep`` finds.
         """
-        salt, prefix = os.urandom(SALT_BYTES), os.urandom(PREFIX_BYTES)
+        salt, prefix = random_bytes(SALT_BYTES), random_bytes(PREFIX_BYTES)
         path = f"{field_path}.content"
         unfinished = self._directory / _UNFINISHED / secrets.token_hex(16)
         with _clean_failure(unfinished):

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.errors import SettingsError, VaultError
+from ledger.vault.randomness import random_bytes
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -67,7 +68,7 @@ class LocalKek:
 
     def wrap(self, key_id: str, key: bytes) -> bytes:
         """12-byte nonce ‖ AES-256-GCM of ``key``; associated data is the key id."""
-        nonce = os.urandom(NONCE_BYTES)
+        nonce = random_bytes(NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, key, key_id.encode())
 
     def unwrap(self, key_id: str, wrapped: bytes, kek_id: str) -> bytes:

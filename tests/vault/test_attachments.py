@@ -56,10 +56,16 @@ def test_round_trip(files: AttachmentFiles, tmp_path: Path, size: int, known: bo
         assert content[:16] not in file.read_bytes()
 
 
+def known_randomness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Salt, prefix of the nonces, nonce of the row: in that order."""
+    random = iter([b"\x01" * 32, b"\x02" * 7, b"\x03" * 12])
+    for module in ("attachments", "sealing"):
+        monkeypatch.setattr(f"ledger.vault.{module}.random_bytes", lambda _n: next(random))
+
+
 def test_format_known_by_hand(files: AttachmentFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commitment and boxes as 4-wire says, made again here without the module's own helpers."""
-    random = iter([b"\x01" * 32, b"\x02" * 7, b"\x03" * 12])
-    monkeypatch.setattr("ledger.vault.attachments.os.urandom", lambda _n: next(random))
+    known_randomness(monkeypatch)
     content = b"ab" * CHUNK
     row = keep(files, content, len(content))
     monkeypatch.undo()
@@ -75,8 +81,7 @@ def test_format_known_by_hand(files: AttachmentFiles, monkeypatch: pytest.Monkey
 
 
 def test_empty_file_known_answer(files: AttachmentFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    random = iter([b"\x01" * 32, b"\x02" * 7, b"\x03" * 12])
-    monkeypatch.setattr("ledger.vault.attachments.os.urandom", lambda _n: next(random))
+    known_randomness(monkeypatch)
     row = keep(files, b"", 0)
     assert row.commitment.hex() == "5c17e2c305be18f404b65eceb4bdbd8726d6ada9a66fbabd163aa8603e79d3d8"
     assert place(files, row).read_bytes().hex() == "a3a1613b786226bf4722bdf2693d8240"

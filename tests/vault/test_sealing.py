@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import uuid
 
@@ -22,6 +23,7 @@ from ledger.vault.sealing import (
     commitment,
     content_mac,
     derived_id,
+    hmac_sha256,
     make_key,
     pack,
     unpack,
@@ -55,6 +57,11 @@ def sealed_row(fields: list[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]]
     marked = [(path, salt := os.urandom(32), value, commitment(salt, path, value)) for path, value in fields]
     row = pack(KEY, [(mark, salt, value) for _, salt, value, mark in marked])
     return [(path, mark) for path, _, _, mark in marked], row
+
+
+@given(st.binary(max_size=100), st.binary(max_size=200))
+def test_hmac_is_that_of_the_standard_library(key: bytes, message: bytes) -> None:
+    assert hmac_sha256(key, message) == hmac.digest(key, message, "sha256")
 
 
 def test_commitment_known_answers() -> None:

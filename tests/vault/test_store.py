@@ -197,7 +197,7 @@ def test_racing_commands_that_make_the_same_key_do_not_harm_each_other(
     entries = [(n, [SealedField("a", s.commitment, s.key)]) for n, s in enumerate(sealed)]
     assert [o.value for (o,) in opener.open(LEDGER, entries) if isinstance(o, Opened)] == ["0", "1"]
     oldest, _ = keys.keys_of(LEDGER, "s1")
-    assert SealingSession(KEK, lambda of: keys.keys_of(LEDGER, of)).key("s1", CASE)[0] == oldest.id
+    assert SealingSession(KEK, lambda of: keys.keys_of(LEDGER, of)).seal("s1", "a", b"\x02z")[1] == oldest.id
 
 
 def test_several_entries_and_keys_in_one_put(database: Database, opener: Opener) -> None:
