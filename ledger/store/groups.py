@@ -27,7 +27,7 @@ from ledger.store import binary, queries
 from ledger.store.binary import array, int4, int8
 from ledger.store.database import Database
 from ledger.store.lanes import GROUP_ENTRIES, Group, Lane, Link, Stage
-from ledger.store.placing import Head, VaultRows, needed_versions, place_all
+from ledger.store.placing import Head, needed_versions, place_all, vault_arrays
 from ledger.store.session import copy_statement, head_of, locked_head_of, open_session
 from ledger.store.settle import Lost, Settled, settle
 from ledger.store.submission import Outcome, Submission
@@ -230,7 +230,7 @@ class Groups:
                 parameters += [array(binary.TEXT, streams), array(binary.INT4, versions)]
             if group.sealed:
                 name += "_sealed"
-                parameters += VaultRows.of(group.submissions).parameters()
+                parameters += vault_arrays(group.submissions)
             self._ask(link, name, parameters)
         # While the database works.
         group.receipts = placed.receipts(lane.ledger, group.submissions)

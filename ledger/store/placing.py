@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -27,6 +28,10 @@ COLUMN_TYPES = [
     binary.TEXT, binary.BYTEA, binary.BYTEA, binary.BYTEA,
 ]  # fmt: skip
 """Of recorded_at, of the draft's columns, of leaf_hash and entry: the order of every way in."""
+VAULT_TYPES = [
+    binary.TEXT, binary.TEXT, binary.TEXT, binary.BYTEA, binary.TEXT, binary.INT4, binary.TEXT, binary.BYTEA,
+]  # fmt: skip
+"""Of the elements of the arrays of ``vault.put``: five of keys, three of rows."""
 COPY_BLOCK = 256 * 1024
 _HASH_LENGTH = binary.int4(HASH_LENGTH)
 _COPY_ROW = Struct(">hiqiq").pack
@@ -136,50 +141,35 @@ def needed_versions(submissions: Sequence[Submission]) -> tuple[list[bytes], lis
     return streams, versions
 
 
-class VaultRows(NamedTuple):
-    """The vault rows of a group; ordinals count from the group's first entry."""
+def vault_arrays(submissions: Sequence[Submission]) -> list[bytes]:
+    """The eight arrays of ``vault.put``, for submissions that stand one after the other in a group.
 
-    key_ids: list[str]
-    key_streams: list[str]
-    key_subjects: list[str]
-    key_wrapped: list[bytes]
-    key_kek: list[str]
-    ordinals: list[int]
-    keys: list[str]
-    ciphertexts: list[bytes]
+    Ordinals count from the group's first entry.
+    """
+    ids: list[bytes] = []
+    streams: list[bytes] = []
+    subjects: list[bytes] = []
+    wrapped_keys: list[bytes] = []
+    keks: list[bytes] = []
+    ordinals: list[bytes] = []
+    keys: list[bytes] = []
+    ciphertexts: list[bytes] = []
+    offset = 0
+    for submission in submissions:
+        for key_id, stream, subject, wrapped, kek_id in submission.keys:
+            ids.append(binary.text_field(key_id))
+            streams.append(binary.text_field(stream))
+            subjects.append(_shared_text(subject))
+            wrapped_keys.append(binary.varlena_field(wrapped))
+            keks.append(_shared_text(kek_id))
+        for ordinal, key_id, ciphertext in submission.rows:
+            ordinals.append(binary.int4_field("ordinal", offset + ordinal))
+            keys.append(binary.text_field(key_id))
+            ciphertexts.append(binary.varlena_field(ciphertext))
+        offset += len(submission.drafts)
+    fields = (ids, streams, subjects, wrapped_keys, keks, ordinals, keys, ciphertexts)
+    return [binary.array(oid, column) for oid, column in zip(VAULT_TYPES, fields, strict=True)]
 
-    @classmethod
-    def of(cls, submissions: Sequence[Submission]) -> VaultRows:
-        """The rows of submissions that stand one after the other in a group."""
-        made = cls([], [], [], [], [], [], [], [])
-        offset = 0
-        for submission in submissions:
-            for key in submission.keys:
-                made.key_ids.append(key.id)
-                made.key_streams.append(key.stream)
-                made.key_subjects.append(key.subject)
-                made.key_wrapped.append(key.wrapped)
-                made.key_kek.append(key.kek_id)
-            for row in submission.rows:
-                made.ordinals.append(offset + row.ordinal)
-                made.keys.append(row.key)
-                made.ciphertexts.append(row.ciphertext)
-            offset += len(submission.drafts)
-        return made
 
-    def __bool__(self) -> bool:
-        return bool(self.key_ids or self.keys)
-
-    def parameters(self) -> list[bytes]:
-        """The eight arrays of ``vault.put``, encoded."""
-        return [
-            *(
-                binary.array(binary.TEXT, [binary.text_field(text) for text in texts])
-                for texts in (self.key_ids, self.key_streams, self.key_subjects)
-            ),
-            binary.array(binary.BYTEA, [binary.varlena_field(wrapped) for wrapped in self.key_wrapped]),
-            binary.array(binary.TEXT, [binary.text_field(kek) for kek in self.key_kek]),
-            binary.array(binary.INT4, [binary.int4_field("ordinal", n) for n in self.ordinals]),
-            binary.array(binary.TEXT, [binary.text_field(key) for key in self.keys]),
-            binary.array(binary.BYTEA, [binary.varlena_field(value) for value in self.ciphertexts]),
-        ]
+_shared_text = lru_cache(maxsize=256)(binary.text_field)
+"""The field of a text of which there are few: most subjects are the case, most keys are wrapped by one."""

@@ -149,8 +149,7 @@ UPDATE ledger.heads SET size = %s, hash = %s, recorded_at = %s WHERE ledger = %s
 
 -- name: put_vault
 -- Keys and sealed values of entries that the same transaction inserts.
-SELECT vault.put(%s, %s, %s::text[], %s::text[], %s::text[], %s::bytea[], %s::text[], %s::integer[], %s::text[],
-                 %s::bytea[]);
+SELECT vault.put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: writer_session
 -- A frozen process loses the head before others give up waiting; a commit is durable; plans are kept.

@@ -9,7 +9,7 @@ from ledger.errors import Unavailable
 from ledger.store import binary, queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger
-from ledger.store.placing import COLUMN_TYPES, Head
+from ledger.store.placing import COLUMN_TYPES, VAULT_TYPES, Head
 from ledger.store.settle import Connection
 
 LINK = {
@@ -23,11 +23,8 @@ _HEAD_TYPES = [
     binary.INT4, binary.INT8, binary.BYTEA, binary.INT8, binary.BYTEA, binary.TIMESTAMPTZ, binary.TIMESTAMPTZ,
 ]  # fmt: skip
 _NEEDED_TYPES = [binary.TEXT, binary.INT4]
-_VAULT_TYPES = [
-    binary.TEXT, binary.TEXT, binary.TEXT, binary.BYTEA, binary.TEXT, binary.INT4, binary.TEXT, binary.BYTEA,
-]  # fmt: skip
 _MANY_TYPES = _HEAD_TYPES + [binary.ARRAYS[oid] for oid in COLUMN_TYPES + _NEEDED_TYPES]
-_VAULT_ARRAYS = [binary.ARRAYS[oid] for oid in _VAULT_TYPES]
+_VAULT_ARRAYS = [binary.ARRAYS[oid] for oid in VAULT_TYPES]
 PREPARED = {
     "commit_first": _HEAD_TYPES + COLUMN_TYPES,
     "commit_next": _HEAD_TYPES + COLUMN_TYPES,
@@ -35,6 +32,7 @@ PREPARED = {
     "commit_first_sealed": _HEAD_TYPES + COLUMN_TYPES + _VAULT_ARRAYS,
     "commit_next_sealed": _HEAD_TYPES + COLUMN_TYPES + _VAULT_ARRAYS,
     "commit_many_sealed": _MANY_TYPES + _VAULT_ARRAYS,
+    "put_vault": [binary.INT4, binary.INT8, *_VAULT_ARRAYS],
     "read_head": [binary.INT4],
 }
 

@@ -20,9 +20,9 @@ from ledger.clock import Clock
 from ledger.codec.declare import micros
 from ledger.codec.declare import moment as moment_of
 from ledger.errors import AuditLedgerError, CommandReused, Conflict, Unavailable
-from ledger.store import queries
+from ledger.store import binary, queries
 from ledger.store.ledgers import Ledger
-from ledger.store.placing import Head, Placed, VaultRows, place_all
+from ledger.store.placing import Head, Placed, place_all, vault_arrays
 from ledger.store.submission import Draft, Outcome, Receipt, Submission
 from ledger.vault.sealing import KEY_NAME
 from ledger.vault.store import KEY_GONE, KeyGone
@@ -263,15 +263,12 @@ def _advance(submission: Submission, versions: dict[str, int]) -> None:
 
 
 def _insert(connection: Connection, ledger: Ledger, placed: Placed, submissions: Sequence[Submission]) -> None:
-    vault = VaultRows.of(submissions)
-    if vault:
-        connection.execute(
-            queries.get("put_vault"),
-            (
-                ledger.id, placed.before.size, vault.key_ids, vault.key_streams, vault.key_subjects,
-                vault.key_wrapped, vault.key_kek, vault.ordinals, vault.keys, vault.ciphertexts,
-            ),
-        )  # fmt: skip
+    if any(submission.keys or submission.rows for submission in submissions):
+        arrays = vault_arrays(submissions)
+        parameters = [binary.int4(ledger.id), binary.int8(placed.before.size), *arrays]
+        result = connection.pgconn.exec_prepared(b"put_vault", parameters, [1] * len(parameters), 1)
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise psycopg.errors.error_from_result(result, connection.info.encoding)
     with connection.cursor().copy(queries.get("copy_entries")) as copy:
         for block in placed.copy_blocks(ledger):
             copy.write(block)
