@@ -232,8 +232,8 @@ class Groups:
                 name += "_sealed"
                 parameters += vault_arrays(group.submissions)
             self._ask(link, name, parameters)
-        # While the database works.
-        group.receipts = placed.receipts(lane.ledger, group.submissions)
+            # While the database works.
+            group.receipts = placed.receipts(lane.ledger, group.submissions)
         self._step("sent")
 
     def _ask(self, link: Link, query: str | bytes, parameters: list[bytes | None] | None = None) -> None:
@@ -292,6 +292,8 @@ class Groups:
             pgconn.put_copy_data(block)
         pgconn.put_copy_end()
         self._flush(link, pgconn)
+        assert group.placed is not None
+        group.receipts = group.placed.receipts(group.lane.ledger, group.submissions)
 
     def _on_answer(self, link: Link, group: Group, answers: list[pq.abc.PGresult]) -> None:
         failed = None
