@@ -304,17 +304,15 @@ CREATE FUNCTION vault.put(p_ledger integer, p_base bigint, key_ids text[], key_s
 BEGIN
     IF key_ids <> '{}' THEN
         INSERT INTO vault.keys (id, ledger, stream, subject, wrapped, kek_id)
-        SELECT k.id, p_ledger, k.stream, k.subject, k.wrapped, k.kek_id
-        FROM unnest(key_ids, key_streams, key_subjects, key_wrapped, key_kek)
-            AS k (id, stream, subject, wrapped, kek_id);
+        SELECT unnest(key_ids), p_ledger, unnest(key_streams), unnest(key_subjects), unnest(key_wrapped),
+            unnest(key_kek);
     END IF;
     -- A test that needs no query of its own: most entries are sealed under one key, old or new.
     IF NOT row_keys <@ key_ids THEN
         PERFORM vault.hold_keys(p_ledger, ARRAY(SELECT unnest(row_keys) EXCEPT SELECT unnest(key_ids)));
     END IF;
     INSERT INTO vault.sealed (ledger, index, key, ciphertext)
-    SELECT p_ledger, p_base + r.ordinal, r.key, r.ciphertext
-    FROM unnest(row_ordinals, row_keys, row_ciphertexts) AS r (ordinal, key, ciphertext);
+    SELECT p_ledger, p_base + unnest(row_ordinals), unnest(row_keys), unnest(row_ciphertexts);
     RETURN cardinality(row_keys);
 END
 $$;

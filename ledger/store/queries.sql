@@ -28,12 +28,12 @@ RETURNING ledger;
 -- name: swap_many
 -- Part of the commits: the same for many, with the streams and versions that must be there already.
 :swap
-    AND NOT EXISTS (
+    AND (cardinality($20::integer[]) = 0 OR NOT EXISTS (
         SELECT FROM unnest($19::text[], $20::integer[]) AS needed (stream, version) WHERE NOT EXISTS (
             SELECT FROM ledger.entries e
             WHERE e.ledger = $1 AND e.stream = needed.stream AND e.version = needed.version
         )
-    )
+    ))
 RETURNING ledger;
 
 -- name: columns
@@ -46,9 +46,11 @@ $8::timestamptz, $9::integer, $10::integer, $11::date, $12::uuid, $13::text, $14
     $18::bytea;
 
 -- name: values_of_many
--- Part of the commits: the entries' parameters, as rows.
-unnest($8::timestamptz[], $9::integer[], $10::integer[], $11::date[], $12::uuid[], $13::text[], $14::text[],
-       $15::text[], $16::bytea[], $17::bytea[], $18::bytea[]) WITH ORDINALITY AS n (:columns, ordinality);
+-- Part of the commits: the entries' parameters, as rows. Unnested side by side in FROM, each array would be kept first.
+(SELECT generate_series(0, $4 - 1) AS place, unnest($8::timestamptz[]) AS recorded_at, unnest($9::integer[]) AS version,
+    unnest($10::integer[]) AS part, unnest($11::date[]) AS happened_on, unnest($12::uuid[]) AS command,
+    unnest($13::text[]) AS stream, unnest($14::text[]) AS event, unnest($15::text[]) AS organisation,
+    unnest($16::bytea[]) AS content_mac, unnest($17::bytea[]) AS leaf_hash, unnest($18::bytea[]) AS entry) AS n;
 
 -- name: insert_one
 -- Part of the commits: the row of one entry.
@@ -66,7 +68,7 @@ WITH moved AS (:swap_next) :insert_one;
 -- Moves the head by compare-and-swap and inserts a group, in one round trip.
 WITH moved AS (:swap_many)
 INSERT INTO ledger.entries (index, ledger, :columns)
-SELECT $2 + n.ordinality - 1, moved.ledger, :columns FROM moved, :values_of_many;
+SELECT $2 + n.place, moved.ledger, :columns FROM moved, :values_of_many;
 
 -- name: insert_one_sealed
 -- Part of the commits: one entry's row with its vault rows: keys and values enter with their entry or not at all.
@@ -87,7 +89,7 @@ WITH moved AS (:swap_next), :insert_one_sealed;
 WITH moved AS (:swap_many),
 sealed AS (SELECT ledger, vault.put(ledger, $2, $21, $22, $23, $24, $25, $26, $27, $28) AS rows FROM moved)
 INSERT INTO ledger.entries (index, ledger, :columns)
-SELECT $2 + n.ordinality - 1, sealed.ledger, :columns FROM sealed, :values_of_many WHERE sealed.rows >= 0;
+SELECT $2 + n.place, sealed.ledger, :columns FROM sealed, :values_of_many WHERE sealed.rows >= 0;
 
 -- name: commit_copy
 -- Holds the head by compare, opens a COPY, moves the head to its last row: one transaction, all of it or nothing.
