@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -24,6 +28,7 @@ from ledger.store.verify import verify
 from ledger.store.writer import Writer
 from ledger.tlog.chain import leaf_hash
 from tests.support import check_ledger, sample, samples
+from tests.waiting import DEADLINE
 
 SIZE = 25
 MIDDLE, LAST = 12, SIZE - 1
@@ -239,3 +244,31 @@ def test_what_is_written_meanwhile_does_not_disturb(filled: Database, ledger: Le
 
         assert verify(filled, ledger, processes=1, progress=write).size == SIZE
     assert check_ledger(filled, ledger) == SIZE + 3
+
+
+INTERRUPTED = """
+import json, os, signal, sys
+from ledger.store import verify as module
+from ledger.store.database import Database
+from ledger.store.ledgers import Ledger
+
+def told(done, size):
+    os.killpg(0, signal.SIGINT)
+
+admin, ledger = json.load(sys.stdin)
+module.RANGE = 1
+try:
+    module.verify(Database(admin), Ledger(**ledger), processes=2, progress=told)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_is_said_by_the_program_alone(filled: Database, ledger: Ledger) -> None:
+    """It reaches all processes of a terminal's group: a trace of each would stand beside its one line."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        input=json.dumps([filled.admin, asdict(ledger)]),
+        capture_output=True, text=True, timeout=DEADLINE, start_new_session=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
