@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,10 +22,13 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.harness import Report, clients, embedded, ratios, turns
+from ledger.codec.declare import micros
 from ledger.codec.entry import Actor, Precision, Source, SourceKind, place, prefix
+from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
-from ledger.store.submission import Draft, draft
+from ledger.store.placing import Head, place_all
+from ledger.store.submission import Draft, Submission, draft
 from ledger.store.verify import RANGE, verify
 from ledger.store.writer import Writer
 from ledger.tlog.chain import GENESIS, leaf_hash
@@ -115,6 +118,23 @@ class Plain:
             )  # fmt: skip
         return count
 
+    def copy(self, ledger: Ledger, transactions: int = 200, count: int = 100) -> float:
+        """Entries a second of COPY alone: finished rows, and nothing done by a client meanwhile."""
+        head = Head(self._next[0], GENESIS, micros(datetime.now(UTC)))
+        made: list[bytes] = []
+        for _ in range(transactions):
+            submission = Submission(ledger, command(count), (), (), None, lambda *_: None)
+            placed = place_all(prefix(ledger.origin), head, [submission], head.recorded_at)
+            made.append(b"".join(placed.copy_blocks(ledger)))
+            head = placed.after
+        self._next[0] = head.size
+        statement = queries.text("copy_entries").replace("ledger.entries", "plain.entries").encode()
+        begun = perf_counter()
+        for rows in made:
+            with self._connections[0].cursor().copy(statement) as copy:
+                copy.write(rows)
+        return transactions * count / (perf_counter() - begun)
+
     def close(self) -> None:
         """Lets go of the connections."""
         for connection in self._connections:
@@ -154,8 +174,10 @@ def append(
             return plain.insert(client, count)
 
         works = (ours_work, theirs_work, plain_work)
-        contenders = [partial(clients, threads, seconds, work) for work in works]
-        ours, recorders, plains = turns(rounds, contenders)
+        contenders: list[Callable[[], float]] = [partial(clients, threads, seconds, work) for work in works]
+        if count > 1:
+            contenders.append(partial(plain.copy, ledger, count=count))
+        ours, recorders, plains, *copies = turns(rounds, contenders)
         plain.close()
         name = f"append {threads} × {count}"
         report.add(name, "entries/s", ours)
@@ -163,6 +185,10 @@ def append(
             f"{name}, against eventsourcing's recorder", "×", ratios(ours, recorders), floor=against_recorder
         )
         report.add(f"{name}, against plain INSERT", "×", ratios(ours, plains), floor=against_plain)
+        for copied in copies:
+            bound = f"COPY alone of {count} finished rows, against eventsourcing's recorder"
+            report.add(bound, "×", ratios(copied, recorders))
+            report.add("that COPY, of the time of an append of ours", "×", ratios(ours, copied))
     datastore.close()
 
 
