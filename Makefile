@@ -12,11 +12,13 @@ help: ## Says what can be made
 
 setup: $(READY)
 
+# Compiled here, once: where Python may not write bytecode, every process would compile all that it imports.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("auditledger needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; say make PYTHON=python3.x" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib ledger projections
 	@touch $@
 
 run: $(READY) ## Starts the service with the demonstration year and prints where to look
