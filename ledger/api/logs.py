@@ -7,10 +7,30 @@ import logging
 import sys
 import threading
 import traceback
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
 log = structlog.get_logger("auditledger")
+
+
+class _StandardError:
+    """Standard error as it is at each line. What it does not take is lost: there is nowhere else to say it, and
+    no thread may end because the disk under its log is full, or its reader gone."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            if sys.stderr is not None:
+                sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            if sys.stderr is not None:
+                sys.stderr.flush()
+
+
+_ERRORS = cast(TextIO, _StandardError())
 
 
 def configure(level: str) -> None:
@@ -25,11 +45,11 @@ def configure(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         # A line and its end in one write, as the standard library's handler below does: what another thread
         # says never stands in the same line.
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(_ERRORS),
         cache_logger_on_first_use=False,
     )
     # uvicorn and psycopg log by themselves: their warnings come through, an error's arguments do not.
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_ERRORS)
     handler.setFormatter(_WithoutContent())
     logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler], force=True)
     threading.excepthook = _thread_failed

@@ -35,3 +35,23 @@ def test_threads_and_libraries_never_share_a_line_of_the_log() -> None:
     assert sum(line["event"] == "asked" for line in lines) == 4 * 300
     # Of a library's message the template only: its arguments may repeat what was submitted.
     assert {line["event"] for line in lines} == {"asked", "error connecting in %r: %s"}
+
+
+FULL = """
+import sys
+from ledger.api.logs import configure, log
+configure("info")
+log.error("down", attempt=1)
+sys.stderr.close()
+log.error("down", attempt=2)
+print("went on")
+"""
+
+
+def test_a_log_that_takes_nothing_ends_no_thread() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-u", "-c", FULL],
+            stdout=subprocess.PIPE, stderr=full, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.stdout == "went on\n"
