@@ -40,6 +40,8 @@ PREPARED = {
 def open_session(database: Database) -> Connection:
     """A connection of the writer, its statements prepared. Raises Unavailable."""
     made = database.connect(Role.WRITER, **LINK)
+    # Of what it prepared by itself psycopg lets go at a ROLLBACK, by DEALLOCATE ALL: ours would go with it.
+    made.prepare_threshold = None
     made.execute(queries.get("writer_session"))
     for name, types in PREPARED.items():
         result = made.pgconn.prepare(name.encode(), queries.get(name), types)

@@ -76,6 +76,27 @@ def test_a_key_that_is_gone_refuses_its_command_and_no_other(
     assert check_ledger(database, ledger) == 20 + warm
 
 
+def test_many_refusals_take_no_statement_from_the_connection(database: Database, ledger: Ledger) -> None:
+    steps: list[str] = []
+    with Writer(database, step=steps.append) as writer:
+        writer.submit(ledger.id, [sample("warm")]).result(30)
+        # What psycopg sees often it would prepare, and let go of at a ROLLBACK: together with the writer's own.
+        for _ in range(8):
+            with pytest.raises(Conflict):
+                writer.submit(ledger.id, [sample("warm")]).result(30)
+        with pytest.raises(VaultError):
+            writer.submit(ledger.id, [sample("s")], rows=[VaultRow(0, "gone", b"x")]).result(30)
+        # After a refusal the end of the ledger is read anew.
+        writer.submit(ledger.id, [sample("warm", 2)]).result(30)
+        steps.clear()
+        writer.submit(ledger.id, [sample("a")], keys=[key("k", "a")], rows=[VaultRow(0, "k", b"x")]).result(30)
+        assert "slow.begun" not in steps
+        rows = [VaultRow(n, "k", b"x") for n in range(1500)]
+        writer.submit(ledger.id, samples("b", 1500), rows=rows).result(30)
+        assert "slow.begun" in steps
+    assert check_ledger(database, ledger) == 1503
+
+
 def test_a_repeat_adds_no_vault_row(database: Database, ledger: Ledger) -> None:
     drafts = [sample("a")]
     with Writer(database) as writer:
