@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
+from unittest import mock
 
 import pytest
 
@@ -65,7 +66,7 @@ def dies_within_its_answer() -> bytes:
         os.write(self.fileno(), answer[:6])
         dies()
 
-    Connection._send = send  # type: ignore[attr-defined]
+    mock.patch.object(Connection, "_send", send).start()
     return b"long enough"
 
 
