@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import traceback
 import zlib
 from collections.abc import Callable, Hashable
@@ -23,6 +22,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
+from ledger import interrupts
 from ledger.errors import AuditLedgerError, Unavailable
 
 P = ParamSpec("P")
@@ -105,7 +105,9 @@ class Aside:
                 if self._closed:
                     raise Unavailable("the service is stopping")
                 try:
-                    process.start()
+                    # When it ends is for the service to say.
+                    with interrupts.held():
+                        process.start()
                 except OSError as error:
                     raise Unavailable(f"no process can be started for it: {error.strerror}") from error
                 self._working.add(process)
@@ -195,8 +197,6 @@ def _packed(work: Callable[..., bytes | None], *given: Any) -> bytes | None:
 
 def _work(sending: Connection, work: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]) -> None:
     """What the process does: the work, its result or what it was refused with, and its end."""
-    # A Ctrl-C of the terminal reaches it too: when it ends is for the service to say.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Of two processors one is as good as taken by a single such process that is as urgent as the service.
     os.nice(19)
     # It lives for this one piece of work: what it allocates is freed by its end.

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from psycopg import Connection
 
+from ledger import interrupts
 from ledger.domain.event import CaseEvent, class_of
 from ledger.errors import Unavailable, UnknownSchema
 from projections import sql, tables
@@ -207,15 +208,14 @@ class OtherProcess:
     """Has shares folded by another process."""
 
     def __init__(self, conninfo: str, names: Sequence[str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "projections.shares"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
-            # Ctrl-C is for the program that started it, which ends it.
-            process_group=0,
-        )
+        with interrupts.held():
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "projections.shares"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+            )
         self._send({"conninfo": conninfo, "names": list(names)})
 
     def __enter__(self) -> OtherProcess:

@@ -12,17 +12,17 @@ The work is cut into ranges of entries, each checked by a process of its own; ra
 from __future__ import annotations
 
 import os
-import signal
 import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from multiprocessing import get_context
 
 import psycopg
 
+from ledger import interrupts
 from ledger.clock import melbourne_date
 from ledger.codec.avro import encode_long
 from ledger.codec.declare import moment
@@ -144,7 +144,7 @@ def _parts(
         try:
             for start in starts:
                 end = min(start + RANGE, size)
-                with _interrupts_held():
+                with interrupts.held():
                     waiting.append((start, pool.submit(check_range, conninfo, ledger, start, end)))
                 if len(waiting) > 2 * workers:
                     first, future = waiting.pop(0)
@@ -155,16 +155,6 @@ def _parts(
         finally:
             for _, future in waiting:
                 future.cancel()
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C is for the program that starts the processes, which ends them: they inherit what is held here."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def check_range(conninfo: str, ledger: Ledger, start: int, end: int) -> Part:

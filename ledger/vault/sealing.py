@@ -79,11 +79,11 @@ def hmac_sha256(key: bytes, message: bytes) -> bytes:
     return sha256(key.translate(_OUTER) + sha256(key.translate(_INNER) + message).digest()).digest()
 
 
-def seal_bytes(key: bytes | AESGCM, plain: bytes, bound_to: bytes, nonce: bytes | None = None) -> bytes:
+def seal_bytes(key: bytes, plain: bytes, bound_to: bytes, nonce: bytes | None = None) -> bytes:
     """12-byte nonce (random but in golden tests) ‖ AES-256-GCM of ``plain``; associated data ``bound_to``."""
     if nonce is None:
         nonce = random_bytes(NONCE_BYTES)
-    return nonce + (AESGCM(key) if isinstance(key, bytes) else key).encrypt(nonce, plain, bound_to)
+    return nonce + AESGCM(key).encrypt(nonce, plain, bound_to)
 
 
 def open_bytes(key: bytes, row: bytes, bound_to: bytes) -> bytes:
@@ -94,9 +94,7 @@ def open_bytes(key: bytes, row: bytes, bound_to: bytes) -> bytes:
         raise VaultError("vault row: expected what was sealed for this place, got altered bytes") from error
 
 
-def pack(
-    key: bytes | AESGCM, fields: Sequence[tuple[bytes, bytes, bytes]], nonce: bytes | None = None
-) -> bytes:
+def pack(key: bytes, fields: Sequence[tuple[bytes, bytes, bytes]], nonce: bytes | None = None) -> bytes:
     """One vault row of ``(commitment, salt, value)`` in the order of the entry.
 
     Nonce ‖ AES-256-GCM of (salt ‖ u32be length ‖ value)…; associated data: the commitments in order.
@@ -143,12 +141,11 @@ def make_key(kek: KeyEncryptionKey, stream: str, subject: str) -> tuple[WrappedK
 class _Key:
     """A key that a command uses, and what was sealed under it since the last row."""
 
-    __slots__ = ("aead", "clear", "fields", "id")
+    __slots__ = ("clear", "fields", "id")
 
     def __init__(self, key_id: str, clear: bytes) -> None:
         self.id = key_id
         self.clear = clear
-        self.aead = AESGCM(clear)
         self.fields: list[tuple[bytes, bytes, bytes]] = []
 
 
@@ -205,7 +202,7 @@ class SealingSession:
 
     def rows(self, ordinal: int) -> list[VaultRow]:
         """The vault rows of what was sealed since the last call: one a key, for the entry ``ordinal``."""
-        rows = [VaultRow(ordinal, key.id, pack(key.aead, key.fields)) for key in self._used]
+        rows = [VaultRow(ordinal, key.id, pack(key.clear, key.fields)) for key in self._used]
         for key in self._used:
             key.fields = []
         self._used = []

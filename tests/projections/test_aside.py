@@ -81,9 +81,19 @@ def held(folder: Path, words: str) -> bytes:
     return words.encode()
 
 
+def interrupted() -> bytes:
+    """What a terminal sends to all processes of its group."""
+    os.kill(os.getpid(), signal.SIGINT)
+    return b"went on"
+
+
 def process() -> tuple[int, int]:
     """Which process works, and how urgent it is."""
     return os.getpid(), os.nice(0)
+
+
+def test_ctrl_c_is_for_the_service_alone(aside: Aside) -> None:
+    assert aside.do(interrupted) == b"went on"
 
 
 def test_work_is_done_in_another_process_that_is_less_urgent(aside: Aside) -> None:
