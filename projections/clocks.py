@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache
 from typing import NamedTuple
@@ -31,15 +31,13 @@ from ledger.law.clocks import Due
 from ledger.law.complaints import records_are_required
 from ledger.law.retention import ends_ipp_4_2
 from projections.base import Column, Kind, Register, Row, StreamInfo
-from projections.views.days import days_from, ended_between, exact_day, in_course, recorded_on
+from projections.views.days import days_from, ended_between, ended_on, exact_day, in_course, recorded_on
 from projections.views.due import due_of
 from projections.views.openings import notice_view, retention_due, retention_view
 from projections.views.request import formal_due, request_view
 
 DAY_UNKNOWN = "ended, day unknown"
 """Of a clock that ended on a day not known exactly enough to tell whether it was late."""
-
-_NEXT_DAY = timedelta(days=1)
 
 
 class Clock(NamedTuple):
@@ -64,20 +62,46 @@ class Clock(NamedTuple):
         """Its key in the register."""
         return f"{self.id}:{self.key}" if self.key else self.id
 
-    @property
-    def course(self) -> Course:
-        """All that its state turns on beside the due date, and nothing else."""
-        first = last = None
-        if self.ended is not None:
-            first, last = ended_between(self.ended)
-        return Course(
-            self.id, self.trigger_on, self.ended is not None, first, last, self.holds, self.in_effect_on,
-            self.never,
-        )  # fmt: skip
-
     def state_on(self, on: date) -> str | None:
         """Its state on a day; None before the trigger."""
-        return _state_on(self.course, self.due, on)
+        if on < self.trigger_on:
+            return None
+        if self.ended is None:
+            return self._judged(None, on)
+        first, last = ended_between(self.ended)
+        if first is None or last is None:
+            return DAY_UNKNOWN
+        late = self._judged(last, on)
+        early = late if first == last else self._judged(first, on)
+        return DAY_UNKNOWN if early != late and on >= last else late
+
+    def _judged(self, ended_on: date | None, on: date) -> str:
+        return law.state(
+            self.id, self.due, ended_on, on,
+            held=_held(self.holds, on), in_effect_on=self.in_effect_on, never=self.never,
+        )  # fmt: skip
+
+    def course(self) -> tuple[list[date], list[str]]:
+        """The days on which its state changes, and the state from each on: a state by any day is read off.
+
+        Law compares days and does no more with them, so that clocks whose days lie as far from their triggers
+        go through the same states at the same distances.
+        """
+        start, due = self.trigger_on.toordinal(), self.due
+        first, last = (None, None) if self.ended is None else ended_between(self.ended)
+        last_day, arises_on = (None, None) if due is None else (due.due, due.arises_on)
+        days = [self.in_effect_on, first, last, last_day, arises_on]
+        for hold in self.holds:
+            days += hold
+        apart = tuple([None if day is None else day.toordinal() - start for day in days])
+        key = self.id, self.ended is None, self.never, apart
+        found = _COURSES.get(key)
+        if found is None:
+            if len(_COURSES) >= _MOST:
+                _COURSES.clear()
+            found = _COURSES[key] = _work_out(self, [day for day in apart if day is not None and day >= 0])
+        changes, states = found
+        return [date.fromordinal(start + after) for after in changes], [*states]
 
     def explain(self, on: date, origin: str) -> str:
         """The clock in plain words, as law says it, with the entry that started it."""
@@ -89,61 +113,8 @@ class Clock(NamedTuple):
         )  # fmt: skip
 
 
-class Course(NamedTuple):
-    """What the state of a clock turns on: clocks of one course and due date have one state by every day."""
-
-    id: str
-    trigger_on: date
-    ended: bool
-    first: date | None
-    """The first day on which it can have ended."""
-    last: date | None
-    """The last day on which it can have ended."""
-    holds: tuple[tuple[date, date | None], ...]
-    in_effect_on: date | None
-    never: bool
-
-
-def _state_on(course: Course, due: Due | None, on: date) -> str | None:
-    if on < course.trigger_on:
-        return None
-    if not course.ended:
-        return _judged(course, due, None, on)
-    if course.first is None or course.last is None:
-        return DAY_UNKNOWN
-    late = _judged(course, due, course.last, on)
-    early = late if course.first == course.last else _judged(course, due, course.first, on)
-    return DAY_UNKNOWN if early != late and on >= course.last else late
-
-
-def _judged(course: Course, due: Due | None, ended_on: date | None, on: date) -> str:
-    held = _held(course.holds, on)
-    return law.state(
-        course.id, due, ended_on, on, held=held, in_effect_on=course.in_effect_on, never=course.never
-    )
-
-
 def _held(holds: tuple[tuple[date, date | None], ...], on: date) -> bool:
     return any(start <= on and (end is None or on < end) for start, end in holds)
-
-
-def _steps(course: Course, due: Due | None) -> tuple[list[date], list[str]]:
-    """The days on which its state changes, and the state from each on: a state by any day is read off."""
-    days = {course.trigger_on}
-    if due is not None:
-        days |= {due.due, due.due + _NEXT_DAY}
-        days |= {due.arises_on} if due.arises_on is not None else set()
-    if course.in_effect_on is not None:
-        days |= {course.in_effect_on, course.in_effect_on + _NEXT_DAY}
-    days |= {day for day in (course.first, course.last) if day is not None}
-    for start, end in course.holds:
-        days |= {start, end} if end is not None else {start}
-    found: list[tuple[date, str]] = []
-    for day in sorted(days):
-        state = _state_on(course, due, day)
-        if state is not None and (not found or found[-1][1] != state):
-            found.append((day, state))
-    return [day for day, _ in found], [state for _, state in found]
 
 
 ClockFold = Callable[[Sequence[CaseEvent], StreamInfo], Iterable[Clock]]
@@ -194,57 +165,70 @@ def _folds(opened_by: type[CaseEvent]) -> list[ClockFold]:
 
 
 def _row(clock: Clock) -> Row:
-    values = {**_shown(clock), "ended_index": None if clock.ended is None else clock.ended.index}
-    facts = {id(f): f for f in (clock.trigger, *clock.facts, clock.ended) if f is not None}
-    return Row(clock.trigger, values, clock.row_key, tuple(facts.values()))
-
-
-_MOST = 20_000
-_SHOWN: dict[tuple[Course, int], tuple[Due | None, Mapping[str, object]]] = {}
-
-
-def _shown(clock: Clock) -> Mapping[str, object]:
-    """What its row says but for which entries it rests on; many cases start, and end, on the same days."""
-    course, due = clock.course, clock.due
-    key = course, id(due)
-    found = _SHOWN.get(key)
-    # The due date is kept with what was worked out by it, so that its id is no other's.
-    if found is None or found[0] is not due:
-        if len(_SHOWN) >= _MOST:
-            _SHOWN.clear()
-        found = _SHOWN[key] = (due, _work_out(course, due))
-    return found[1]
-
-
-def _work_out(course: Course, due: Due | None) -> dict[str, object]:
-    rule = law.clock(course.id)
-    ended = course.last if course.first == course.last else None
-    state_from, states = _steps(course, due)
+    rule, due, ended = law.clock(clock.id), clock.due, clock.ended
+    ended_day = ended_on(ended)
+    state_from, states = clock.course()
     values: dict[str, object] = {
-        "clock": course.id,
+        "clock": clock.id,
         "section": rule.section,
         "nature": rule.nature,
-        "trigger_on": course.trigger_on,
-        "ended_on": ended,
-        "days_run": days_from(course.trigger_on, ended),
-        "in_effect_on": course.in_effect_on,
+        "trigger_on": clock.trigger_on,
+        "ended_index": None if ended is None else ended.index,
+        "ended_on": ended_day,
+        "days_run": days_from(clock.trigger_on, ended_day),
+        "in_effect_on": clock.in_effect_on,
         "state_from": state_from,
         "states": states,
     }
     if due is not None:
+        values |= _of_due(due)
+    facts = {id(f): f for f in (clock.trigger, *clock.facts, ended) if f is not None}
+    return Row(clock.trigger, values, clock.row_key, tuple(facts.values()))
+
+
+_MOST = 20_000
+_DUE: dict[int, tuple[Due, Mapping[str, object]]] = {}
+"""By the id of a due date: it, and what rows say of it."""
+_COURSES: dict[Hashable, tuple[tuple[int, ...], tuple[str, ...]]] = {}
+"""Courses that were worked out, by all that they turn on."""
+
+
+def _of_due(due: Due) -> Mapping[str, object]:
+    """What a row says of its due date, which many cases share."""
+    found = _DUE.get(id(due))
+    # The due date is kept with it, so that its id is no other's.
+    if found is None or found[0] is not due:
         span = [due.nominal, due.due, due.safe_day, due.next_working_day]
         span += [due.restated_from] if due.restated_from is not None else []
-        values |= {
-            "due_on": due.due,
-            "next_working_day": due.next_working_day,
-            "arises_on": due.arises_on,
-            "provisional": due.provisional,
-            "restated_from": due.restated_from,
-            "restated_because": list(due.restated_because) or None,
-            "calendar_from": min(span),
-            "calendar_to": max(span),
-        }
-    return values
+        if len(_DUE) >= _MOST:
+            _DUE.clear()
+        found = _DUE[id(due)] = (
+            due,
+            {
+                "due_on": due.due,
+                "next_working_day": due.next_working_day,
+                "arises_on": due.arises_on,
+                "provisional": due.provisional,
+                "restated_from": due.restated_from,
+                "restated_because": due.restated_because or None,
+                "calendar_from": min(span),
+                "calendar_to": max(span),
+            },
+        )
+    return found[1]
+
+
+def _work_out(clock: Clock, apart: Sequence[int]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """How many days after its trigger its state changes, and the state from each on."""
+    changes: list[int] = []
+    states: list[str] = []
+    # A state that holds to the end of a day, and one that holds from a day on, both end there.
+    for after in sorted({0, *apart, *(day + 1 for day in apart)}):
+        state = clock.state_on(clock.trigger_on + timedelta(after))
+        if state is not None and (not states or states[-1] != state):
+            changes.append(after)
+            states.append(state)
+    return tuple(changes), tuple(states)
 
 
 # --- the clocks of each area --------------------------------------------------------------------------
