@@ -94,7 +94,7 @@ class AttachmentFiles:
             # A crash before the rename leaves the unfinished file, after it a whole file without a row.
             unfinished.replace(final)
             sync_directory(final.parent)
-        sealed = seal_bytes(key, salt + prefix, digest)
+        sealed = seal_bytes(AESGCM(key), salt + prefix, digest)
         return AttachmentRow(ledger, key_id, digest, path, total, sealed)
 
     def read(self, row: AttachmentRow, key: bytes) -> Iterator[bytes]:

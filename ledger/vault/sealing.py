@@ -6,7 +6,7 @@ import hmac
 import struct
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -79,11 +79,11 @@ def hmac_sha256(key: bytes, message: bytes) -> bytes:
     return sha256(key.translate(_OUTER) + sha256(key.translate(_INNER) + message).digest()).digest()
 
 
-def seal_bytes(key: bytes, plain: bytes, bound_to: bytes, nonce: bytes | None = None) -> bytes:
+def seal_bytes(cipher: AESGCM, plain: bytes, bound_to: bytes, nonce: bytes | None = None) -> bytes:
     """12-byte nonce (random but in golden tests) ‖ AES-256-GCM of ``plain``; associated data ``bound_to``."""
     if nonce is None:
         nonce = random_bytes(NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, plain, bound_to)
+    return nonce + cipher.encrypt(nonce, plain, bound_to)
 
 
 def open_bytes(key: bytes, row: bytes, bound_to: bytes) -> bytes:
@@ -94,7 +94,7 @@ def open_bytes(key: bytes, row: bytes, bound_to: bytes) -> bytes:
         raise VaultError("vault row: expected what was sealed for this place, got altered bytes") from error
 
 
-def pack(key: bytes, fields: Sequence[tuple[bytes, bytes, bytes]], nonce: bytes | None = None) -> bytes:
+def pack(cipher: AESGCM, fields: Sequence[tuple[bytes, bytes, bytes]], nonce: bytes | None = None) -> bytes:
     """One vault row of ``(commitment, salt, value)`` in the order of the entry.
 
     Nonce ‖ AES-256-GCM of (salt ‖ u32be length ‖ value)…; associated data: the commitments in order.
@@ -105,7 +105,7 @@ def pack(key: bytes, fields: Sequence[tuple[bytes, bytes, bytes]], nonce: bytes 
     for mark, salt, value in fields:
         marks.append(mark)
         plain += (salt, _LENGTH.pack(len(value)), value)
-    return seal_bytes(key, b"".join(plain), b"".join(marks), nonce)
+    return seal_bytes(cipher, b"".join(plain), b"".join(marks), nonce)
 
 
 def unpack(key: bytes, fields: Sequence[tuple[str, bytes]], row: bytes) -> list[tuple[bytes, bytes]]:
@@ -141,12 +141,15 @@ def make_key(kek: KeyEncryptionKey, stream: str, subject: str) -> tuple[WrappedK
 class _Key:
     """A key that a command uses, and what was sealed under it since the last row."""
 
-    __slots__ = ("clear", "fields", "id")
-
     def __init__(self, key_id: str, clear: bytes) -> None:
         self.id = key_id
         self.clear = clear
         self.fields: list[tuple[bytes, bytes, bytes]] = []
+
+    @cached_property
+    def cipher(self) -> AESGCM:
+        """Of its rows; a key of contents has none."""
+        return AESGCM(self.clear)
 
 
 class SealingSession:
@@ -202,7 +205,7 @@ class SealingSession:
 
     def rows(self, ordinal: int) -> list[VaultRow]:
         """The vault rows of what was sealed since the last call: one a key, for the entry ``ordinal``."""
-        rows = [VaultRow(ordinal, key.id, pack(key.clear, key.fields)) for key in self._used]
+        rows = [VaultRow(ordinal, key.id, pack(key.cipher, key.fields)) for key in self._used]
         for key in self._used:
             key.fields = []
         self._used = []

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any, BinaryIO, NamedTuple
 
 import psycopg
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg.rows import TupleRow
 
 from ledger.codec.avro import decode_primitive, decode_string, encode_string
@@ -116,7 +117,7 @@ class VaultKeys:
         actor = str(uuid.uuid4())
         key_id, key = self.ensure(INSTALLATION, ACTORS, actor)
         details = b"".join(encode_string(text) for text in (issuer, login, name))
-        sealed = seal_bytes(key, details, actor.encode())
+        sealed = seal_bytes(AESGCM(key), details, actor.encode())
         return str(_fetch(self._connect, "put_actor", (actor, mac, key_id, sealed))[0][0])
 
 

@@ -49,6 +49,6 @@ def test_a_commitment_is_the_mac_described() -> None:
 def test_a_vault_row_opens_as_described() -> None:
     key, nonce = b"k" * 32, b"n" * 12
     fields = [(b"c" * 32, b"s" * 32, b"one"), (b"d" * 32, b"t" * 32, b"three")]
-    row = pack(key, fields, nonce)
+    row = pack(AESGCM(key), fields, nonce)
     plain = AESGCM(key).decrypt(row[:12], row[12:], b"c" * 32 + b"d" * 32)
     assert plain == b"s" * 32 + b"\0\0\0\x03one" + b"t" * 32 + b"\0\0\0\x05three"

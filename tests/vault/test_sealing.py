@@ -7,6 +7,7 @@ import os
 import uuid
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,7 +56,7 @@ values = st.lists(
 
 def sealed_row(fields: list[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]], bytes]:
     marked = [(path, salt := os.urandom(32), value, commitment(salt, path, value)) for path, value in fields]
-    row = pack(KEY, [(mark, salt, value) for _, salt, value, mark in marked])
+    row = pack(AESGCM(KEY), [(mark, salt, value) for _, salt, value, mark in marked])
     return [(path, mark) for path, _, _, mark in marked], row
 
 
@@ -69,7 +70,7 @@ def test_commitment_known_answers() -> None:
 
 
 def test_row_known_answer() -> None:
-    assert pack(KEY, list(zip(MARKS, SALTS, VALUES, strict=True)), NONCE) == ROW
+    assert pack(AESGCM(KEY), list(zip(MARKS, SALTS, VALUES, strict=True)), NONCE) == ROW
     assert unpack(KEY, FIELDS, ROW) == list(zip(SALTS, VALUES, strict=True))
 
 
@@ -106,7 +107,7 @@ def test_fields_reordered_left_out_added_or_renamed_fail() -> None:
 
 def test_commitment_that_does_not_match_its_value_fails() -> None:
     """A row that decrypts (who wrote it held the key) is still held against the entry's commitments."""
-    forged = pack(KEY, [(MARKS[0], SALTS[0], VALUES[1]), (MARKS[1], SALTS[1], VALUES[1])])
+    forged = pack(AESGCM(KEY), [(MARKS[0], SALTS[0], VALUES[1]), (MARKS[1], SALTS[1], VALUES[1])])
     with pytest.raises(VaultError, match=r"requester\.name: expected the value its commitment stands for"):
         unpack(KEY, FIELDS, forged)
 
@@ -114,9 +115,9 @@ def test_commitment_that_does_not_match_its_value_fails() -> None:
 def test_row_with_bytes_left_over_or_cut_fails() -> None:
     pairs = list(zip(MARKS, SALTS, VALUES, strict=True))
     with pytest.raises(VaultError, match=r"expected \d+ bytes"):
-        unpack(KEY, FIELDS, pack(KEY, [*pairs, (b"", SALTS[0], b"")]))
+        unpack(KEY, FIELDS, pack(AESGCM(KEY), [*pairs, (b"", SALTS[0], b"")]))
     with pytest.raises(VaultError, match="got its end"):
-        unpack(KEY, FIELDS, pack(KEY, [(MARKS[0] + MARKS[1], SALTS[0], VALUES[0])]))
+        unpack(KEY, FIELDS, pack(AESGCM(KEY), [(MARKS[0] + MARKS[1], SALTS[0], VALUES[0])]))
 
 
 @pytest.mark.parametrize("path", ["", "x" * 65_536])
