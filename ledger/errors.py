@@ -132,6 +132,20 @@ class Tampered(AuditLedgerError):
         super().__init__(f"{ledger}: entry {index}: {what}")
 
 
+class ProofFailed(AuditLedgerError):
+    """A proof does not lead to the root that it should: what it is to prove is not so, or it was altered."""
+
+    title = "Proof failed"
+    exit_code = 8
+
+
+class Untrusted(AuditLedgerError):
+    """No key that was said to be trusted signed it, or the signature of one fails."""
+
+    title = "Untrusted key"
+    exit_code = 9
+
+
 class VaultError(AuditLedgerError):
     """A sealed value or an attachment cannot be opened: lost, destroyed, or altered."""
 

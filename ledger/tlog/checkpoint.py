@@ -1,0 +1,78 @@
+"""Checkpoints (C2SP tlog-checkpoint): a log's origin, size and root, signed; here exactly these three lines."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ledger.errors import CodecError, Untrusted
+from ledger.tlog.chain import HASH_LENGTH
+from ledger.tlog.note import ED25519, Note, Signed, SigningKey, VerifierKey, decode_base64
+
+MOST_SIZE = (1 << 63) - 1
+_TEXT_LINES = 3
+
+
+class Checkpoint(NamedTuple):
+    """What a log says of itself: its origin, how many entries it has, the root of their tree."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @property
+    def text(self) -> str:
+        """The three lines that are signed."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+
+    @classmethod
+    def parse(cls, text: str) -> Checkpoint:
+        """The checkpoint of a note's text. Raises CodecError."""
+        lines = text.split("\n")
+        if len(lines) != _TEXT_LINES + 1 or not all(lines[:-1]) or lines[-1]:
+            raise CodecError(f"checkpoint: expected three lines, got {len(lines) - 1}")
+        origin, size, root = lines[:-1]
+        found = cls(origin, parse_size(size, "checkpoint: size"), decode_base64(root, "checkpoint: root"))
+        if len(found.root) != HASH_LENGTH:
+            raise CodecError(f"checkpoint: expected a root of {HASH_LENGTH} bytes, got {len(found.root)}")
+        return found
+
+
+class SignedCheckpoint(NamedTuple):
+    """A checkpoint whose log's signature was verified, its note, and which trusted keys signed it."""
+
+    checkpoint: Checkpoint
+    note: Note
+    signed: Sequence[Signed]
+
+
+def sign(checkpoint: Checkpoint, keys: Iterable[SigningKey]) -> Note:
+    """The note of a checkpoint, signed by the log's keys: each must carry the origin as its name."""
+    lines = "".join(key.sign(checkpoint.text) for key in keys)
+    return Note.parse(f"{checkpoint.text}\n{lines}".encode())
+
+
+def open_checkpoint(data: bytes, keys: Iterable[VerifierKey]) -> SignedCheckpoint:
+    """The checkpoint of a note that a trusted key of its log signed.
+
+    ``keys``: of logs (named as their origin) and witnesses. Steps: (1) the note parses; (2) the signatures of
+    trusted keys hold; (3) one is of the log that it names; (4) the text is a checkpoint. Raises CodecError,
+    Untrusted. Left to the caller: that it goes on from what was seen before, and whether enough witnesses
+    signed.
+    """
+    note = Note.parse(data)
+    signed = note.verify(keys)
+    found = Checkpoint.parse(note.text)
+    if not any(each.key.kind == ED25519 and each.key.name == found.origin for each in signed):
+        raise Untrusted(f"checkpoint: no trusted key of {found.origin} signed it")
+    return SignedCheckpoint(found, note, signed)
+
+
+def parse_size(text: str, what: str) -> int:
+    """A size or index in decimal, without leading zeros. Raises CodecError naming ``what``."""
+    if not (text.isascii() and text.isdecimal()) or (text[0] == "0" and text != "0") or len(text) > 19:
+        raise CodecError(f"{what}: expected a decimal number without leading zeros, got {text[:40]!r}")
+    if int(text) > MOST_SIZE:
+        raise CodecError(f"{what}: expected at most {MOST_SIZE}, got {text}")
+    return int(text)
