@@ -12,6 +12,7 @@ from ledger.tlog.note import ED25519, Note, Signed, SigningKey, VerifierKey, dec
 
 MOST_SIZE = (1 << 63) - 1
 _TEXT_LINES = 3
+_MOST_DIGITS = len(str(MOST_SIZE))
 
 
 class Checkpoint(NamedTuple):
@@ -31,7 +32,8 @@ class Checkpoint(NamedTuple):
         """The checkpoint of a note's text. Raises CodecError."""
         lines = text.split("\n")
         if len(lines) != _TEXT_LINES + 1 or not all(lines[:-1]) or lines[-1]:
-            raise CodecError(f"checkpoint: expected three lines, got {len(lines) - 1}")
+            got = f"{len(lines) - 1}, {lines[:-1].count('')} of them empty"
+            raise CodecError(f"checkpoint: expected three lines that are not empty, got {got}")
         origin, size, root = lines[:-1]
         found = cls(origin, parse_size(size, "checkpoint: size"), decode_base64(root, "checkpoint: root"))
         if len(found.root) != HASH_LENGTH:
@@ -48,9 +50,18 @@ class SignedCheckpoint(NamedTuple):
 
 
 def sign(checkpoint: Checkpoint, keys: Iterable[SigningKey]) -> Note:
-    """The note of a checkpoint, signed by the log's keys: each must carry the origin as its name."""
-    lines = "".join(key.sign(checkpoint.text) for key in keys)
-    return Note.parse(f"{checkpoint.text}\n{lines}".encode())
+    """The note of a checkpoint, signed by the log's keys, each of which carries the origin as its name.
+
+    Raises CodecError for what no one could open: what is signed is parsed first.
+    """
+    text = checkpoint.text
+    Checkpoint.parse(text)
+    lines: list[str] = []
+    for key in keys:
+        if key.verifier.kind != ED25519 or key.verifier.name != checkpoint.origin:
+            raise ValueError(f"a checkpoint of {checkpoint.origin} is signed by its log, not by {key}")
+        lines.append(key.sign(text))
+    return Note.parse(f"{text}\n{''.join(lines)}".encode())
 
 
 def open_checkpoint(data: bytes, keys: Iterable[VerifierKey]) -> SignedCheckpoint:
@@ -65,14 +76,16 @@ def open_checkpoint(data: bytes, keys: Iterable[VerifierKey]) -> SignedCheckpoin
     signed = note.verify(keys)
     found = Checkpoint.parse(note.text)
     if not any(each.key.kind == ED25519 and each.key.name == found.origin for each in signed):
-        raise Untrusted(f"checkpoint: no trusted key of {found.origin} signed it")
+        names = ", ".join(sorted({each.key.name for each in signed}))
+        raise Untrusted(f"checkpoint: expected a trusted key of {found.origin!r} to sign it, got {names}")
     return SignedCheckpoint(found, note, signed)
 
 
 def parse_size(text: str, what: str) -> int:
     """A size or index in decimal, without leading zeros. Raises CodecError naming ``what``."""
-    if not (text.isascii() and text.isdecimal()) or (text[0] == "0" and text != "0") or len(text) > 19:
+    if not (text.isascii() and text.isdecimal()) or (text[0] == "0" and text != "0"):
         raise CodecError(f"{what}: expected a decimal number without leading zeros, got {text[:40]!r}")
-    if int(text) > MOST_SIZE:
-        raise CodecError(f"{what}: expected at most {MOST_SIZE}, got {text}")
+    # The length first: Python refuses to read thousands of digits, and takes its time for fewer.
+    if len(text) > _MOST_DIGITS or int(text) > MOST_SIZE:
+        raise CodecError(f"{what}: expected at most {MOST_SIZE}, got {text[:40]}")
     return int(text)

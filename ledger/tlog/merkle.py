@@ -15,7 +15,7 @@ from ledger.tlog.chain import HASH_LENGTH
 EMPTY_ROOT = sha256(b"").digest()
 """The root of the tree without leaves (RFC 6962 section 2.1)."""
 MOST_HASHES = 63
-"""Most hashes of a proof: sizes are below 2^63, and a longer one proves nothing that a tree can be."""
+"""Most hashes of a proof: no leaf below size 2^63 has more, and C2SP tlog-witness lets none send more."""
 
 Subtree = tuple[int, int]
 """(level, index) of a complete subtree."""

@@ -32,15 +32,22 @@ _KEY_BYTES = 32
 _ID_BYTES = 4
 _SIGNATURE_BYTES = 64
 _TIME_BYTES = 8
+_NAME = "text without spaces, plus signs and control characters"
 _PRIVATE = "PRIVATE+KEY+"
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
+# Half of a surrogate pair stands where a file's or a shell's bytes were no UTF-8, and has no UTF-8 itself.
+_NO_NAME = re.compile("[\x00-\x20\\s+\ud800-\udfff]")
 
 
 def check_name(name: str) -> str:
     """A key's name: not empty, no space of Unicode, no plus sign, no control character. Raises CodecError."""
-    if not name or "+" in name or any(each.isspace() for each in name) or _CONTROL.search(name):
-        raise CodecError(f"key name: expected text without spaces and plus signs, got {name!r}")
+    if not _is_name(name):
+        raise CodecError(f"key name: expected {_NAME}, got {name[:80]!r}")
     return name
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and _NO_NAME.search(name) is None
 
 
 def key_id(name: str, kind: int, public: bytes) -> bytes:
@@ -71,13 +78,15 @@ class VerifierKey:
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
-        """The key of ``name+8 hex digits+base64``. Raises CodecError."""
-        name, kind, public = _parse_key(text.strip(), "verifier key")
+        """The key of ``name+8 hex digits+base64``, in a file perhaps with a newline. Raises CodecError.
+
+        That the 32 bytes are a point of the curve is not looked at: no signature holds by others.
+        """
+        text = text.strip()
+        name, identity, kind, public = _parse_key(text, f"verifier key {text[:80]!r}")
         key = cls(name, kind, public)
-        try:
-            _ = key._key
-        except ValueError as error:
-            raise CodecError(f"verifier key {name}: expected a point of Ed25519, got another") from error
+        if identity != key.id:
+            raise CodecError(f"verifier key {name}: expected the id {key.id.hex()}, got {identity.hex()}")
         return key
 
     def verify(self, text: str, signature: bytes) -> int | None:
@@ -89,9 +98,13 @@ class VerifierKey:
         signed = text.encode()
         if self.kind == COSIGNATURE:
             time = int.from_bytes(signature[:_TIME_BYTES], "big")
-            if len(signature) != _TIME_BYTES + _SIGNATURE_BYTES or time > LAST_TIME:
-                raise Untrusted(f"{self.name}: expected a cosignature of 72 bytes, got {len(signature)}")
+            if time > LAST_TIME:
+                raise Untrusted(f"the signature of {self.name}: expected a time below 2^63, got {time}")
             signature, signed = signature[_TIME_BYTES:], cosigned(text, time)
+        if len(signature) != _SIGNATURE_BYTES:
+            before = "" if time is None else f" behind {_TIME_BYTES} of time"
+            got = f"expected {_SIGNATURE_BYTES} bytes{before}, got {len(signature)}"
+            raise Untrusted(f"the signature of {self.name}: {got}")
         try:
             self._key.verify(signature, signed)
         except InvalidSignature as error:
@@ -126,10 +139,10 @@ class SigningKey:
         text = text.strip()
         if not text.startswith(_PRIVATE):
             raise CodecError(f"signing key: expected text that begins with {_PRIVATE}, got other text")
-        name, kind, secret = _parse_key(text.removeprefix(_PRIVATE), "signing key", secret=True)
+        name, identity, kind, secret = _parse_key(text.removeprefix(_PRIVATE), "signing key")
         key = cls(name, kind, secret)
-        if bytes.fromhex(text.split("+")[3]) != key.verifier.id:
-            raise CodecError(f"signing key {name}: its id is not that of its bytes")
+        if identity != key.verifier.id:
+            raise CodecError("signing key: expected the id of its bytes, got another")
         return key
 
     @property
@@ -139,9 +152,11 @@ class SigningKey:
         return f"{_PRIVATE}{self.verifier.name}+{self.verifier.id.hex()}+{key}"
 
     def sign(self, text: str, time: int | None = None) -> str:
-        """The signature line of ``text``; a cosignature states ``time`` (seconds since 1970)."""
+        """The signature line of ``text``; a cosignature states ``time`` (seconds since 1970, below 2^63)."""
         if (time is None) == (self.verifier.kind == COSIGNATURE):
             raise ValueError("a cosignature states a time, and nothing else does")
+        if time is not None and not 0 <= time <= LAST_TIME:
+            raise ValueError(f"a cosignature states a time from 0 to {LAST_TIME}, not {time}")
         if time is None:
             signature = self._key.sign(text.encode())
         else:
@@ -149,21 +164,26 @@ class SigningKey:
         return str(SignatureLine(self.verifier.name, self.verifier.id, signature))
 
 
-def _parse_key(text: str, what: str, *, secret: bool = False) -> tuple[str, int, bytes]:
+def _parse_key(text: str, what: str) -> tuple[str, bytes, int, bytes]:
+    """Name, id, signature type and bytes of a key's text; that they belong together is the caller's to check.
+
+    Raises CodecError naming ``what`` and nothing of the text: where it is a secret in disorder, any part of it
+    may be what is secret.
+    """
     parts = text.split("+", 2)
     if len(parts) != 3:
         raise CodecError(f"{what}: expected name+id+key, got {len(parts)} parts")
     name, identity, encoded = parts
-    check_name(name)
-    raw = decode_base64(encoded, f"{what} {name}")
-    if len(raw) != 1 + _KEY_BYTES or raw[0] not in (ED25519, COSIGNATURE):
-        raise CodecError(f"{what} {name}: expected type 01 or 04 and {_KEY_BYTES} bytes, got {len(raw)} bytes")
-    kind, key = raw[0], raw[1:]
+    if not _is_name(name):
+        raise CodecError(f"{what}: expected as its name {_NAME}")
     if re.fullmatch("[0-9a-f]{8}", identity) is None:
-        raise CodecError(f"{what} {name}: expected an id of 8 hexadecimal digits, got {identity!r}")
-    if not secret and bytes.fromhex(identity) != key_id(name, kind, key):
-        raise CodecError(f"{what} {name}: its id is not that of its bytes")
-    return name, kind, key
+        raise CodecError(f"{what}: expected an id of 8 hexadecimal digits, got {len(identity)} characters")
+    raw = decode_base64(encoded, what)
+    if len(raw) != 1 + _KEY_BYTES:
+        raise CodecError(f"{what}: expected a type and {_KEY_BYTES} bytes, got {len(raw)} bytes")
+    if raw[0] not in (ED25519, COSIGNATURE):
+        raise CodecError(f"{what}: expected type 01 or 04, got {raw[0]:02x}")
+    return name, bytes.fromhex(identity), raw[0], raw[1:]
 
 
 class SignatureLine(NamedTuple):
@@ -181,7 +201,7 @@ class SignatureLine(NamedTuple):
         """The signature of a line without its newline. Raises CodecError."""
         parts = line.split(" ")
         if len(parts) != 3 or parts[0] != "—":
-            raise CodecError("note: expected a signature line '— name base64', got another line")
+            raise CodecError(f"note: expected a signature line '— name base64', got {line[:80]!r}")
         raw = decode_base64(parts[2], "note: signature")
         if len(raw) <= _ID_BYTES:
             raise CodecError(f"note: expected a signature of more than {_ID_BYTES} bytes, got {len(raw)}")
@@ -213,12 +233,12 @@ class Note(NamedTuple):
         try:
             whole = data.decode()
         except UnicodeDecodeError as error:
-            raise CodecError("note: expected UTF-8") from error
-        if _CONTROL.search(whole):
-            raise CodecError("note: expected no control character but newlines")
+            raise CodecError(f"note: expected UTF-8, got other bytes at {error.start}") from error
+        if control := _CONTROL.search(whole):
+            raise CodecError(f"note: expected no control character but newlines, got {control[0]!r}")
         text, blank, lines = whole.rpartition("\n\n")
         if not blank or not lines.endswith("\n"):
-            raise CodecError("note: expected text, an empty line and signature lines")
+            raise CodecError("note: expected text, an empty line and signature lines, each with its newline")
         signatures = lines[:-1].split("\n")
         if len(signatures) > MOST_SIGNATURES:
             raise CodecError(f"note: expected at most {MOST_SIGNATURES} signatures, got {len(signatures)}")
@@ -237,24 +257,25 @@ class Note(NamedTuple):
             if key is not None and (name, identity) not in found:
                 found[name, identity] = Signed(key, key.verify(self.text, signature))
         if not found:
-            names = ", ".join(sorted({line.name for line in self.signatures}))
-            raise Untrusted(f"note: no trusted key signed it; keys named {names} did")
+            # Whoever made the note chose the names: only what can be shown of a few.
+            names = ", ".join(repr(name[:80]) for name in sorted({line.name for line in self.signatures})[:8])
+            raise Untrusted(f"note: expected the signature of a trusted key, got lines of keys named {names}")
         return [*found.values()]
 
     def also(self, lines: Sequence[SignatureLine]) -> Note:
-        """The same note with more signatures, each key's once."""
+        """The same note with more signatures, each key's once: the first of it stays."""
+        merged = {(line.name, line.id): line for line in reversed(lines)}
         known = {(line.name, line.id) for line in self.signatures}
-        return self._replace(
-            signatures=(*self.signatures, *(line for line in lines if (line.name, line.id) not in known))
-        )
+        more = [line for key, line in reversed(merged.items()) if key not in known]
+        return self._replace(signatures=(*self.signatures, *more))
 
 
 def decode_base64(text: str, what: str) -> bytes:
     """The bytes of standard base64 in its one encoding. Raises CodecError naming ``what``."""
     try:
-        raw = base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, ValueError) as error:
+        raw = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
         raise CodecError(f"{what}: expected base64") from error
-    if base64.b64encode(raw).decode() != text:
+    if binascii.b2a_base64(raw, newline=False).decode() != text:
         raise CodecError(f"{what}: expected base64 in its one encoding")
     return raw

@@ -82,7 +82,7 @@ class ConsistencyProof:
         signed = open_checkpoint(self.checkpoint, keys)
         said = signed.checkpoint
         if said.origin != before.origin:
-            raise ProofFailed(f"consistency: expected the log {before.origin}, got {said.origin}")
+            raise ProofFailed(f"consistency: expected the log {before.origin!r}, got {said.origin!r}")
         if self.old != before.size:
             raise ProofFailed(f"consistency: expected a proof from size {before.size}, got one from {self.old}")
         merkle.verify_consistency(before.size, said.size, self.hashes, before.root, said.root)
@@ -106,8 +106,9 @@ def _hashes(lines: Sequence[str], what: str) -> tuple[bytes, ...]:
     if len(lines) > merkle.MOST_HASHES:
         raise CodecError(f"{what}: expected at most {merkle.MOST_HASHES} hashes, got {len(lines)}")
     hashes = tuple(decode_base64(line, f"{what}: hash") for line in lines)
-    if any(len(each) != HASH_LENGTH for each in hashes):
-        raise CodecError(f"{what}: expected hashes of {HASH_LENGTH} bytes")
+    for each in hashes:
+        if len(each) != HASH_LENGTH:
+            raise CodecError(f"{what}: expected hashes of {HASH_LENGTH} bytes, got one of {len(each)}")
     return hashes
 
 

@@ -20,7 +20,8 @@ HEIGHT = 8
 MOST_LEVEL = 63
 ENTRIES = "entries"
 _PATH = re.compile(
-    r"tile/(?P<level>entries|0|[1-9][0-9]?)/(?P<number>(?:x[0-9]{3}/)*[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
+    # Six groups behind the first are more than any size below 2^63 needs.
+    r"tile/(?P<level>entries|0|[1-9][0-9]?)/(?P<number>(?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
 )
 
 
@@ -48,14 +49,16 @@ class Tile(NamedTuple):
         found = _PATH.fullmatch(path)
         if found is None:
             raise CodecError(f"tile: expected tile/<L>/<N>[.p/<W>], got {path[:80]!r}")
+        level = None if found["level"] == ENTRIES else int(found["level"])
         number = int(re.sub("[x/]", "", found["number"]))
-        tile = cls(
-            None if found["level"] == ENTRIES else int(found["level"]),
-            number,
-            int(found["width"] or WIDTH),
-        )
-        if tile.path != path or (tile.level or 0) > MOST_LEVEL or tile.width > WIDTH:
-            raise CodecError(f"tile: expected {tile.path}, got {path[:80]!r}")
+        width = int(found["width"] or WIDTH)
+        if (level or 0) > MOST_LEVEL:
+            raise CodecError(f"tile: expected a level up to {MOST_LEVEL}, got {path!r}")
+        if found["width"] and width >= WIDTH:
+            raise CodecError(f"tile: expected a width below {WIDTH} of a partial tile, got {path!r}")
+        tile = cls(level, number, width)
+        if tile.path != path:
+            raise CodecError(f"tile: expected {tile.path}, got {path!r}")
         return tile
 
 
@@ -129,13 +132,14 @@ def bundle(entries: Sequence[bytes]) -> bytes:
 def unbundle(tile: Tile, data: bytes) -> list[bytes]:
     """The entries of a bundle. Raises CodecError where it holds other than as many as its width says."""
     entries: list[bytes] = []
-    at, end = 0, len(data)
-    while at < end:
+    at = 0
+    for _ in range(tile.width):
         start = at + 2
-        at = start + (data[at] << 8 | data[at + 1]) if start <= end else end + 1
+        # Once past the end it stays past it: what was cut never comes out at the length.
+        at = start + int.from_bytes(data[at:start], "big")
         entries.append(data[start:at])
-    if at != end or len(entries) != tile.width:
-        raise CodecError(f"{tile.path}: expected {tile.width} whole entries, got {len(entries)}")
+    if at != len(data):
+        raise CodecError(f"{tile.path}: expected {tile.width} whole entries, got other {len(data)} bytes")
     return entries
 
 
@@ -145,13 +149,18 @@ def grown(
     """The tiles that ``leaves`` (leaf hashes) add to a tree of ``old`` leaves, lowest level first.
 
     ``edges``: the hashes of the partial tile of each level of the old tree. Every full tile that comes about,
-    and at each level the partial one at the new edge.
+    and at each level the partial one at the new edge. Raises ValueError for edges of another size: tiles made
+    from them would be written for good.
     """
     new = old + len(leaves)
     hashes: Sequence[bytes] = leaves
     for level in levels(new):
-        begin = (old >> (HEIGHT * level)) // WIDTH * WIDTH
-        row = [*edges.get(level, ()), *hashes]
+        number, width = divmod(old >> (HEIGHT * level), WIDTH)
+        before = edges.get(level, ())
+        if len(before) != width:
+            raise ValueError(f"level {level} of {old} leaves has an edge of {width} hashes, not {len(before)}")
+        begin = number * WIDTH
+        row = [*before, *hashes]
         above: list[bytes] = []
         for at in range(0, len(row), WIDTH):
             part = row[at : at + WIDTH]

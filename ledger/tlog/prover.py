@@ -1,0 +1,58 @@
+"""Proofs from a log's tiles, at the checkpoint that it published: nothing else is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ledger.errors import InvalidInput, NotFound
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.merkle import Subtree, consistency_ranges, fold, inclusion_ranges, prove, subtrees
+from ledger.tlog.note import Note
+from ledger.tlog.proof import ConsistencyProof, InclusionProof
+from ledger.tlog.tiles import WIDTH, ReadTile, bundle_at, hashes_of, unbundle
+
+
+class Prover:
+    """What can be proven of a log at one checkpoint.
+
+    ``read`` gives tiles, ``note`` is the checkpoint as published. Neither is believed or checked here: a proof
+    made of altered tiles fails where it is verified. Raises CodecError for a note that is none.
+    """
+
+    def __init__(self, read: ReadTile, note: bytes) -> None:
+        self._read = read
+        self._note = note
+        self.checkpoint = Checkpoint.parse(Note.parse(note).text)
+
+    def entry(self, index: int) -> bytes:
+        """The bytes of an entry. Raises NotFound behind the checkpoint, CodecError."""
+        self._reached(index)
+        tile = bundle_at(index // WIDTH, self.checkpoint.size)
+        return unbundle(tile, self._read(tile))[index % WIDTH]
+
+    def inclusion(self, index: int) -> InclusionProof:
+        """That the entry of this index is in the tree. Raises NotFound behind the checkpoint, CodecError."""
+        self._reached(index)
+        hashes = prove(inclusion_ranges(index, self.checkpoint.size), self._hashes_of)
+        return InclusionProof(index, tuple(hashes), self._note)
+
+    def consistency(self, old: int) -> ConsistencyProof:
+        """That the tree goes on from the one of ``old`` leaves. Raises InvalidInput, CodecError."""
+        size = self.checkpoint.size
+        if not 0 <= old <= size:
+            raise InvalidInput("old", f"a size from 0 to {size}, which is the last checkpoint's", old)
+        return ConsistencyProof(old, tuple(prove(consistency_ranges(old, size), self._hashes_of)), self._note)
+
+    def root(self, size: int) -> bytes:
+        """The root of the first ``size`` leaves, not 0, by the tiles. Raises InvalidInput, CodecError."""
+        if not 0 < size <= self.checkpoint.size:
+            raise InvalidInput("size", f"from 1 to {self.checkpoint.size}", size)
+        return fold(self._hashes_of(subtrees(0, size)))
+
+    def _hashes_of(self, wanted: Sequence[Subtree]) -> list[bytes]:
+        return hashes_of(wanted, self.checkpoint.size, self._read)
+
+    def _reached(self, index: int) -> None:
+        size = self.checkpoint.size
+        if not 0 <= index < size:
+            raise NotFound(f"{self.checkpoint.origin}: entry {index} is not in the last checkpoint, of {size}")
