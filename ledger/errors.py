@@ -132,6 +132,17 @@ class Tampered(AuditLedgerError):
         super().__init__(f"{ledger}: entry {index}: {what}")
 
 
+class Diverged(AuditLedgerError):
+    """What is signed or published of a ledger and what the database holds are not one history.
+
+    A rollback, a truncation or a fork: nothing more is signed before a person has looked.
+    """
+
+    title = "Not one history"
+    status = 503
+    exit_code = 10
+
+
 class ProofFailed(AuditLedgerError):
     """A proof does not lead to the root that it should: what it is to prove is not so, or it was altered."""
 

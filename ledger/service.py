@@ -22,7 +22,7 @@ from ledger.api.app import create_app
 from ledger.api.body import command_id, json_body
 from ledger.api.logs import configure
 from ledger.api.patience import patient
-from ledger.api.service import principal
+from ledger.api.service import SealingState, principal
 from ledger.api.writes import answer
 from ledger.application import Installation, Principal
 from ledger.application.opened import opened
@@ -31,6 +31,7 @@ from ledger.errors import SettingsError, Unavailable
 from ledger.joined import desk, door, lag, standing
 from ledger.settings import Settings
 from ledger.store.database import Database, Role
+from ledger.store.sealers import Sealing
 from projections.aside import Aside
 from projections.reports.handover import Desk
 from projections.runner import Runner
@@ -59,10 +60,12 @@ def application(
     settings: Settings,
     running: Callable[[], bool] = lambda: True,
     aside: Aside | None = None,
+    sealed: SealingState | None = None,
 ) -> FastAPI:
     """The HTTP application over an open installation, with the projections' routes.
 
-    ``running`` says whether the projections' runner lives; ``aside`` does what would hold commands up.
+    ``running`` says whether the projections' runner lives; ``aside`` does what would hold commands up;
+    ``sealed`` says how sealing stands, where it is done here.
     """
     aside = aside or Aside(settings.report_processes)
 
@@ -84,6 +87,7 @@ def application(
         ],
         lag=lambda: kept_up(lag),
         standing=lambda: kept_up(standing),
+        sealing=sealed,
     )
 
 
@@ -100,6 +104,7 @@ def serve(settings: Settings, announce: Announce) -> None:
     with (
         listening,
         opened(settings, supervise=True) as installation,
+        sealing(installation, settings) as sealed,
         projecting(installation, settings) as running,
     ):
         # What an upload left that did not end, or whose command was never recorded durably.
@@ -109,7 +114,7 @@ def serve(settings: Settings, announce: Announce) -> None:
         shown = f"[{host}]" if ":" in host else host
         server = Server(
             uvicorn.Config(
-                application(installation, settings, running, aside),
+                application(installation, settings, running, aside, sealed.standing),
                 http=patient(settings.head_timeout, settings.max_silence),
                 log_config=None,
                 access_log=False,
@@ -189,6 +194,24 @@ def projecting(installation: Installation, settings: Settings) -> Iterator[Calla
         stop.set()
         thread.join()
         runner.close()
+
+
+@contextmanager
+def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing]:
+    """The sealing of all ledgers, on a thread, for as long as the service lives.
+
+    Raises Diverged where a ledger is not what was signed or published of it: nothing is to be added to it.
+    """
+    sealed = Sealing(installation.database, installation.published, interval=settings.seal_interval)
+    sealed.check()
+    stop = Event()
+    thread = Thread(target=sealed.run, args=(stop,), name="sealing")
+    thread.start()
+    try:
+        yield sealed
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _listen(settings: Settings) -> socket.socket:

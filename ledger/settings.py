@@ -105,6 +105,10 @@ class Settings(BaseModel):
         0.05, gt=0, le=60, description="Seconds between two looks of the registers for new entries"
     )
 
+    seal_interval: float = Field(
+        1.0, gt=0, le=3600, description="Seconds between two looks for entries to seal under a checkpoint"
+    )
+
     _sources: dict[str, str] = {}
 
     @field_validator("token_algorithms", mode="before")

@@ -11,6 +11,7 @@ BEGIN
         'auditledger_writer',     -- appends entries, moves heads
         'auditledger_projector',  -- reads entries, owns the registers
         'auditledger_reader',     -- reads entries and registers
+        'auditledger_sealer',     -- reads entries, keeps the last signed checkpoint of each ledger
         'auditledger_vault'       -- owns the vault, opens and destroys sealed values
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN

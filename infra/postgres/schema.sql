@@ -105,6 +105,20 @@ $$;
 
 ALTER FUNCTION ledger.refuse_change() OWNER TO auditledger_owner;
 
+CREATE FUNCTION ledger.refuse_going_back() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NEW.ledger <> OLD.ledger OR NEW.size < OLD.size OR (NEW.size = OLD.size AND NEW.root <> OLD.root) THEN
+        RAISE EXCEPTION 'ledger.checkpoints: a signed checkpoint is only ever followed by a larger one'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+ALTER FUNCTION ledger.refuse_going_back() OWNER TO auditledger_owner;
+
 CREATE TABLE vault.attachments (
     ledger integer NOT NULL,
     key text NOT NULL COLLATE pg_catalog."C",
@@ -346,6 +360,21 @@ $$;
 
 ALTER FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) OWNER TO auditledger_vault;
 
+CREATE TABLE ledger.checkpoints (
+    ledger integer NOT NULL,
+    size bigint NOT NULL,
+    root bytea NOT NULL,
+    note text NOT NULL,
+    signed_at timestamp with time zone NOT NULL,
+    CONSTRAINT checkpoints_root CHECK ((octet_length(root) = 32)),
+    CONSTRAINT checkpoints_size CHECK ((size >= 0))
+)
+WITH (fillfactor='10');
+
+ALTER TABLE ledger.checkpoints OWNER TO auditledger_owner;
+
+COMMENT ON TABLE ledger.checkpoints IS 'The last signed checkpoint of each ledger: how many entries, the root of their tree, the signed note';
+
 CREATE TABLE ledger.entries (
     index bigint NOT NULL,
     recorded_at timestamp with time zone NOT NULL,
@@ -467,6 +496,9 @@ ALTER TABLE vault.keys ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+ALTER TABLE ONLY ledger.checkpoints
+    ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (ledger);
+
 ALTER TABLE ONLY ledger.entries
     ADD CONSTRAINT entries_command_key UNIQUE (ledger, command, part);
 
@@ -517,11 +549,18 @@ ALTER TABLE ONLY vault.sealed
 
 CREATE INDEX vault_keys_subject ON vault.keys USING btree (ledger, stream, subject, seq);
 
+CREATE TRIGGER checkpoints_grow BEFORE UPDATE ON ledger.checkpoints FOR EACH ROW EXECUTE FUNCTION ledger.refuse_going_back();
+
+CREATE TRIGGER checkpoints_stay BEFORE DELETE OR TRUNCATE ON ledger.checkpoints FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
 CREATE TRIGGER entries_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entries FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
 CREATE TRIGGER heads_stay BEFORE DELETE OR TRUNCATE ON ledger.heads FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
 CREATE TRIGGER ledgers_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.ledgers FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+ALTER TABLE ONLY ledger.checkpoints
+    ADD CONSTRAINT checkpoints_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
 
 ALTER TABLE ONLY ledger.heads
     ADD CONSTRAINT heads_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
@@ -530,6 +569,7 @@ GRANT USAGE ON SCHEMA ledger TO auditledger_writer;
 GRANT USAGE ON SCHEMA ledger TO auditledger_projector;
 GRANT USAGE ON SCHEMA ledger TO auditledger_reader;
 GRANT USAGE ON SCHEMA ledger TO auditledger_vault;
+GRANT USAGE ON SCHEMA ledger TO auditledger_sealer;
 
 GRANT USAGE ON SCHEMA registers TO auditledger_reader;
 
@@ -584,20 +624,26 @@ GRANT ALL ON FUNCTION vault.put_actor(p_id text, p_lookup bytea, p_key text, p_s
 REVOKE ALL ON FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) TO auditledger_writer;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE ledger.checkpoints TO auditledger_sealer;
+GRANT SELECT ON TABLE ledger.checkpoints TO auditledger_reader;
+
 GRANT SELECT,INSERT ON TABLE ledger.entries TO auditledger_writer;
 GRANT SELECT ON TABLE ledger.entries TO auditledger_projector;
 GRANT SELECT ON TABLE ledger.entries TO auditledger_reader;
 GRANT SELECT ON TABLE ledger.entries TO auditledger_vault;
+GRANT SELECT ON TABLE ledger.entries TO auditledger_sealer;
 
 GRANT SELECT,UPDATE ON TABLE ledger.heads TO auditledger_writer;
 GRANT SELECT ON TABLE ledger.heads TO auditledger_projector;
 GRANT SELECT ON TABLE ledger.heads TO auditledger_reader;
 GRANT SELECT ON TABLE ledger.heads TO auditledger_vault;
+GRANT SELECT ON TABLE ledger.heads TO auditledger_sealer;
 
 GRANT SELECT ON TABLE ledger.ledgers TO auditledger_writer;
 GRANT SELECT ON TABLE ledger.ledgers TO auditledger_projector;
 GRANT SELECT ON TABLE ledger.ledgers TO auditledger_reader;
 GRANT SELECT ON TABLE ledger.ledgers TO auditledger_vault;
+GRANT SELECT ON TABLE ledger.ledgers TO auditledger_sealer;
 
 GRANT SELECT ON TABLE registers.parked TO auditledger_reader;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,10 +18,10 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from ledger.api import openapi, parameters, reads, writes
+from ledger.api import openapi, parameters, proofs, reads, writes
 from ledger.api.edge import Edge, Identify
 from ledger.api.problem import HttpRefused, problem
-from ledger.api.service import Lag, Service, Standing
+from ledger.api.service import Lag, SealingState, Service, Standing
 from ledger.api.tokens import Tokens
 from ledger.application import Installation
 from ledger.errors import AuditLedgerError, InvalidInput
@@ -28,6 +29,8 @@ from ledger.settings import Settings
 
 PUBLIC = frozenset({"/health"})
 """Paths that need no token. A public register joins by ``create_app(public=…)``."""
+PERHAPS_PUBLIC = re.compile("/ledgers/[^/]+/(checkpoint|tile/.+)")
+"""Paths that need no token where the ledger is public: what strangers verify it by."""
 
 
 def create_app(
@@ -40,6 +43,7 @@ def create_app(
     public: frozenset[str] = frozenset(),
     lag: Lag | None = None,
     standing: Standing | None = None,
+    sealing: SealingState | None = None,
 ) -> FastAPI:
     """The application over an open installation. ``routers`` are the projections' (registers, reports).
 
@@ -49,8 +53,9 @@ def create_app(
     commands = ThreadPoolExecutor(settings.command_threads, thread_name_prefix="command")
     uploads = ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload")
     service = Service(
-        installation, commands, executor, uploads, settings.upload_threads, lag=lag, standing=standing
-    )
+        installation, commands, executor, uploads, settings.upload_threads, lag=lag, standing=standing,
+        sealing=sealing,
+    )  # fmt: skip
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -67,7 +72,7 @@ def create_app(
     )  # fmt: skip
     app.router.routes.extend(writes.routes(service))
     # Joined as they are, not as included routers: ``app.routes`` is the one table that tests and OpenAPI walk.
-    for router in (reads.router(service), *routers):
+    for router in (reads.router(service), proofs.router(service), *routers):
         app.router.routes.extend(router.routes)
     for route in app.routes:
         if isinstance(route, APIRoute):
@@ -95,6 +100,7 @@ def create_app(
         tokens=tokens,
         identify=identify,
         public=PUBLIC | public,
+        perhaps_public=PERHAPS_PUBLIC,
         executor=executor,
         metrics=service.metrics,
         body_limit=body_limit,

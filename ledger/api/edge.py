@@ -7,6 +7,7 @@ router that is joined later cannot be open by an oversight.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -55,6 +56,7 @@ class Edge:
         tokens: Tokens,
         identify: Identify,
         public: frozenset[str],
+        perhaps_public: re.Pattern[str],
         executor: Executor,
         metrics: Metrics,
         body_limit: Callable[[Scope], int],
@@ -65,6 +67,7 @@ class Edge:
         self._tokens = tokens
         self._identify = identify
         self._public = public
+        self._perhaps_public = perhaps_public
         self._executor = executor
         self._metrics = metrics
         self._body_limit = body_limit
@@ -84,11 +87,13 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *ALWAYS]
+                given = message.get("headers", ())
+                named = {name for name, _ in given}
+                message["headers"] = [*given, *(each for each in ALWAYS if each[0] not in named)]
             await send(message)
 
         try:
-            if scope["path"] not in self._public:
+            if not self._open(scope):
                 scope.setdefault("state", {})["principal"] = await self._principal(scope)
             body = Body(scope, receive, self._body_limit(scope), self._max_silence, self._min_rate)
             # RFC 9110 section 9.3.2: HEAD is GET whose content is not sent; the server leaves it out.
@@ -109,6 +114,13 @@ class Edge:
             await unexpected()(scope, receive, sending)
         finally:
             self._count(scope, status, time.perf_counter() - started)
+
+    def _open(self, scope: Scope) -> bool:
+        """Whether a request needs no token here: of what may be public, the route decides where none came."""
+        if scope["path"] in self._public:
+            return True
+        named = any(name == b"authorization" for name, _ in scope["headers"])
+        return not named and self._perhaps_public.fullmatch(scope["path"]) is not None
 
     async def _principal(self, scope: Scope) -> Principal:
         token = _bearer(scope)

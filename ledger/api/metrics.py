@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from ledger.api.service import Standing
 from ledger.errors import Unavailable
+from ledger.store.sealers import Sealed
 
 GAUGES: Mapping[str, tuple[str, str]] = {
     "entries": ("auditledger_ledger_entries", "Entries of the ledger"),
@@ -47,3 +48,30 @@ def of_ledgers(standing: Standing, slugs: Collection[str]) -> bytes:
     registry = CollectorRegistry()
     registry.register(_Ledgers(standing, slugs))
     return generate_latest(registry)
+
+
+def of_sealing(standing: Mapping[str, Sealed], slugs: Collection[str]) -> bytes:
+    """How the sealing of these ledgers stands, as Prometheus reads it."""
+    sealed = GaugeMetricFamily(
+        "auditledger_sealed_entries", "Entries under the last signed checkpoint", labels=["ledger"]
+    )
+    alarm = GaugeMetricFamily(
+        "auditledger_sealing_alarm", "1 where nothing more is signed before a person has looked, else 0",
+        labels=["ledger"],
+    )  # fmt: skip
+    for slug, found in standing.items():
+        if slug in slugs:
+            sealed.add_metric([slug], found.size)
+            alarm.add_metric([slug], int(found.alarm is not None))
+    registry = CollectorRegistry()
+    registry.register(_Made((sealed, alarm)))
+    return generate_latest(registry)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made(Collector):
+    metrics: tuple[Metric, ...]
+
+    def collect(self) -> Iterator[Metric]:
+        """Them as they are."""
+        yield from self.metrics

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ledger.api.metrics import of_ledgers
+from ledger.api.metrics import of_ledgers, of_sealing
 from ledger.api.service import Service, principal
 from ledger.application.access import NAMED_STREAMS, Matter, readable, roles
 from ledger.application.outcome import parse_command_id, receipts_of
@@ -154,9 +154,11 @@ def router(service: Service) -> APIRouter:
         """Counts and times for Prometheus; by ledger that you may read of: entries, lag, parked cases."""
         service.require_any_role(request)
         text = generate_latest(service.metrics.registry)
+        slugs = {each.slug for each in readable(installation, principal(request), Matter.LEDGER)}
         if service.standing is not None:
-            slugs = {each.slug for each in readable(installation, principal(request), Matter.LEDGER)}
             text += of_ledgers(service.standing, slugs)
+        if service.sealing is not None:
+            text += of_sealing(service.sealing(), slugs)
         return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)
 
     @api.get("/health", tags=["service"])
@@ -192,6 +194,10 @@ def state(service: Service) -> tuple[dict[str, Any], bool]:
             healthy = not content["projections"].get("to_rebuild")
         except AuditLedgerError:
             content["projections"], healthy = "unavailable", False
+    if service.sealing is not None:
+        # Which ledger, and why, stands in the log and in the metrics. Writing goes on.
+        stopped = sum(each.alarm is not None for each in service.sealing().values())
+        content["sealing"] = "ok" if not stopped else f"stopped for {stopped} ledgers"
     if not healthy:
         content["status"] = "unavailable"
     return content, healthy

@@ -15,10 +15,12 @@ from ledger.application import Installation, Principal
 from ledger.application.access import Matter, allow, require_any_role
 from ledger.errors import Unavailable
 from ledger.store.ledgers import Ledger
+from ledger.store.sealers import Sealed
 
 T = TypeVar("T")
 Lag = Callable[[], Mapping[str, Any]]
 Standing = Callable[[], Mapping[str, Mapping[str, int]]]
+SealingState = Callable[[], Mapping[str, Sealed]]
 
 
 @dataclass(slots=True)
@@ -35,6 +37,8 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     lag: Lag | None = None
     standing: Standing | None = None
+    sealing: SealingState | None = None
+    """How the sealing of each ledger stands, where this process seals."""
     _uploading: int = 0
 
     async def command(self, work: Callable[[], T]) -> T:

@@ -38,6 +38,7 @@ from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.mapper import Batch, LedgerMapper, sealing_into
 from ledger.store.pools import pool
 from ledger.store.recorder import LedgerFactory, LedgerRecorder
+from ledger.store.sealers import Published
 from ledger.store.settle import FirstReceipts
 from ledger.store.submission import Receipt
 from ledger.store.writer import Writer
@@ -121,6 +122,7 @@ class Commands:
         self.opener = Opener(vault_pool.connection, self._kek)
         self.kept = Kept(vault_pool.connection)
         self.files = AttachmentFiles(data_dir / "attachments")
+        self.published = Published(data_dir)
         self.streams = Streams(self.feed, self.ledgers, regulator)
         self._applications: dict[int, LedgerApplication] = {}
         self.supervisor: Supervisor | None = None

@@ -58,6 +58,9 @@ COMMANDS = (
     Loaded("import", "ledger.cli.imports:import_", "Bring in a past register: .xlsx, CSV or JSON."),
     Loaded("entries", "ledger.cli.entries:entries", "Show a ledger's entries, decoded; --follow goes on."),
     Loaded("verify", "ledger.cli.verify:verify", "Check that nothing recorded was changed."),
+    Loaded("checkpoint", "ledger.cli.proofs:checkpoint", "Seal a ledger; print its signed checkpoint."),
+    Loaded("prove", "ledger.cli.proofs:prove", "Write a proof that strangers can check."),
+    Loaded("keys", "ledger.cli.proofs:keys", "List the keys that sign checkpoints."),
 )
 """What this layer has; ``ledger.main`` adds what reads registers, and the rest."""
 TOOLS = (

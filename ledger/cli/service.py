@@ -7,7 +7,7 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,9 +18,10 @@ from ledger.cli.session import AsJson, Session, of, print_json, program, table
 from ledger.errors import AuditLedgerError, InvalidInput, SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database
-from ledger.store.ledgers import Ledgers
+from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.migrate import migrate
 from ledger.store.opened import reach_database
+from ledger.store.sealers import Published
 
 RUNNING = "service.json"
 LOCK = "service.lock"
@@ -190,7 +191,7 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
         raise Unavailable("; ".join(f"{check['check']}: {check['detail']}" for check in wrong))
 
 
-_CHECKED = ("data directory", "service", "database", "migrations", "ledgers", "registers")
+_CHECKED = ("data directory", "service", "database", "migrations", "ledgers", "sealing", "registers")
 _WORDS = {True: "ok", False: "WRONG", None: "not seen"}
 
 
@@ -256,12 +257,30 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
     except AuditLedgerError as error:
         return [*checks, _check(step, False, _what_to_do(settings, step, error))]
     checks.append(_check("ledgers", True, ", ".join(each.slug for each in ledgers) or "none yet"))
+    checks.append(_sealing(settings, database, ledgers))
     parked = lag.get("parked", 0)
     behind = f"{lag.get('behind', 0)} entries behind, {parked} parked cases"
     if stale := lag.get("to_rebuild"):
         behind += f"; made by another version, run 'auditledger rebuild': {', '.join(stale)}"
     checks.append(_check("registers", not (parked or stale or lag.get("paused")), behind))
     return checks
+
+
+def _sealing(settings: Settings, database: Database, ledgers: Sequence[Ledger]) -> dict[str, Any]:
+    """Whether what is signed, published and recorded of each ledger is one history; what is unsigned yet."""
+    published = Published(settings.data_dir)
+    wrong: list[str] = []
+    unsigned = 0
+    for ledger in ledgers:
+        try:
+            with published.sealer(database, ledger) as sealer:
+                found = sealer.check()
+            unsigned += found.size - (0 if found.signed is None else found.signed.size)
+        except AuditLedgerError as error:
+            wrong.append(str(error))
+    if wrong:
+        return _check("sealing", False, "; ".join(wrong))
+    return _check("sealing", True, f"{unsigned} entries not under a signed checkpoint yet")
 
 
 def _what_to_do(settings: Settings, step: str, error: AuditLedgerError) -> str:

@@ -23,6 +23,7 @@ class Role(StrEnum):
     WRITER = "auditledger_writer"
     PROJECTOR = "auditledger_projector"
     READER = "auditledger_reader"
+    SEALER = "auditledger_sealer"
     VAULT = "auditledger_vault"
 
 

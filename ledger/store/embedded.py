@@ -249,13 +249,15 @@ class EmbeddedServer:
 
     def _read_or_make_passwords(self) -> dict[str, str]:
         path = self.home / "passwords.json"
-        if not path.exists():
-            made = {name: secrets.token_urlsafe(24) for name in (ADMIN, *map(str, Role))}
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        # An older version's roles keep theirs.
+        missing = [name for name in (ADMIN, *map(str, Role)) if name not in known]
+        if missing:
+            known |= {name: secrets.token_urlsafe(24) for name in missing}
             # Durable before any role has one of them: without this file nobody can sign in ever again.
-            self._write_private(path, json.dumps(made))
+            self._write_private(path, json.dumps(known))
             self._step("passwords")
-        loaded: dict[str, str] = json.loads(path.read_text())
-        return loaded
+        return known
 
     def _initialise(self, lock: IO[bytes]) -> None:
         # A crash here leaves data.new, which the next start removes; initdb, which survives it, holds on to the

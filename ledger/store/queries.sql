@@ -285,3 +285,29 @@ WHERE e.ledger = %(ledger)s AND e.index < %(until)s AND e.stream IN (
     WHERE b.ledger = e.ledger AND b.stream = e.stream AND b.version = e.version - 1
 )
 HAVING count(*) > 0;
+
+-- name: sealing_state
+-- How large a ledger is, and its last signed checkpoint, in one snapshot.
+SELECT h.size, c.size, c.root, c.note FROM ledger.heads h LEFT JOIN ledger.checkpoints c USING (ledger)
+WHERE h.ledger = %(ledger)s;
+
+-- name: scan_sealing
+-- What sealing reads: the bytes of entries, and the leaf hash that is kept of each.
+COPY (SELECT index, leaf_hash, entry FROM ledger.entries
+    WHERE ledger = {ledger} AND index >= {start} AND index < {until} ORDER BY index)
+TO STDOUT (FORMAT binary);
+
+-- name: sign_first
+-- Keeps a ledger's first signed checkpoint; no row where another process was first.
+INSERT INTO ledger.checkpoints (ledger, size, root, note, signed_at)
+VALUES (%(ledger)s, %(size)s, %(root)s, %(note)s, clock_timestamp())
+ON CONFLICT DO NOTHING RETURNING ledger;
+
+-- name: sign_next
+-- Keeps the next signed checkpoint; no row where the one that it goes on from is no longer the last.
+UPDATE ledger.checkpoints SET size = %(size)s, root = %(root)s, note = %(note)s, signed_at = clock_timestamp()
+WHERE ledger = %(ledger)s AND size = %(after)s RETURNING ledger;
+
+-- name: lease_sealing
+-- Takes the sealing of a ledger for this session, where no other has it.
+SELECT pg_try_advisory_lock(7402118, %(ledger)s);

@@ -2,48 +2,49 @@
 
 Steps, for each entry: (0) it is there, at its index; (1) leaf hash of its bytes = column; (2) ``previous`` in
 its bytes = leaf hash of the entry before; (3) typed columns = what the bytes say; (4) no time before the
-entry's before. Then, for the ledger: (5) the head row is its end, (6) versions of each stream have no gap.
-Left to the caller: checkpoints (who rewrites a whole ledger with its head is found only by them), payloads,
-and ``content_mac``, which is not in the bytes.
+entry's before. Then, for the ledger: (5) the head row is its end, (6) versions of each stream have no gap,
+(7) the tree of its entries has the root that each checkpoint given states: only this finds who rewrote a whole
+ledger with its head. Left to the caller: that those checkpoints are signed by a trusted key, payloads, and
+``content_mac``, which is not in the bytes.
 
 The work is cut into ranges of entries, each checked by a process of its own; ranges are joined in order.
 """
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
-from multiprocessing import get_context
+from functools import partial
 
 import psycopg
 
-from ledger import interrupts
 from ledger.clock import melbourne_date
 from ledger.codec.avro import encode_long
 from ledger.codec.declare import moment
 from ledger.codec.entry import decode_entry, prefix
 from ledger.codec.scan import DAY, INSTANT, scan_tail
-from ledger.errors import CodecError, Tampered, Unavailable
+from ledger.errors import CodecError, InvalidInput, Tampered, Unavailable
 from ledger.store import binary, queries
+from ledger.store.copying import copied
 from ledger.store.database import Database, Role, connect
 from ledger.store.ledgers import Ledger
 from ledger.store.placing import Head
+from ledger.store.ranges import in_order
 from ledger.tlog.chain import GENESIS, leaf_hash
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.merkle import Frontier, complete, subtrees
 
-RANGE = 20_000
-"""Entries one process checks at a time."""
+RANGE = 1 << 14
+"""Entries one process checks at a time: a complete subtree of the ledger's tree."""
 EPOCH_DAYS = date(2000, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
 
 # What scan_verified sends: columns of fixed size first, so that one unpack reads them all.
 _ROW = struct.Struct(">hiqiqiiiiiii36s")
 _ROW_LENGTHS = (8, 8, 4, 4, 4, 36)
 _FIELD = struct.Struct(">i")
-_COPY_HEADER = 19
 _LENGTHS = [encode_long(n) for n in range(8192)]
 
 Progress = Callable[[int, int], None]
@@ -51,11 +52,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found whole: the ledger's origin, how many entries, and the leaf hash of the last."""
+    """What was found whole: origin, how many entries, the leaf hash of the last, the root of their tree."""
 
     origin: str
     size: int
     hash: bytes
+    root: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +78,31 @@ class Part:
     last_hash: bytes
     last_recorded_at: int
     fault: Fault | None
+    trees: Sequence[tuple[int, list[bytes]]] = ()
+    """The complete subtrees from its first entry to before each size asked for, and to its end."""
 
 
 def verify(
     database: Database,
     ledger: Ledger,
     *,
+    checkpoints: Sequence[Checkpoint] = (),
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Verified:
     """Checks a whole ledger as it stands now. ``progress(done, all)`` is called as ranges are finished.
 
-    Raises Tampered with the first bad index and what is wrong; Unavailable where it could not run.
+    ``checkpoints``: what the ledger signed of itself, each of which must be of these entries. Raises Tampered
+    with the first bad index and what is wrong; Unavailable where it could not run.
     """
     head = _head(database, ledger)
-    starts = range(0, head.size, RANGE)
     before = Head(0, GENESIS, 0)
-    for start, part in _parts(database, ledger, head.size, starts, processes):
-        end = min(start + RANGE, head.size)
+    tree = Frontier()
+    roots = {0: tree.root()}
+    sizes = sorted({each.size for each in checkpoints})
+    work = partial(check_range, database.conninfo(Role.READER), ledger, sizes)
+    for part in in_order(work, range(0, head.size, RANGE), head.size, processes):
+        start, end = before.size, min(before.size + RANGE, head.size)
         fault = part.fault
         if (fault is None or fault.index > start) and part.previous != before.hash:
             fault = Fault(start, "its previous is not the leaf hash of the entry before", link=True)
@@ -101,6 +110,12 @@ def verify(
             fault = Fault(start, "recorded_at is before that of the entry before")
         if fault is not None:
             raise Tampered(ledger.origin, *_blame(database, ledger, head, fault))
+        for size, hashes in part.trees:
+            grown = tree.copy()
+            for (level, _), subtree in zip(subtrees(0, size - start), hashes, strict=True):
+                grown.add(level, subtree)
+            roots[size] = grown.root()
+        tree = grown
         before = Head(end, part.last_hash, part.last_recorded_at)
         if progress is not None:
             progress(end, head.size)
@@ -112,7 +127,26 @@ def verify(
     if head.size and before.recorded_at != head.recorded_at:
         raise Tampered(ledger.origin, head.size - 1, "its recorded_at is not that of the head row")
     _check_streams(database, ledger, head.size)
-    return Verified(ledger.origin, head.size, head.hash)
+    for each in checkpoints:
+        _check_root(ledger, each, roots)
+    return Verified(ledger.origin, head.size, head.hash, tree.root())
+
+
+def _check_root(ledger: Ledger, checkpoint: Checkpoint, roots: Mapping[int, bytes]) -> None:
+    """(7) A checkpoint is of these entries. Its last entry is named: which of those before it was altered, with
+    all that follows, only the tiles can tell."""
+    if checkpoint.origin != ledger.origin:
+        raise InvalidInput("checkpoint", f"one of {ledger.origin}", checkpoint.origin)
+    found = roots.get(checkpoint.size)
+    if found is None:
+        what = f"it is missing: a checkpoint of {checkpoint.size} entries was signed"
+        raise Tampered(ledger.origin, max(roots), what)
+    if found != checkpoint.root:
+        what = (
+            f"the tree up to it has the root {found.hex()}, and {checkpoint.root.hex()} was signed of "
+            f"{checkpoint.size} entries: they were rewritten"
+        )
+        raise Tampered(ledger.origin, max(checkpoint.size - 1, 0), what)
 
 
 def _head(database: Database, ledger: Ledger) -> Head:
@@ -129,41 +163,17 @@ def _head(database: Database, ledger: Ledger) -> Head:
     return Head(size, bytes(row[1]), recorded_at)
 
 
-def _parts(
-    database: Database, ledger: Ledger, size: int, starts: range, processes: int | None
-) -> Iterator[tuple[int, Part]]:
-    """The ranges' findings, in order; a few ranges ahead are under way, never all."""
-    conninfo = database.conninfo(Role.READER)
-    workers = processes if processes is not None else min(os.cpu_count() or 1, 8)
-    if workers <= 1 or len(starts) <= 1:
-        for start in starts:
-            yield start, check_range(conninfo, ledger, start, min(start + RANGE, size))
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        waiting: list[tuple[int, Future[Part]]] = []
-        try:
-            for start in starts:
-                end = min(start + RANGE, size)
-                with interrupts.held():
-                    waiting.append((start, pool.submit(check_range, conninfo, ledger, start, end)))
-                if len(waiting) > 2 * workers:
-                    first, future = waiting.pop(0)
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.pop(0)
-                yield first, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
+def check_range(conninfo: str, ledger: Ledger, sizes: Sequence[int], start: int, end: int) -> Part:
+    """Checks the entries [start, end). Runs in a process of its own.
 
-
-def check_range(conninfo: str, ledger: Ledger, start: int, end: int) -> Part:
-    """Checks the entries [start, end). Runs in a process of its own."""
+    ``sizes``: of trees whose roots are asked for.
+    """
     origin = prefix(ledger.origin)
     index = start
     first_previous = previous = b""
     first_recorded = recorded = 0
     recorded_bytes = b""
+    leaves: list[bytes] = []
     for row, at in _rows(conninfo, ledger.id, start, end):
         columns = _ROW.unpack_from(row, at)
         if columns[1::2] != _ROW_LENGTHS:
@@ -211,9 +221,19 @@ def check_range(conninfo: str, ledger: Ledger, start: int, end: int) -> Part:
             what = "its previous is not the leaf hash of the entry before"
             return Part(first_previous, first_recorded, previous, recorded, Fault(index, what, link=True))
         previous = hashed
+        leaves.append(hashed)
         index += 1
     fault = Fault(index, "it is missing") if index < end else None
-    return Part(first_previous, first_recorded, previous, recorded, fault)
+    wanted = [*(size for size in sizes if start < size < end), end] if fault is None else []
+    trees = [(size, _subtrees(leaves[: size - start])) for size in wanted]
+    return Part(first_previous, first_recorded, previous, recorded, fault, trees)
+
+
+def _subtrees(leaves: Sequence[bytes]) -> list[bytes]:
+    """The hashes of the complete subtrees that leaves fall into, from left to right."""
+    return [
+        complete(leaves[index << level : (index + 1) << level]) for level, index in subtrees(0, len(leaves))
+    ]
 
 
 def _rows(conninfo: str, ledger_id: int, start: int, end: int) -> Iterator[tuple[bytes, int]]:
@@ -221,21 +241,7 @@ def _rows(conninfo: str, ledger_id: int, start: int, end: int) -> Iterator[tuple
     statement = queries.text("scan_verified").format(ledger=ledger_id, start=start, until=end)
     # Closed, not committed: whoever stops at a fault leaves the COPY unfinished.
     with closing(connect(conninfo)) as connection:
-        pgconn = connection.pgconn
-        pgconn.exec_(statement.encode())
-        at = _COPY_HEADER
-        while True:
-            # Straight from libpq: one call a row is what bounds this loop.
-            size, data = pgconn.get_copy_data(0)
-            if size <= 0:
-                break
-            row = bytes(data)
-            if len(row) > at + 2:
-                yield row, at
-            at = 0
-        result = pgconn.get_result()
-        if size == -2 or result is None or result.error_message:
-            raise Unavailable(f"database: reading was cut short: {pgconn.get_error_message().strip()}")
+        yield from copied(connection.pgconn, statement.encode())
 
 
 def _take(row: bytes, at: int) -> tuple[bytes, int]:

@@ -20,6 +20,7 @@ VALUES = {
     "stream": "00000000-0000-4000-8000-000000000000",
     "index": "0",
     "fingerprint": "0000000000000000",
+    "path": "0/000",
 }
 
 
@@ -37,7 +38,7 @@ def ask(house: House, method: str, path: str, token: str | None) -> httpx.Respon
     values = dict(VALUES)
     if path.startswith(("/ledgers/{slug}/receipts", "/commands/{")):
         values["command"] = str(uuid.uuid4()) if "receipts" in path else VALUES["command"]
-    filled = path.format_map(_Any(values))
+    filled = path.replace(":path}", "}").format_map(_Any(values))
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     options: dict[str, Any] = {}
     if path.endswith("/diff"):

@@ -180,7 +180,7 @@ def cli_commands() -> dict[str, Any]:
 def http_routes() -> str:
     """Every route of the service with what it does."""
     with tempfile.TemporaryDirectory() as folder:
-        nothing_open: Any = SimpleNamespace(feed=None)
+        nothing_open: Any = SimpleNamespace(feed=None, published=None)
         routes = application(nothing_open, Settings(data_dir=Path(folder))).routes
     rows = []
     for route in sorted(routes, key=lambda each: each.path):  # type: ignore[attr-defined]

@@ -19,6 +19,8 @@ CHANGES = [
     "TRUNCATE ledger.ledgers CASCADE",
     "DELETE FROM ledger.heads",
     "TRUNCATE ledger.heads",
+    "DELETE FROM ledger.checkpoints",
+    "TRUNCATE ledger.checkpoints",
 ]
 WRITES = [
     *CHANGES,
@@ -32,13 +34,17 @@ WRITES = [
     "SELECT * FROM vault.keys",
     "SELECT vault.put(1, 0, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
     "DROP TABLE ledger.entries",
+    """INSERT INTO ledger.checkpoints (ledger, size, root, note, signed_at)
+    VALUES ((SELECT min(id) FROM ledger.ledgers), 0, decode(repeat('00', 32), 'hex'), '', now())""",
+    "UPDATE ledger.checkpoints SET size = 9",
 ]
 # Of WRITES, what a role may do.
 MAY = {
-    Role.WRITER: {8, 9, 11, 15},
+    Role.WRITER: {10, 11, 13, 17},
     Role.PROJECTOR: set[int](),
     Role.READER: set[int](),
-    Role.VAULT: {14, 15},
+    Role.SEALER: {19, 20},
+    Role.VAULT: {16, 17},
 }
 
 

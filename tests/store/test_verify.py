@@ -36,7 +36,7 @@ MIDDLE, LAST = 12, SIZE - 1
 
 @pytest.fixture(autouse=True)
 def _small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify_module, "RANGE", 10)
+    monkeypatch.setattr(verify_module, "RANGE", 8)
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_malformed_bytes_with_their_leaf_hash(filled: Database, ledger: Ledger) 
 def test_progress_says_where_it_stands(filled: Database, ledger: Ledger) -> None:
     said: list[tuple[int, int]] = []
     verified = verify(filled, ledger, progress=lambda done, all_: said.append((done, all_)))
-    assert said == [(10, SIZE), (20, SIZE), (SIZE, SIZE)]
+    assert said == [(8, SIZE), (16, SIZE), (24, SIZE), (SIZE, SIZE)]
     assert (verified.origin, verified.size) == (ledger.origin, SIZE)
 
 
@@ -243,7 +243,7 @@ def test_what_is_written_meanwhile_does_not_disturb(filled: Database, ledger: Le
             writer.submit(ledger.id, [sample(f"while-{done}")]).result(30)
 
         assert verify(filled, ledger, processes=1, progress=write).size == SIZE
-    assert check_ledger(filled, ledger) == SIZE + 3
+    assert check_ledger(filled, ledger) == SIZE + 4
 
 
 INTERRUPTED = """

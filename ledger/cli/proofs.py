@@ -1,0 +1,134 @@
+"""``checkpoint``, ``prove``, ``keys``: what a ledger signs of itself, and proofs for who trusts nobody here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ledger.cli.session import NO_LEDGER, AsJson, Session, group, of, print_json, table
+from ledger.errors import InvalidInput, NotFound
+from ledger.store.database import Database
+from ledger.store.ledgers import COMMON, Ledger, Ledgers
+from ledger.store.opened import opened_database
+from ledger.store.sealers import Published
+from ledger.tlog.note import Note
+from ledger.tlog.prover import Prover
+
+Slug = Annotated[
+    str | None, typer.Option("--ledger", "-l", help="Slug of the ledger; not needed where there is one.")
+]
+
+
+def checkpoint(context: typer.Context, slug: Slug = None, as_json: AsJson = False) -> None:
+    """Seal what a ledger holds, and print the checkpoint that it signed of itself (C2SP tlog-checkpoint).
+
+    Where a service seals the ledger, its last one. Exit code 10: the ledger is not what was signed before.
+    """
+    session = of(context)
+    with opened_database(session.settings()) as database:
+        ledger = the_ledger(database, slug)
+        note = sealed(session, database, ledger)
+    if as_json:
+        print_json(shown(note))
+    else:
+        session.out.print(str(note), end="")
+
+
+def prove(
+    context: typer.Context,
+    index: Annotated[int | None, typer.Argument(help="Index of the entry that is proven.")] = None,
+    since: Annotated[
+        int | None, typer.Option(help="Prove instead that the ledger goes on from its first so many entries.")
+    ] = None,
+    slug: Slug = None,
+    to: Annotated[Path, typer.Option(help="Folder in which the files are written.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Write a proof that an entry is in the ledger, with the entry's bytes (C2SP tlog-proof).
+
+    Or, with --since, that the ledger was only added to since an earlier checkpoint. Anyone can check either
+    with the ledger's public key: see 'auditledger keys list' and 'auditledger verify --help'.
+    """
+    if (index is None) == (since is None):
+        raise InvalidInput("INDEX", "an index, or --since and a size", "both" if index is not None else None)
+    session = of(context)
+    with opened_database(session.settings()) as database:
+        ledger = the_ledger(database, slug)
+        note = sealed(session, database, ledger)
+        prover = Prover(Published(session.settings().data_dir).of(ledger).read, str(note).encode())
+        files: dict[str, bytes] = {}
+        if index is not None:
+            files[f"{ledger.slug}-{index}.tlog-proof"] = bytes(prover.inclusion(index))
+            files[f"{ledger.slug}-{index}.entry"] = prover.entry(index)
+        if since is not None:
+            name = f"{ledger.slug}-{since}-{prover.checkpoint.size}.consistency"
+            files[name] = bytes(prover.consistency(since))
+    written = [str(_write(to, name, data)) for name, data in files.items()]
+    if as_json:
+        print_json({"files": written, **shown(note)})
+    else:
+        session.out.print("\n".join(written))
+
+
+def the_ledger(database: Database, slug: str | None) -> Ledger:
+    """The named ledger, or the only one beside ``common``. Raises NotFound, InvalidInput."""
+    ledgers = Ledgers(database)
+    if slug is not None:
+        return ledgers.get(slug)
+    found = [each for each in ledgers.all() if each.slug != COMMON]
+    if not found:
+        raise NotFound(NO_LEDGER)
+    if len(found) > 1:
+        raise InvalidInput("--ledger", f"one of {', '.join(each.slug for each in found)}", None)
+    return found[0]
+
+
+def sealed(session: Session, database: Database, ledger: Ledger) -> Note:
+    """The last checkpoint of a ledger, with all that it holds now where no service seals it."""
+    published = Published(session.settings().data_dir)
+    with published.sealer(database, ledger) as sealer:
+        if sealer.seal() is None:
+            # Another process has the lease: what it published is checked as it would be here.
+            sealer.check()
+    note = published.of(ledger).checkpoint()
+    if note is None:
+        raise NotFound(f"{ledger.slug}: the service has not published a checkpoint yet")
+    return Note.parse(note)
+
+
+def shown(note: Note) -> dict[str, Any]:
+    """A checkpoint as JSON: the three lines, and the note whole."""
+    origin, size, root = note.text.split("\n")[:3]
+    return {"origin": origin, "size": int(size), "root": root, "note": str(note)}
+
+
+def _write(folder: Path, name: str, data: bytes) -> Path:
+    path = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise InvalidInput("--to", "a folder that can be written to", f"{path}: {error.strerror}") from error
+    return path
+
+
+keys = group("The keys that sign the ledgers' checkpoints.")
+
+
+@keys.command("list")
+def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the public keys (C2SP verifier keys): give them to who is to check the ledgers."""
+    session = of(context)
+    found: list[tuple[str, str]] = []
+    with opened_database(session.settings()) as database:
+        published = Published(session.settings().data_dir)
+        for ledger in Ledgers(database).all():
+            found += [(ledger.slug, str(key.verifier)) for key in published.keys.of(ledger.slug, ledger.origin)]
+    if as_json:
+        print_json({"keys": [{"ledger": slug, "key": key} for slug, key in found]})
+    elif not found:
+        session.out.print("No ledger has signed anything yet: see 'auditledger checkpoint --help'")
+    else:
+        session.out.print(table("Keys", ["ledger", "verifier key"], found))

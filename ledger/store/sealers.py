@@ -1,0 +1,112 @@
+"""Where a data directory publishes its ledgers' trees, and the sealing of all of them beside a service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Event
+from typing import NamedTuple
+
+import structlog
+
+from ledger.errors import AuditLedgerError, Unavailable
+from ledger.store.database import Database
+from ledger.store.feed import Feed
+from ledger.store.ledgers import Ledger, Ledgers
+from ledger.store.sealing import Sealer
+from ledger.store.tiles import TileFolder
+from ledger.vault.signing import FOLDER, SigningKeys
+
+TILES = "tiles"
+LONGEST_PAUSE = 60.0
+"""Seconds between two tries at most, while a ledger cannot be sealed for the moment."""
+
+log = structlog.get_logger("auditledger.sealing")
+
+
+class Published:
+    """The published files and the signing keys of a data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.keys = SigningKeys(data_dir / FOLDER)
+        self._folder = data_dir / TILES
+
+    def of(self, ledger: Ledger) -> TileFolder:
+        """The published files of a ledger."""
+        return TileFolder(self._folder / ledger.slug)
+
+    def sealer(self, database: Database, ledger: Ledger) -> Sealer:
+        """What seals a ledger; to be closed by who asks."""
+        return Sealer(database, ledger, self.of(ledger), self.keys)
+
+
+class Sealed(NamedTuple):
+    """How the sealing of a ledger stands: entries under the last checkpoint, and why it was stopped."""
+
+    size: int
+    alarm: str | None = None
+
+
+class Sealing:
+    """Seals every ledger of a database, again and again; run on one thread.
+
+    One that must not be sealed any more (Diverged, Tampered, its key lost) is left alone until a person has
+    looked and the service was started again; the others go on, and so does writing.
+    """
+
+    def __init__(self, database: Database, published: Published, *, interval: float) -> None:
+        self._database = database
+        self._published = published
+        self._ledgers = Ledgers(database)
+        self._interval = interval
+        self._sealers: dict[int, Sealer] = {}
+        self._standing: dict[str, Sealed] = {}
+
+    def standing(self) -> Mapping[str, Sealed]:
+        """By slug, of the ledgers that this process seals."""
+        return dict(self._standing)
+
+    def check(self) -> None:
+        """Compares what is signed, published and recorded of each ledger. Raises Diverged, Unavailable, …"""
+        for ledger in self._ledgers.all():
+            with self._published.sealer(self._database, ledger) as sealer:
+                sealer.check()
+
+    def run(self, stop: Event) -> None:
+        """Seals what is recorded, until told to stop. A database that is away is waited for."""
+        pause = self._interval
+        with Feed(self._database) as feed:
+            try:
+                while not stop.wait(pause):
+                    try:
+                        self.seal(feed)
+                        pause = self._interval
+                    except Unavailable as error:
+                        pause = min(pause * 2, LONGEST_PAUSE)
+                        log.warning("sealing waits", reason=str(error))
+            finally:
+                for sealer in self._sealers.values():
+                    sealer.close()
+
+    def seal(self, feed: Feed) -> None:
+        """Seals each ledger that has grown, once. Raises Unavailable."""
+        heads = feed.heads()
+        for ledger in self._ledgers.all():
+            known = self._standing.get(ledger.slug)
+            if known is not None and (known.alarm is not None or known.size == heads[ledger.id].size):
+                continue
+            sealer = self._sealers.get(ledger.id)
+            if sealer is None:
+                sealer = self._sealers[ledger.id] = self._published.sealer(self._database, ledger)
+            try:
+                found = sealer.seal()
+            except Unavailable:
+                raise
+            except AuditLedgerError as error:
+                sealer.close()
+                size = 0 if known is None else known.size
+                self._standing[ledger.slug] = Sealed(size, f"{type(error).__name__}: {error}")
+                log.error("sealing stopped", ledger=ledger.slug, reason=str(error))
+            else:
+                if found is not None:
+                    self._standing[ledger.slug] = Sealed(found.size)

@@ -1,0 +1,319 @@
+"""Sealing: making the tiles of new entries and signing the next checkpoint (4-wire 'Tree, checkpoint, …').
+
+Every seal begins with what recovery would do: (1) what was signed last, what is published and what the
+database holds are compared; (2) the edge of the tree is read from the tiles and must fold to the signed root;
+(3) a checkpoint that was signed and not published is published. Then, batch by batch: (4) the bytes of new
+entries are read and hashed again, compared with the leaf hash that is kept, and each must name the one before;
+(5) the tiles are made durable; (6) the checkpoint is signed and kept by compare-and-swap on the last one;
+(7) it is published.
+
+A crash after (5) leaves tiles beyond the checkpoint, the same that the next seal makes; after (6) a signed
+checkpoint that the next seal publishes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import Connection
+
+from ledger.codec.avro import encode_long
+from ledger.codec.entry import prefix
+from ledger.errors import AuditLedgerError, Diverged, NotFound, Tampered, Unavailable, VaultError
+from ledger.store import queries
+from ledger.store.copying import copied
+from ledger.store.database import Database, Role
+from ledger.store.ledgers import Ledger
+from ledger.store.tiles import TileFolder
+from ledger.tlog.chain import GENESIS, HASH_LENGTH, leaf_hash
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, sign
+from ledger.tlog.merkle import EMPTY_ROOT, Frontier, subtrees
+from ledger.tlog.note import SigningKey
+from ledger.tlog.tiles import WIDTH, Tile, bundle, bundle_at, edge, grown, hashes_of, split, unbundle
+from ledger.vault.signing import SigningKeys
+
+BATCH = 64 * WIDTH
+"""Entries of a seal at most: what is waiting goes batch by batch, each signed and published."""
+_ROW = struct.Struct(">hiqi32si")
+_LENGTHS = (3, 8, HASH_LENGTH)
+
+Step = Callable[[str], None]
+
+
+class _Edge(NamedTuple):
+    """Where a tree goes on from: its size, the hashes of its partial tiles by level, its last leaf."""
+
+    size: int
+    tiles: dict[int, list[bytes]]
+    entries: list[bytes]
+    """Of the partial bundle."""
+    frontier: Frontier
+    last: bytes
+
+
+class Standing(NamedTuple):
+    """How a ledger stands: its entries, and the last signed checkpoint with its note; None before the first."""
+
+    size: int
+    signed: Checkpoint | None
+    note: bytes
+
+
+class Sealer:
+    """Seals one ledger, for as long as it holds the lease of it. Not for several threads at once.
+
+    ``step`` is called with the name of each step of a seal that a crash could follow.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        tiles: TileFolder,
+        keys: SigningKeys,
+        *,
+        step: Step = lambda _: None,
+    ) -> None:
+        self.ledger = ledger
+        self.tiles = tiles
+        self._database = database
+        self._keys = keys
+        self._step = step
+        self._connection: Connection[Any] | None = None
+
+    def close(self) -> None:
+        """Lets go of the lease."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Sealer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def seal(self) -> Checkpoint | None:
+        """Seals what the ledger holds now; gives the last checkpoint, None where another process has the lease.
+
+        Raises Diverged (a rollback, a truncation, a fork: nothing was signed), Tampered (an entry is not what
+        was recorded), VaultError (the signing key is lost), SettingsError, Unavailable.
+        """
+        try:
+            connection = self._leased()
+            return None if connection is None else self._seal(connection)
+        except psycopg.Error as error:
+            self.close()
+            raise Unavailable(f"database: {' '.join(str(error).split())}") from error
+        except BaseException:
+            # It may be in the middle of a COPY, and the next attempt begins from nothing.
+            self.close()
+            raise
+
+    def check(self) -> Standing:
+        """Steps (1) and (2) alone, whoever has the lease. Raises as ``seal`` does, but for new entries."""
+        try:
+            with self._database.connect(Role.SEALER) as connection:
+                # Published is only what was signed before: in this order nobody who seals meanwhile is accused.
+                published = self.tiles.checkpoint()
+                standing = standing_of(connection, self.ledger)
+                if standing.signed is not None:
+                    keys = self._keys.of(self.ledger.slug, self.ledger.origin)
+                    self._compare(standing, standing.signed, published, keys)
+                    self._edge(connection, standing.signed)
+                elif published is not None:
+                    raise self._diverged("a checkpoint is published, and the database has signed none")
+                return standing
+        except psycopg.Error as error:
+            raise Unavailable(f"database: {' '.join(str(error).split())}") from error
+
+    def _leased(self) -> Connection[Any] | None:
+        if self._connection is None:
+            connection = self._database.connect(Role.SEALER)
+            row = connection.execute(queries.get("lease_sealing"), {"ledger": self.ledger.id}).fetchone()
+            if row is None or not row[0]:
+                connection.close()
+                return None
+            self._connection = connection
+            self.tiles.clear()
+        return self._connection
+
+    def _seal(self, connection: Connection[Any]) -> Checkpoint:
+        published = self.tiles.checkpoint()
+        standing = standing_of(connection, self.ledger)
+        keys = self._keys.of(self.ledger.slug, self.ledger.origin)
+        if standing.signed is None:
+            if published is not None:
+                raise self._diverged("a checkpoint is published, and the database has signed none")
+            keys = keys or [self._keys.create(self.ledger.slug, self.ledger.origin)]
+            self._step("key")
+            signed = self._sign(connection, Checkpoint(self.ledger.origin, 0, EMPTY_ROOT), None, keys)
+        else:
+            signed = standing.signed
+            self._compare(standing, signed, published, keys)
+        reached = self._edge(connection, signed)
+        if standing.signed is not None and published != standing.note:
+            self.tiles.publish(standing.note)
+            self._step("published")
+        while reached.size < standing.size:
+            until = min(standing.size, (reached.size // BATCH + 1) * BATCH)
+            before = reached.size
+            reached, files = self._grow(connection, reached, until)
+            self._step("hashed")
+            self.tiles.add(files)
+            self._step("tiles")
+            found = Checkpoint(self.ledger.origin, reached.size, reached.frontier.root())
+            signed = self._sign(connection, found, before, keys)
+        return signed
+
+    # --- (1) to (3): comparing ---------------------------------------------------------------------------
+
+    def _compare(
+        self, standing: Standing, signed: Checkpoint, published: bytes | None, keys: Sequence[SigningKey]
+    ) -> None:
+        """(1). Raises Diverged where what was signed, what is published and the entries are not one history."""
+        if standing.size < signed.size:
+            raise self._diverged(f"the database holds {standing.size} entries, {signed.size} are signed")
+        if not keys:
+            raise VaultError(
+                f"signing key of {self.ledger.origin}: expected a file in {self._keys.folder}, got none, and "
+                "checkpoints were signed; restore it from its backup"
+            )
+        trusted = [key.verifier for key in keys]
+        try:
+            if open_checkpoint(standing.note, trusted).checkpoint != signed:
+                raise self._diverged("the signed note kept in the database is not of the checkpoint beside it")
+            told = None if published is None else open_checkpoint(published, trusted).checkpoint
+        except Diverged:
+            raise
+        except AuditLedgerError as error:
+            raise self._diverged(f"a checkpoint kept or published is not ours: {error}") from error
+        if told is None:
+            return
+        if told.origin != signed.origin:
+            raise self._diverged(f"the published checkpoint is of {told.origin}")
+        if told.size > signed.size:
+            raise self._diverged(
+                f"{told.size} entries are published, {signed.size} signed here: the database is an older one"
+            )
+        if told.size == signed.size and told.root != signed.root:
+            raise self._diverged(
+                f"the published root of {told.size} entries is another than the one signed here"
+            )
+
+    def _edge(self, connection: Connection[Any], signed: Checkpoint) -> _Edge:
+        """(2): what the tree goes on from, as the tiles have it, which must be what was signed."""
+        size = signed.size
+        try:
+            tiles = {tile.level or 0: split(tile, self.tiles.read(tile)) for tile in edge(size)}
+            frontier = Frontier(size, hashes_of(subtrees(0, size), size, self.tiles.read))
+            last = hashes_of([(0, size - 1)], size, self.tiles.read)[0] if size else GENESIS
+            part = bundle_at(size // WIDTH, size)
+            entries = unbundle(part, self.tiles.read(part)) if part.width else []
+        except NotFound as error:
+            raise self._diverged(f"a tile that was signed is missing: {error}") from error
+        except AuditLedgerError as error:
+            raise self._diverged(f"a tile that was signed is not what it was: {error}") from error
+        if frontier.root() != signed.root:
+            raise self._diverged(f"the tiles fold to another root of {size} entries than was signed")
+        if entries and list(map(leaf_hash, entries)) != tiles[0]:
+            raise self._diverged("the last bundle of entries is not what its tile says")
+        if size:
+            kept = connection.execute(
+                queries.get("scan_two"), {"ledger": self.ledger.id, "first": size - 1, "second": size - 1}
+            ).fetchone()
+            if kept is None or leaf_hash(bytes(kept[1])) != last:
+                raise self._diverged(f"entry {size - 1} in the database is not the one that was sealed: a fork")
+        return _Edge(size, tiles, entries, frontier, last)
+
+    def _diverged(self, what: str) -> Diverged:
+        return Diverged(f"{self.ledger.origin}: {what}; nothing is signed before this is looked into")
+
+    # --- (4) to (7): growing -----------------------------------------------------------------------------
+
+    def _grow(
+        self, connection: Connection[Any], before: _Edge, until: int
+    ) -> tuple[_Edge, list[tuple[Tile, bytes]]]:
+        """(4): the entries up to ``until``, hashed anew, as the files that they add and the new edge."""
+        entries = [*before.entries]
+        leaves: list[bytes] = []
+        frontier = before.frontier
+        previous, index = before.last, before.size
+        begin = prefix(self.ledger.origin)
+        for kept, entry in self._entries(connection, before.size, until):
+            leaf = leaf_hash(entry)
+            if leaf != kept:
+                raise Tampered(
+                    self.ledger.origin,
+                    index,
+                    f"expected leaf hash {kept.hex()}, got {leaf.hex()} from its bytes",
+                )
+            if not entry.startswith(begin + encode_long(index) + previous):
+                raise Tampered(
+                    self.ledger.origin, index, "its previous is not the leaf hash of the entry before"
+                )
+            leaves.append(leaf)
+            entries.append(entry)
+            frontier.append(leaf)
+            previous = leaf
+            index += 1
+        if index != until:
+            raise Tampered(self.ledger.origin, index, "it is missing")
+        files = [*grown(before.size, leaves, before.tiles)]
+        first = before.size // WIDTH
+        for at in range(0, len(entries), WIDTH):
+            part = entries[at : at + WIDTH]
+            files.append((Tile(None, first + at // WIDTH, len(part)), bundle(part)))
+        made = dict(files)
+        # A partial tile of a level that got no new hash is as it was.
+        tiles = {
+            tile.level or 0: split(tile, made[tile]) if tile in made else before.tiles[tile.level or 0]
+            for tile in edge(until)
+        }
+        rest = entries[len(entries) - until % WIDTH :]
+        return _Edge(until, tiles, rest, frontier, previous), files
+
+    def _entries(self, connection: Connection[Any], start: int, until: int) -> Iterator[tuple[bytes, bytes]]:
+        """Leaf hash as kept, and bytes, of the entries of a range in order."""
+        statement = queries.text("scan_sealing").format(ledger=self.ledger.id, start=start, until=until)
+        expected = start
+        for row, at in copied(connection.pgconn, statement.encode()):
+            columns, eight, index, thirty_two, kept, size = _ROW.unpack_from(row, at)
+            if (columns, eight, thirty_two) != _LENGTHS:
+                raise Tampered(self.ledger.origin, expected, "its leaf hash is not of 32 bytes")
+            if index != expected:
+                raise Tampered(self.ledger.origin, expected, "it is missing")
+            at += _ROW.size
+            yield kept, row[at : at + size]
+            expected += 1
+
+    def _sign(
+        self, connection: Connection[Any], found: Checkpoint, after: int | None, keys: Sequence[SigningKey]
+    ) -> Checkpoint:
+        """(6) and (7). Raises Unavailable where another process has signed meanwhile."""
+        note = str(sign(found, keys))
+        row = connection.execute(
+            queries.get("sign_first" if after is None else "sign_next"),
+            {
+                "ledger": self.ledger.id, "size": found.size, "root": found.root, "note": note, "after": after,
+            },
+        ).fetchone()  # fmt: skip
+        if row is None:
+            raise Unavailable(f"{self.ledger.origin}: another process has signed a checkpoint meanwhile")
+        self._step("signed")
+        self.tiles.publish(note.encode())
+        self._step("published")
+        return found
+
+
+def standing_of(connection: Connection[Any], ledger: Ledger) -> Standing:
+    """How a ledger stands. Raises Unavailable where the database holds no head of it."""
+    row = connection.execute(queries.get("sealing_state"), {"ledger": ledger.id}).fetchone()
+    if row is None:
+        raise Unavailable(f"{ledger.origin}: the database holds no head of this ledger")
+    if row[1] is None:
+        return Standing(row[0], None, b"")
+    return Standing(row[0], Checkpoint(ledger.origin, row[1], bytes(row[2])), row[3].encode())

@@ -1,0 +1,61 @@
+"""The last checkpoint that was seen of each log, kept by who checks: a log that shows another history is found.
+
+One file an origin, named by its SHA-256 in hex as witnesses name it, holding the signed note as it came.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from hashlib import sha256
+from pathlib import Path
+
+from ledger.errors import CodecError, SettingsError
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.note import Note
+
+FOLDER = "seen"
+
+
+class Seen:
+    """Checkpoints by origin, in a folder of the one who checks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def last(self, origin: str) -> Checkpoint | None:
+        """The last one believed of a log; None before the first. Raises SettingsError for a spoilt file."""
+        path = self._path(origin)
+        try:
+            found = Checkpoint.parse(Note.parse(path.read_bytes()).text)
+        except FileNotFoundError:
+            return None
+        except (OSError, CodecError) as error:
+            raise SettingsError(f"{path}: expected the checkpoint seen last, got {error}") from error
+        if found.origin != origin:
+            raise SettingsError(f"{path}: expected a checkpoint of {origin}, got one of {found.origin}")
+        return found
+
+    def remember(self, note: bytes) -> None:
+        """Keeps a checkpoint that was checked against the last one; a smaller one is passed over.
+
+        A crash in here leaves the one before. Raises SettingsError where it cannot be kept.
+        """
+        checkpoint = Checkpoint.parse(Note.parse(note).text)
+        before = self.last(checkpoint.origin)
+        if before is not None and before.size > checkpoint.size:
+            return
+        path = self._path(checkpoint.origin)
+        new = path.with_name(f".{secrets.token_hex(8)}")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with new.open("xb") as file:
+                file.write(note)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+        except OSError as error:
+            raise SettingsError(f"{path}: the checkpoint cannot be remembered: {error.strerror}") from error
+
+    def _path(self, origin: str) -> Path:
+        return self._folder / sha256(origin.encode()).hexdigest()

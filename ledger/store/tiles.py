@@ -1,0 +1,142 @@
+"""The published files of a ledger's tree: tiles, bundles and the checkpoint, in a folder (C2SP tlog-tiles).
+
+``<folder>/checkpoint`` and ``<folder>/tile/…``, as they are served. A tile is written once and never changed;
+the checkpoint is replaced. What is being written lies in ``<folder>/.new`` meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ledger.errors import Diverged, NotFound, Unavailable
+from ledger.tlog.chain import HASH_LENGTH
+from ledger.tlog.tiles import WIDTH, Tile, bundle, unbundle
+
+WRITERS = 8
+"""Files that are made durable at a time: a disk takes several as fast as one."""
+_NEW = ".new"
+
+
+class TileFolder:
+    """The published files of one ledger. Made where it is not there by the first that is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    # --- reading -----------------------------------------------------------------------------------------
+
+    def read(self, tile: Tile) -> bytes:
+        """The bytes of a tile. Of a partial one that is no longer there, the beginning of the full one.
+
+        Raises NotFound, Unavailable.
+        """
+        try:
+            return self._read(tile.path)
+        except NotFound:
+            if tile.width == WIDTH:
+                raise
+        full = tile._replace(width=WIDTH)
+        data = self._read(full.path)
+        if tile.level is None:
+            return bundle(unbundle(full, data)[: tile.width])
+        return data[: tile.width * HASH_LENGTH]
+
+    def checkpoint(self) -> bytes | None:
+        """The published checkpoint; None where none is. Raises Unavailable."""
+        try:
+            return self._read("checkpoint")
+        except NotFound:
+            return None
+
+    def _read(self, path: str) -> bytes:
+        try:
+            return (self.folder / path).read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"{self.folder / path}: there is no such file") from None
+        except OSError as error:
+            raise Unavailable(f"{self.folder / path}: cannot be read: {error.strerror}") from error
+
+    # --- writing -----------------------------------------------------------------------------------------
+
+    def add(self, tiles: Sequence[tuple[Tile, bytes]]) -> None:
+        """Puts tiles in their places, durable on return.
+
+        One that is there already must hold the same bytes: a crash left it, or another process was first. A
+        crash in here leaves some of them, and files under ``.new`` that ``clear`` removes. Raises Diverged
+        where other bytes stand there, Unavailable.
+        """
+        try:
+            folders = {(self.folder / tile.path).parent for tile, _ in tiles}
+            made = {each for folder in folders for each in self._make(folder)}
+            (self.folder / _NEW).mkdir(exist_ok=True)
+            with ThreadPoolExecutor(WRITERS) as threads:
+                list(threads.map(lambda each: self._put(*each), tiles))
+                list(threads.map(_sync, sorted(folders | made)))
+        except OSError as error:
+            raise Unavailable(f"{self.folder}: tiles cannot be written: {error.strerror}") from error
+
+    def publish(self, note: bytes) -> None:
+        """Replaces the checkpoint, durable on return. Raises Unavailable."""
+        try:
+            made = self._make(self.folder)
+            (self.folder / _NEW).mkdir(exist_ok=True)
+            os.replace(self._written(note), self.folder / "checkpoint")
+            for folder in {self.folder, *made}:
+                _sync(folder)
+        except OSError as error:
+            raise Unavailable(f"{self.folder}: the checkpoint cannot be written: {error.strerror}") from error
+
+    def clear(self) -> None:
+        """Removes what writers left that were killed. Only where no other process writes here."""
+        for left in self.folder.glob(f"{_NEW}/*"):
+            left.unlink(missing_ok=True)
+
+    def _put(self, tile: Tile, data: bytes) -> None:
+        place = self.folder / tile.path
+        new = self._written(data)
+        try:
+            # Never over what is there: a tile that was published says for ever what it said.
+            os.link(new, place)
+        except FileExistsError:
+            if place.read_bytes() != data:
+                raise Diverged(f"{place}: other bytes than the ledger's are published there") from None
+        finally:
+            new.unlink()
+
+    def _written(self, data: bytes) -> Path:
+        new = self.folder / _NEW / secrets.token_hex(8)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            new.unlink()
+            raise
+        return new
+
+    def _make(self, folder: Path) -> Iterable[Path]:
+        """Makes a folder and those above it; gives those in which a name was added."""
+        missing = []
+        while not folder.is_dir():
+            missing.append(folder)
+            folder = folder.parent
+        for each in reversed(missing):
+            each.mkdir(exist_ok=True)
+        return {each.parent for each in missing}
+
+
+def _sync(folder: Path) -> None:
+    """Makes the names in a folder durable (POSIX; elsewhere a rename already is as durable as it gets)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
