@@ -155,8 +155,9 @@ class SigningKey:
         """The signature line of ``text``; a cosignature states ``time`` (seconds since 1970, below 2^63)."""
         if (time is None) == (self.verifier.kind == COSIGNATURE):
             raise ValueError("a cosignature states a time, and nothing else does")
-        if time is not None and not 0 <= time <= LAST_TIME:
-            raise ValueError(f"a cosignature states a time from 0 to {LAST_TIME}, not {time}")
+        # C2SP tlog-witness: none states the time 0; tlog-cosignature: nor one of 2^63 and later.
+        if time is not None and not 0 < time <= LAST_TIME:
+            raise ValueError(f"a cosignature states a time from 1 to {LAST_TIME}, not {time}")
         if time is None:
             signature = self._key.sign(text.encode())
         else:

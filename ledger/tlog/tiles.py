@@ -20,8 +20,8 @@ HEIGHT = 8
 MOST_LEVEL = 63
 ENTRIES = "entries"
 _PATH = re.compile(
-    # Six groups behind the first are more than any size below 2^63 needs.
-    r"tile/(?P<level>entries|0|[1-9][0-9]?)/(?P<number>(?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
+    # Six groups of digits hold the number of every tile of fewer than 2^63 leaves.
+    r"tile/(?P<level>entries|0|[1-9][0-9]?)/(?P<number>(?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
 )
 
 

@@ -332,6 +332,12 @@ MESSAGES = {
     ),
     "length": (lambda p, r: merkle.verify_inclusion(p[0], 0, 5, [b"x"], r), "of 32 bytes, got one of 1"),
     "old size": (lambda p, r: merkle.verify_consistency(6, 5, p, r, r), "expected an old size up to 5, got 6"),
+    "no old size": (
+        lambda p, r: merkle.verify_consistency(-1, 5, p, r, r),
+        "expected an old size up to 5, got -1",
+    ),
+    "too many old": (lambda p, r: merkle.verify_consistency(3, 5, p * 22, r, r), "at most 63 hashes, got 66"),
+    "old length": (lambda p, r: merkle.verify_consistency(3, 5, [b"x"], r, r), "of 32 bytes, got one of 1"),
     "none asked": (
         lambda p, r: merkle.verify_consistency(5, 5, p, r, r),
         "expected no hash from size 5 to 5, got 3",

@@ -166,8 +166,9 @@ def test_many_signatures_are_taken(count: int) -> None:
 def test_more_signatures_join_each_key_once() -> None:
     first, later = (SignatureLine.parse(WITNESS.sign(TEXT, time)[:-1]) for time in (MOMENT, MOMENT + 1))
     note = Note.parse(f"{TEXT}\n{LINE}".encode())
-    whole = note.also([*note.signatures, first, later, first])
-    assert whole.signatures == (*note.signatures, first)
+    stranger = SignatureLine.parse(STRANGER.sign(TEXT)[:-1])
+    whole = note.also([*note.signatures, first, later, stranger])
+    assert whole.signatures == (*note.signatures, first, stranger)
     assert whole.also([later]) == whole
     assert whole.verify([WITNESS.verifier])[0].time == MOMENT
     assert Note.parse(str(whole).encode()) == whole
@@ -176,14 +177,14 @@ def test_more_signatures_join_each_key_once() -> None:
 # --- cosignatures -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("time", [0, MOMENT, LAST_TIME])
+@pytest.mark.parametrize("time", [1, MOMENT, LAST_TIME])
 def test_a_cosignature_states_its_time(time: int) -> None:
     assert opened(f"{TEXT}\n{WITNESS.sign(TEXT, time)}", WITNESS) == [Signed(WITNESS.verifier, time)]
 
 
-@pytest.mark.parametrize("time", [-1, LAST_TIME + 1])
+@pytest.mark.parametrize("time", [-1, 0, LAST_TIME + 1])
 def test_a_time_that_no_one_takes_is_not_signed(time: int) -> None:
-    with pytest.raises(ValueError, match=f"from 0 to {LAST_TIME}, not {time}"):
+    with pytest.raises(ValueError, match=f"from 1 to {LAST_TIME}, not {time}"):
         WITNESS.sign(TEXT, time)
 
 
