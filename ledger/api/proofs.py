@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from ledger.api.service import Service
 from ledger.application.access import Matter
-from ledger.errors import CodecError, NotFound, Unauthenticated
+from ledger.errors import CodecError, NotFound, Unauthenticated, Unavailable
 from ledger.store.ledgers import Ledger
 from ledger.tlog.tiles import Tile
+
+log = structlog.get_logger("auditledger.http")
 
 _TEXT = "text/plain; charset=utf-8"
 _OCTETS = "application/octet-stream"
@@ -18,15 +21,19 @@ _PRIVATE_FOR_EVER = "private, max-age=31536000, immutable"
 
 
 def router(service: Service) -> APIRouter:
-    """The routes. Plain functions: they read files on a thread, and no database."""
+    """The routes. Plain functions: they read files on a thread."""
     api = APIRouter()
     published = service.installation.published
+    open_to_all: dict[str, Ledger] = {}
 
     @api.get("/ledgers/{slug}/checkpoint", tags=["proofs"])
     def checkpoint(request: Request, slug: str) -> Response:
         """The last checkpoint that the ledger signed of itself. Open to anyone where the ledger is public."""
         ledger = _readable(request, Matter.LEDGER)
-        note = published.of(ledger).checkpoint()
+        try:
+            note = published.of(ledger).checkpoint()
+        except Unavailable as error:
+            raise _unreadable(ledger, "its checkpoint", error) from error
         if note is None:
             raise NotFound(f"ledger {slug}: no checkpoint is published yet")
         return Response(note, media_type=_TEXT, headers={"Cache-Control": "no-cache"})
@@ -40,20 +47,34 @@ def router(service: Service) -> APIRouter:
         except CodecError as error:
             raise NotFound(str(error)) from error
         kept = _FOR_EVER if ledger.public else _PRIVATE_FOR_EVER
-        data = published.of(ledger).read(wanted)
+        try:
+            data = published.of(ledger).read(wanted)
+        except NotFound:
+            raise NotFound(f"ledger {slug}: there is no {wanted.path}") from None
+        except Unavailable as error:
+            raise _unreadable(ledger, wanted.path, error) from error
         return Response(data, media_type=_OCTETS, headers={"Cache-Control": kept})
 
     def _readable(request: Request, matter: Matter) -> Ledger:
         """The ledger of the path, where who asks may read it. Raises Unauthenticated, NotFound, Forbidden."""
+        found = _public(request.path_params["slug"])
+        if found is not None:
+            return found
         if hasattr(request.state, "principal"):
             return service.allow(request, matter)
-        try:
-            found = service.installation.ledgers.get(request.path_params["slug"])
-        except NotFound:
-            found = None
-        if found is None or not found.public:
-            # Who has no token does not learn which ledgers there are.
-            raise Unauthenticated("a bearer token is needed: Authorization: Bearer TOKEN")
-        return found
+        # Who has no token does not learn which ledgers there are.
+        raise Unauthenticated("a bearer token is needed: Authorization: Bearer TOKEN")
+
+    def _public(slug: str) -> Ledger | None:
+        # From the list, read once a second at most: names that strangers try are no work for the database.
+        if slug not in open_to_all:
+            open_to_all.update({each.slug: each for each in service.installation.ledgers.all() if each.public})
+        return open_to_all.get(slug)
 
     return api
+
+
+def _unreadable(ledger: Ledger, what: str, error: Unavailable) -> Unavailable:
+    """What a caller is told of a file that cannot be read: the path is for the log."""
+    log.error("published file unreadable", ledger=ledger.slug, reason=str(error))
+    return Unavailable(f"ledger {ledger.slug}: {what} cannot be read now")

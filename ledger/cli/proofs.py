@@ -63,6 +63,9 @@ def prove(
             files[f"{ledger.slug}-{index}.tlog-proof"] = bytes(prover.inclusion(index))
             files[f"{ledger.slug}-{index}.entry"] = prover.entry(index)
         if since is not None:
+            last = prover.checkpoint.size
+            if not 0 <= since <= last:
+                raise InvalidInput("--since", f"a size from 0 to {last}, which is the last checkpoint's", since)
             name = f"{ledger.slug}-{since}-{prover.checkpoint.size}.consistency"
             files[name] = bytes(prover.consistency(since))
     written = [str(_write(to, name, data)) for name, data in files.items()]

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from ledger.cli.session import AsJson, Session, of, print_json, program, table
-from ledger.errors import AuditLedgerError, InvalidInput, SettingsError, Unavailable
+from ledger.errors import AuditLedgerError, Diverged, InvalidInput, SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger, Ledgers
@@ -66,6 +66,11 @@ def up(
 
         try:
             session.doors.serve(settings, announce)
+        except Diverged as error:
+            raise Diverged(
+                f"{error}; the service does not start: copy data directory and database, then follow 'When "
+                "signing stops' of docs/operations.md"
+            ) from error
         finally:
             announced.unlink(missing_ok=True)
     if not as_json:
@@ -236,7 +241,11 @@ def _service(settings: Settings) -> dict[str, Any]:
             health = json.load(answer)
     except (urllib.error.URLError, OSError, ValueError) as error:
         return _check("service", False, f"{url} does not answer: {error}")
-    return _check("service", health["status"] == "ok", f"{running['url']}, version {health['version']}")
+    said = f"{running['url']}, version {health['version']}"
+    sealing = health.get("sealing", "ok")
+    if sealing != "ok":
+        said += f"; sealing {sealing}: the log says why"
+    return _check("service", health["status"] == "ok" and sealing == "ok", said)
 
 
 def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
-from ledger.errors import AuditLedgerError, InvalidInput, NotFound, Tampered
+from ledger.errors import AuditLedgerError, InvalidInput, NotFound, Tampered, Untrusted
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.opened import opened_database
@@ -18,7 +20,7 @@ from ledger.store.seen import FOLDER, Seen
 from ledger.store.tilecheck import verify_tiles
 from ledger.store.verify import verify as verify_ledger
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
-from ledger.tlog.note import VerifierKey
+from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
 
 FAILED = 8
@@ -56,21 +58,61 @@ def verify(
     fails; 9: not signed by a trusted key; 7: malformed; 6: it could not run.
     """
     session = of(context)
-    if (tiles is not None or proof is not None) and not key:
-        raise InvalidInput("--key", "the ledger's verifier key: what is checked cannot vouch for itself", None)
-    keys = _keys(key or [])
+    kept = checkpoint or []
+    _fit(slug, tiles, proof, entry, key, deep)
+    keys = keys_of(key or [])
     if proof is not None:
-        signed = _proof(proof, entry, keys, checkpoint or [])
+        with _telling(session, as_json, str(proof)):
+            signed = _proof(proof, entry, keys, kept)
         _said(session, as_json, [_clean(signed.checkpoint)])
         return
-    seen = Seen(session.settings().data_dir / FOLDER)
+    data_dir = session.settings().data_dir
+    seen = Seen(data_dir / FOLDER)
+    # Whoever checks first on this machine makes it: as private as the service would.
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if tiles is not None:
-        _tiles(session, tiles, keys, checkpoint or [], seen, deep, processes, as_json)
+        with _telling(session, as_json, str(tiles)):
+            found = _tiles(session, tiles, keys, kept, seen, deep, processes)
+        _said(session, as_json, [_clean(found)])
         return
     with opened_database(session.settings()) as database:
         ledgers = Ledgers(database)
         chosen = ledgers.all() if slug is None else [ledgers.get(slug)]
-        _ledgers(session, database, chosen, keys, checkpoint or [], seen, processes, as_json)
+        held = _by_origin([each.origin for each in chosen], kept)
+        _ledgers(session, database, chosen, keys, held, seen, processes, as_json)
+
+
+def _fit(
+    slug: str | None,
+    tiles: Path | None,
+    proof: Path | None,
+    entry: Path | None,
+    key: Sequence[str] | None,
+    deep: bool,
+) -> None:
+    """What is asked for goes together: nothing that is given is passed over in silence. Raises InvalidInput."""
+    if tiles is not None and proof is not None:
+        raise InvalidInput("--proof", "a proof or --tiles, one at a time", "both")
+    if (tiles is not None or proof is not None) and not key:
+        raise InvalidInput("--key", "the ledger's verifier key: what is checked cannot vouch for itself", None)
+    if slug is not None and (tiles is not None or proof is not None):
+        raise InvalidInput("--ledger", "none: folder or proof say of which ledger they are", slug)
+    if entry is not None and proof is None:
+        raise InvalidInput("--entry", "an entry with the --proof of it", str(entry))
+    if deep and tiles is None:
+        raise InvalidInput("--deep", "a folder of --tiles to read the payloads of", "none")
+
+
+def _by_origin(origins: Sequence[str], kept: Sequence[Path]) -> dict[str, list[bytes]]:
+    """Checkpoints kept from earlier, each for the log that it names. Raises InvalidInput, CodecError."""
+    found: dict[str, list[bytes]] = {each: [] for each in origins}
+    for path in kept:
+        note = _read(path)
+        origin = Checkpoint.parse(Note.parse(note).text).origin
+        if origin not in found:
+            raise InvalidInput("--checkpoint", f"one of {', '.join(found) or 'a ledger here'}", origin)
+        found[origin].append(note)
+    return found
 
 
 def _ledgers(
@@ -78,7 +120,7 @@ def _ledgers(
     database: Database,
     chosen: Sequence[Ledger],
     keys: Sequence[VerifierKey],
-    kept: Sequence[Path],
+    kept: Mapping[str, Sequence[bytes]],
     seen: Seen,
     processes: int | None,
     as_json: bool,
@@ -94,12 +136,10 @@ def _ledgers(
                 progress.update(task, completed=done, total=total)
 
             try:
-                own = [signing.verifier for signing in published.keys.of(each.slug, each.origin)]
                 note = published.of(each).checkpoint()
-                trusted = [*keys, *own]
-                held = _of(each.origin, [] if note is None else [note], trusted) + _of(
-                    each.origin, [_read(path) for path in kept], trusted
-                )
+                trusted = _trusted(published, each, keys)
+                notes = [*([] if note is None else [note]), *kept[each.origin]]
+                held = _of(each.origin, notes, trusted)
                 before = seen.last(each.origin)
                 found = verify_ledger(
                     database, each, processes=processes, progress=moved,
@@ -108,7 +148,10 @@ def _ledgers(
             except AuditLedgerError as error:
                 if error.exit_code < FAILED:
                     raise
-                worst = worst or error
+                if isinstance(error, Untrusted):
+                    error = Untrusted(f"{each.origin}: {error}")
+                # One line is left for standard error: a tampered ledger's before one that nobody vouches for.
+                worst = error if worst is None or error.exit_code < worst.exit_code else worst
                 results.append({"ledger": each.slug, "clean": False, **_fault(error)})
             else:
                 if note is not None:
@@ -125,6 +168,13 @@ def _ledgers(
         raise worst
 
 
+def _trusted(published: Published, ledger: Ledger, keys: Sequence[VerifierKey]) -> list[VerifierKey]:
+    """The keys given; where none of them is of this ledger, those that this installation signs it with."""
+    if any(key.name == ledger.origin for key in keys):
+        return [*keys]
+    return [*keys, *(signing.verifier for signing in published.keys.of(ledger.slug, ledger.origin))]
+
+
 def _tiles(
     session: Session,
     folder: Path,
@@ -133,21 +183,19 @@ def _tiles(
     seen: Seen,
     deep: bool,
     processes: int | None,
-    as_json: bool,
-) -> None:
+) -> Checkpoint:
     with session.progress() as progress:
         task = progress.add_task(f"Verifying {folder}", total=None)
-        note = _read(folder / "checkpoint")
-        origin = open_checkpoint(note, keys).checkpoint.origin
+        origin = open_checkpoint(_read(folder / "checkpoint"), keys).checkpoint.origin
         before = seen.last(origin)
         signed = verify_tiles(
             folder, keys,
-            seen=_of(origin, [_read(path) for path in kept], keys) + ([] if before is None else [before]),
+            seen=_of(origin, _by_origin([origin], kept)[origin], keys) + ([] if before is None else [before]),
             deep=deep, processes=processes,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
     seen.remember(str(signed.note).encode())
-    _said(session, as_json, [_clean(signed.checkpoint)])
+    return signed.checkpoint
 
 
 def _proof(
@@ -157,26 +205,39 @@ def _proof(
     if data.startswith(b"old "):
         if len(kept) != 1:
             raise InvalidInput("--checkpoint", "the one checkpoint that the proof goes on from", len(kept))
+        if entry is not None:
+            raise InvalidInput("--entry", "none: the proof is of consistency, of no entry", str(entry))
         before = open_checkpoint(_read(kept[0]), keys).checkpoint
         return ConsistencyProof.parse(data).verify(before, keys)
+    if kept:
+        raise InvalidInput("--checkpoint", "none: a proof of consistency shows what goes on from it", "one")
     if entry is None:
         raise InvalidInput("--entry", "the file of the entry's bytes", None)
     return InclusionProof.parse(data).verify(_read(entry), keys)
 
 
-def _keys(given: Sequence[str]) -> list[VerifierKey]:
+def keys_of(given: Sequence[str]) -> list[VerifierKey]:
     """Verifier keys, given as they are or by files of them. Raises CodecError, InvalidInput."""
     found: list[VerifierKey] = []
     for text in given:
-        lines = [text] if "+" in text else _read(Path(text)).decode("utf-8", "replace").splitlines()
-        found += [VerifierKey.parse(line) for line in lines if line.strip()]
+        # A file's name may hold a plus sign too, and no key is the name of a file.
+        if os.path.isfile(text):
+            lines = [each for each in _read(Path(text)).decode("utf-8", "replace").splitlines() if each.strip()]
+        else:
+            lines = [text] if text.count("+") > 1 else []
+        if not lines:
+            raise InvalidInput("--key", "a verifier key (name+id+key), or a file with one a line", text)
+        found += map(VerifierKey.parse, lines)
     return found
 
 
 def _of(origin: str, notes: Sequence[bytes], keys: Sequence[VerifierKey]) -> list[Checkpoint]:
-    """The checkpoints of a log among signed notes. Raises Untrusted, CodecError."""
+    """The checkpoints of signed notes, all of one log. Raises Untrusted, CodecError."""
     found = [open_checkpoint(note, keys).checkpoint for note in notes]
-    return [each for each in found if each.origin == origin]
+    for each in found:
+        if each.origin != origin:
+            raise Untrusted(f"checkpoint: expected one of {origin}, got one of {each.origin}")
+    return found
 
 
 def _read(path: Path) -> bytes:
@@ -186,10 +247,21 @@ def _read(path: Path) -> bytes:
         raise NotFound(f"{path}: {error.strerror}") from error
 
 
+@contextmanager
+def _telling(session: Session, as_json: bool, what: str) -> Iterator[None]:
+    """What fails in here is told on standard output too, as of a ledger."""
+    try:
+        yield
+    except AuditLedgerError as error:
+        if error.exit_code >= FAILED:
+            ledger = error.ledger if isinstance(error, Tampered) else what
+            _said(session, as_json, [{"ledger": ledger, "clean": False, **_fault(error)}])
+        raise
+
+
 def _fault(error: AuditLedgerError) -> dict[str, Any]:
-    if isinstance(error, Tampered):
-        return {"index": error.index, "what": error.what}
-    return {"index": None, "what": str(error)}
+    index, what = (error.index, error.what) if isinstance(error, Tampered) else (None, str(error))
+    return {"index": index, "what": what, "trusted": not isinstance(error, Untrusted)}
 
 
 def _clean(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -211,7 +283,8 @@ def _said(session: Session, as_json: bool, results: Sequence[dict[str, Any]]) ->
 def _words(result: dict[str, Any]) -> str:
     if not result["clean"]:
         at = "" if result["index"] is None else f"entry {result['index']}: "
-        return f"{result['ledger']}: TAMPERED, {at}{result['what']}"
+        word = "TAMPERED" if result["trusted"] else "NOT TRUSTED"
+        return f"{result['ledger']}: {word}, {at}{result['what']}"
     signed = "none" if result["signed"] is None else result["signed"]
     end = f"last leaf hash {result['head']}" if "head" in result else f"root {result['root']}"
     return f"{result['ledger']}: clean, {result['size']} entries, {signed} under a signed checkpoint, {end}"
