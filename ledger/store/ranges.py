@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
 
 from ledger import interrupts
+from ledger.errors import Unavailable
 
 Found = TypeVar("Found")
 Work = Callable[[int, int], Found]
@@ -19,7 +21,7 @@ def in_order(work: Work[Found], starts: range, size: int, processes: int | None)
     """What ``work`` finds in each range [start, next start or ``size``), in order.
 
     A few ranges ahead are under way, never all. ``processes``: None for one a processor, 8 at most; with 1, or
-    one range, this process does it.
+    one range, this process does it. Raises Unavailable where one of them is killed, and what ``work`` raises.
     """
     workers = processes if processes is not None else min(os.cpu_count() or 1, 8)
     ranges = _ends(starts, size)
@@ -37,6 +39,8 @@ def in_order(work: Work[Found], starts: range, size: int, processes: int | None)
                     yield waiting.pop(0).result()
             while waiting:
                 yield waiting.pop(0).result()
+        except BrokenProcessPool as error:
+            raise Unavailable("a process that was checking ended before it was done") from error
         finally:
             for future in waiting:
                 future.cancel()

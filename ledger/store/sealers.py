@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
+import psycopg
 import structlog
 
 from ledger.errors import AuditLedgerError, Unavailable
@@ -81,7 +82,7 @@ class Sealing:
                     try:
                         self.seal(feed)
                         pause = self._interval
-                    except Unavailable as error:
+                    except (Unavailable, psycopg.Error) as error:
                         pause = min(pause * 2, LONGEST_PAUSE)
                         log.warning("sealing waits", reason=str(error))
             finally:
@@ -89,19 +90,22 @@ class Sealing:
                     sealer.close()
 
     def seal(self, feed: Feed) -> None:
-        """Seals each ledger that has grown, once. Raises Unavailable."""
+        """Seals each ledger that has grown, once. Raises Unavailable, after the others were sealed."""
         heads = feed.heads()
+        waits: Unavailable | None = None
         for ledger in self._ledgers.all():
-            known = self._standing.get(ledger.slug)
-            if known is not None and (known.alarm is not None or known.size == heads[ledger.id].size):
+            known, head = self._standing.get(ledger.slug), heads.get(ledger.id)
+            if known is not None and (known.alarm is not None or (head and known.size == head.size)):
                 continue
             sealer = self._sealers.get(ledger.id)
             if sealer is None:
                 sealer = self._sealers[ledger.id] = self._published.sealer(self._database, ledger)
             try:
                 found = sealer.seal()
-            except Unavailable:
-                raise
+            except Unavailable as error:
+                # Where it is the database that is away, this raises, and no other ledger is tried in vain.
+                feed.heads()
+                waits = waits or error
             except AuditLedgerError as error:
                 sealer.close()
                 size = 0 if known is None else known.size
@@ -110,3 +114,5 @@ class Sealing:
             else:
                 if found is not None:
                     self._standing[ledger.slug] = Sealed(found.size)
+        if waits is not None:
+            raise waits

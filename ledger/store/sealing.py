@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import Connection
 
 from ledger.codec.avro import encode_long
-from ledger.codec.entry import prefix
+from ledger.codec.entry import MAX_ENTRY, prefix
 from ledger.errors import AuditLedgerError, Diverged, NotFound, Tampered, Unavailable, VaultError
 from ledger.store import queries
 from ledger.store.copying import copied
@@ -30,7 +31,7 @@ from ledger.store.ledgers import Ledger
 from ledger.store.tiles import TileFolder
 from ledger.tlog.chain import GENESIS, HASH_LENGTH, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, sign
-from ledger.tlog.merkle import EMPTY_ROOT, Frontier, subtrees
+from ledger.tlog.merkle import EMPTY_ROOT, Frontier, fold, subtrees
 from ledger.tlog.note import SigningKey
 from ledger.tlog.tiles import WIDTH, Tile, bundle, bundle_at, edge, grown, hashes_of, split, unbundle
 from ledger.vault.signing import SigningKeys
@@ -132,26 +133,26 @@ class Sealer:
 
     def _leased(self) -> Connection[Any] | None:
         if self._connection is None:
-            connection = self._database.connect(Role.SEALER)
-            row = connection.execute(queries.get("lease_sealing"), {"ledger": self.ledger.id}).fetchone()
+            # Kept at once: whatever fails from here on, ``seal`` closes it.
+            self._connection = self._database.connect(Role.SEALER)
+            row = self._connection.execute(queries.get("lease_sealing"), {"ledger": self.ledger.id}).fetchone()
             if row is None or not row[0]:
-                connection.close()
+                self.close()
                 return None
-            self._connection = connection
             self.tiles.clear()
         return self._connection
 
     def _seal(self, connection: Connection[Any]) -> Checkpoint:
         published = self.tiles.checkpoint()
         standing = standing_of(connection, self.ledger)
-        keys = self._keys.of(self.ledger.slug, self.ledger.origin)
         if standing.signed is None:
             if published is not None:
                 raise self._diverged("a checkpoint is published, and the database has signed none")
-            keys = keys or [self._keys.create(self.ledger.slug, self.ledger.origin)]
+            keys = self._keys.first(self.ledger.slug, self.ledger.origin)
             self._step("key")
             signed = self._sign(connection, Checkpoint(self.ledger.origin, 0, EMPTY_ROOT), None, keys)
         else:
+            keys = self._keys.of(self.ledger.slug, self.ledger.origin)
             signed = standing.signed
             self._compare(standing, signed, published, keys)
         reached = self._edge(connection, signed)
@@ -203,20 +204,39 @@ class Sealer:
             raise self._diverged(
                 f"the published root of {told.size} entries is another than the one signed here"
             )
+        if told.size < signed.size and self._root(told.size, signed.size) != told.root:
+            raise self._diverged(
+                f"the published root of {told.size} entries is not of the {signed.size} signed here"
+            )
+
+    def _root(self, of: int, size: int) -> bytes:
+        """The root of the first leaves of a tree that is signed, by its tiles."""
+        if not of:
+            return EMPTY_ROOT
+        with self._reading():
+            return fold(hashes_of(subtrees(0, of), size, self.tiles.read))
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What is wrong with a tile that was signed is an alarm; that it cannot be read now is none."""
+        try:
+            yield
+        except Unavailable:
+            raise
+        except NotFound as error:
+            raise self._diverged(f"a tile that was signed is missing: {error}") from error
+        except AuditLedgerError as error:
+            raise self._diverged(f"a tile that was signed is not what it was: {error}") from error
 
     def _edge(self, connection: Connection[Any], signed: Checkpoint) -> _Edge:
         """(2): what the tree goes on from, as the tiles have it, which must be what was signed."""
         size = signed.size
-        try:
+        with self._reading():
             tiles = {tile.level or 0: split(tile, self.tiles.read(tile)) for tile in edge(size)}
             frontier = Frontier(size, hashes_of(subtrees(0, size), size, self.tiles.read))
             last = hashes_of([(0, size - 1)], size, self.tiles.read)[0] if size else GENESIS
             part = bundle_at(size // WIDTH, size)
             entries = unbundle(part, self.tiles.read(part)) if part.width else []
-        except NotFound as error:
-            raise self._diverged(f"a tile that was signed is missing: {error}") from error
-        except AuditLedgerError as error:
-            raise self._diverged(f"a tile that was signed is not what it was: {error}") from error
         if frontier.root() != signed.root:
             raise self._diverged(f"the tiles fold to another root of {size} entries than was signed")
         if entries and list(map(leaf_hash, entries)) != tiles[0]:
@@ -255,6 +275,10 @@ class Sealer:
                 raise Tampered(
                     self.ledger.origin, index, "its previous is not the leaf hash of the entry before"
                 )
+            if len(entry) > MAX_ENTRY:
+                raise Tampered(
+                    self.ledger.origin, index, f"expected at most {MAX_ENTRY} bytes, got {len(entry)}"
+                )
             leaves.append(leaf)
             entries.append(entry)
             frontier.append(leaf)
@@ -281,7 +305,8 @@ class Sealer:
         statement = queries.text("scan_sealing").format(ledger=self.ledger.id, start=start, until=until)
         expected = start
         for row, at in copied(connection.pgconn, statement.encode()):
-            columns, eight, index, thirty_two, kept, size = _ROW.unpack_from(row, at)
+            # A row of another shape may be too short to be read; what is read of it then says so.
+            columns, eight, index, thirty_two, kept, size = _ROW.unpack_from(row.ljust(at + _ROW.size), at)
             if (columns, eight, thirty_two) != _LENGTHS:
                 raise Tampered(self.ledger.origin, expected, "its leaf hash is not of 32 bytes")
             if index != expected:
@@ -310,10 +335,10 @@ class Sealer:
 
 
 def standing_of(connection: Connection[Any], ledger: Ledger) -> Standing:
-    """How a ledger stands. Raises Unavailable where the database holds no head of it."""
+    """How a ledger stands. Raises Diverged where the database holds no head of it."""
     row = connection.execute(queries.get("sealing_state"), {"ledger": ledger.id}).fetchone()
     if row is None:
-        raise Unavailable(f"{ledger.origin}: the database holds no head of this ledger")
+        raise Diverged(f"{ledger.origin}: the database holds no head of this ledger; it was removed")
     if row[1] is None:
         return Standing(row[0], None, b"")
     return Standing(row[0], Checkpoint(ledger.origin, row[1], bytes(row[2])), row[3].encode())

@@ -49,11 +49,15 @@ class Seen:
         new = path.with_name(f".{secrets.token_hex(8)}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with new.open("xb") as file:
-                file.write(note)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
+            try:
+                with new.open("xb") as file:
+                    file.write(note)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(new, path)
+            except OSError:
+                new.unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise SettingsError(f"{path}: the checkpoint cannot be remembered: {error.strerror}") from error
 

@@ -18,12 +18,12 @@ from pathlib import Path
 from ledger.codec.avro import encode_long
 from ledger.codec.entry import decode_entry, prefix
 from ledger.domain.event import decode_event
-from ledger.errors import CodecError, NotFound, ProofFailed, Tampered
+from ledger.errors import CodecError, NotFound, ProofFailed, Tampered, UnknownSchema
 from ledger.store.ranges import in_order
 from ledger.store.tiles import TileFolder
 from ledger.tlog.chain import GENESIS, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
-from ledger.tlog.merkle import complete
+from ledger.tlog.merkle import EMPTY_ROOT, complete
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.prover import Prover
 from ledger.tlog.tiles import HEIGHT, WIDTH, Tile, bundle_at, levels, split, tile_at, unbundle
@@ -34,12 +34,16 @@ RANGE = 64 * WIDTH
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one range says: the hashes of its full tiles, its first ``previous``, its last leaf; a fault."""
+    """What one range says: the hashes of its full tiles, its first ``previous``, its last leaf; a fault.
+
+    ``unknown``: the first entry that only a newer version can read, which is no fault of it.
+    """
 
     tiles: Sequence[bytes]
     previous: bytes
     last: bytes
     fault: tuple[int, str] | None = None
+    unknown: tuple[int, str] | None = None
 
 
 def verify_tiles(
@@ -55,7 +59,8 @@ def verify_tiles(
 
     ``progress(done, all)`` is called as ranges are finished. ``seen``: checkpoints of this log that were
     believed before. Raises Tampered with the first bad index, ProofFailed where the tree is not the signed one
-    or no continuation of what was seen, Untrusted, CodecError, NotFound (files are missing).
+    or no continuation of what was seen, Untrusted, CodecError, NotFound (no checkpoint), Unavailable; and where
+    all else is well, UnknownSchema for the first entry that only a newer version can read.
     """
     tiles = TileFolder(folder)
     note = tiles.checkpoint()
@@ -70,23 +75,27 @@ def verify_tiles(
             )
     above: list[bytes] = []
     last, done = GENESIS, 0
+    unknown: tuple[int, str] | None = None
     work = partial(check_bundles, folder, said.origin, said.size, deep)
     for part in in_order(work, range(0, said.size, RANGE), said.size, processes):
         if part.previous != last and (part.fault is None or part.fault[0] > done):
             raise Tampered(said.origin, done, "its previous is not the leaf hash of the entry before")
         if part.fault is not None:
             raise Tampered(said.origin, *part.fault)
+        unknown = unknown or part.unknown
         above += part.tiles
         last, done = part.last, min(done + RANGE, said.size)
         progress(done, said.size)
     _check_above(tiles, said.size, above)
     prover = Prover(tiles.read, note)
     for each in (said, *(each for each in seen if each.origin == said.origin)):
-        if each.size and (root := prover.root(each.size)) != each.root:
+        if (root := prover.root(each.size) if each.size else EMPTY_ROOT) != each.root:
             raise ProofFailed(
                 f"{said.origin}: the tree of {each.size} entries has the root {root.hex()}, and "
                 f"{each.root.hex()} was signed"
             )
+    if unknown is not None:
+        raise UnknownSchema(f"{said.origin}: entry {unknown[0]}: {unknown[1]}")
     return signed
 
 
@@ -96,6 +105,7 @@ def check_bundles(folder: Path, origin: str, size: int, deep: bool, start: int, 
     begin = prefix(origin)
     first = previous = b""
     full: list[bytes] = []
+    unknown: tuple[int, str] | None = None
     index = start
     for number in range(start // WIDTH, -(-end // WIDTH)):
         tile = tile_at(0, number, size)
@@ -122,13 +132,15 @@ def check_bundles(folder: Path, origin: str, size: int, deep: bool, start: int, 
             if deep:
                 try:
                     decode_event(decode_entry(entry))
+                except UnknownSchema as error:
+                    unknown = unknown or (index, str(error))
                 except CodecError as error:
                     return Part(full, first, previous, (index, f"it cannot be read: {error}"))
             previous = leaf
             index += 1
         if tile.width == WIDTH:
             full.append(complete(hashes))
-    return Part(full, first, previous)
+    return Part(full, first, previous, None, unknown)
 
 
 def _check_above(tiles: TileFolder, size: int, hashes: list[bytes]) -> None:

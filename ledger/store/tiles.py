@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,6 +26,8 @@ class TileFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._durable: set[Path] = set()
+        """Folders whose names this process made durable, all the way down."""
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -75,7 +77,8 @@ class TileFolder:
             (self.folder / _NEW).mkdir(exist_ok=True)
             with ThreadPoolExecutor(WRITERS) as threads:
                 list(threads.map(lambda each: self._put(*each), tiles))
-                list(threads.map(_sync, sorted(folders | made)))
+                list(threads.map(_sync, sorted(folders.union(each.parent for each in made))))
+            self._durable |= made
         except OSError as error:
             raise Unavailable(f"{self.folder}: tiles cannot be written: {error.strerror}") from error
 
@@ -84,16 +87,28 @@ class TileFolder:
         try:
             made = self._make(self.folder)
             (self.folder / _NEW).mkdir(exist_ok=True)
-            os.replace(self._written(note), self.folder / "checkpoint")
-            for folder in {self.folder, *made}:
+            new = self._written(note)
+            try:
+                os.replace(new, self.folder / "checkpoint")
+            except OSError:
+                new.unlink()
+                raise
+            for folder in {self.folder, *(each.parent for each in made)}:
                 _sync(folder)
+            self._durable |= made
         except OSError as error:
             raise Unavailable(f"{self.folder}: the checkpoint cannot be written: {error.strerror}") from error
 
     def clear(self) -> None:
-        """Removes what writers left that were killed. Only where no other process writes here."""
-        for left in self.folder.glob(f"{_NEW}/*"):
-            left.unlink(missing_ok=True)
+        """Removes what writers left that were killed. Only where no other process writes here.
+
+        Raises Unavailable.
+        """
+        try:
+            for left in self.folder.glob(f"{_NEW}/*"):
+                left.unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(f"{self.folder}: cannot be cleared: {error.strerror}") from error
 
     def _put(self, tile: Tile, data: bytes) -> None:
         place = self.folder / tile.path
@@ -120,15 +135,19 @@ class TileFolder:
             raise
         return new
 
-    def _make(self, folder: Path) -> Iterable[Path]:
-        """Makes a folder and those above it; gives those in which a name was added."""
-        missing = []
-        while not folder.is_dir():
-            missing.append(folder)
-            folder = folder.parent
-        for each in reversed(missing):
-            each.mkdir(exist_ok=True)
-        return {each.parent for each in missing}
+    def _make(self, folder: Path) -> set[Path]:
+        """Makes a folder and those above it; gives those whose names may not be durable yet.
+
+        One that is there may be what a killed process made, and its name be lost with the power: so each is
+        doubted once by every process, up to the folder in which the ledgers lie.
+        """
+        doubted: set[Path] = set()
+        each = folder
+        while each not in self._durable and (not each.is_dir() or each.is_relative_to(self.folder.parent)):
+            doubted.add(each)
+            each = each.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        return doubted
 
 
 def _sync(folder: Path) -> None:

@@ -10,7 +10,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from ledger.errors import CodecError, SettingsError
+from ledger.errors import CodecError, SettingsError, Unavailable
 from ledger.tlog.note import ED25519, SigningKey
 from ledger.vault.kek import sync_directory
 
@@ -34,27 +34,38 @@ class SigningKeys:
                 )
         return keys
 
-    def create(self, slug: str, origin: str) -> SigningKey:
-        """A new key for a ledger that has none and that nothing was signed for: else one was lost.
+    def first(self, slug: str, origin: str) -> list[SigningKey]:
+        """The keys of a ledger that nothing was signed for yet, durable on return; a new one where it has none.
 
-        Only one process may be at it (who seals holds a lease). A crash in here leaves no key, or a whole one.
-        Raises SettingsError where the file cannot be written.
+        Only one process may be at it (who seals holds a lease). A crash in here leaves no key, or a whole one
+        that the next call makes durable, and a file that it removes. Raises SettingsError as ``of`` does,
+        Unavailable where the file cannot be written.
         """
-        key = SigningKey.generate(origin)
-        path = self.folder / f"{slug}.{key.verifier.id.hex()}.key"
-        new = self.folder / f".{secrets.token_hex(8)}"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            for left in self.folder.glob(f".{slug}.*"):
+                left.unlink(missing_ok=True)
+            keys = self.of(slug, origin) or [self._create(slug, origin)]
+            # Of one that a crash left, too: nothing is signed by a key whose name may be lost with the power.
+            for folder in (self.folder, self.folder.parent):
+                sync_directory(folder)
+        except OSError as error:
+            raise Unavailable(f"{self.folder}: a new signing key cannot be kept: {error.strerror}") from error
+        return keys
+
+    def _create(self, slug: str, origin: str) -> SigningKey:
+        key = SigningKey.generate(origin)
+        new = self.folder / f".{slug}.{secrets.token_hex(8)}"
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
             with os.fdopen(descriptor, "w") as file:
                 file.write(key.secret_text + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(new, path)
-            for folder in (self.folder, self.folder.parent):
-                sync_directory(folder)
-        except OSError as error:
-            raise SettingsError(f"{path}: expected to write a new key file, got {error.strerror}") from error
+            os.replace(new, self.folder / f"{slug}.{key.verifier.id.hex()}.key")
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
         return key
 
 
