@@ -10,9 +10,8 @@ import typer
 import projections.cli
 from ledger.api.logs import configure
 from ledger.application import Installation, Principal
-from ledger.cli.session import NO_LEDGER, Session, of, table
+from ledger.cli.session import of, table
 from ledger.codec.entry import Source, SourceKind
-from ledger.errors import NotFound
 from ledger.joined import desk, door
 from ledger.store.database import Role
 from projections.doors import Door
@@ -46,23 +45,13 @@ def _asked(
     # What is logged while registers are brought up goes to stderr: standard output is the answer's.
     configure(session.settings().log_level)
     with session.installation() as installation:
-        yield installation, local_principals(session, installation, person, organisation)
+        yield installation, session.principals(installation, person, organisation)
 
 
 def bring_up(installation: Installation) -> None:
     """Brings the registers up to the ledgers where no service does that. Raises Unavailable."""
     with suppress(Leased), Runner(installation.database.conninfo(Role.PROJECTOR)) as runner:
         runner.catch_up()
-
-
-def local_principals(
-    session: Session, installation: Installation, person: str | None, organisation: str | None
-) -> list[Principal]:
-    """Who acts on the command line, for each organisation that has a ledger. Raises NotFound, InvalidInput."""
-    asking = {session.principal(each, person, organisation) for each in installation.ledgers.all()}
-    if not asking:
-        raise NotFound(NO_LEDGER)
-    return sorted(asking, key=lambda each: each.organisation)
 
 
 def show_table(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ledger.application import Installation, Outcome, Principal
-from ledger.application.access import Matter, allow
+from ledger.application.access import Matter, may
 from ledger.application.shown import shown_receipt
 from ledger.application.streams import Lookup
 from ledger.cli.session import (
@@ -26,8 +26,9 @@ from ledger.cli.session import (
 from ledger.clock import melbourne_date
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.installation.standing import calendar_of
+from ledger.domain.organisation.aggregate import Organisation as OrganisationCase
 from ledger.domain.organisation.events import OrganisationKind, OrganisationRegistered
-from ledger.errors import InvalidInput
+from ledger.errors import Forbidden, InvalidInput
 from ledger.law.general import Role
 from ledger.store.ledgers import COMMON
 
@@ -223,16 +224,23 @@ def list_organisations(
     """List the registered organisations with their ids, as now named."""
     session = of(context)
     with session.installation() as installation:
+        asking = session.principals(installation, person, organisation)
         common = installation.ledgers.get(COMMON)
-        allow(installation, COMMON, session.principal(common, person, organisation), Matter.CASES)
-        registered = []
-        for rows in installation.feed.scan(common.id):
-            streams = [row.stream for row in rows if row.event == OrganisationRegistered.name]
-            registered += [installation.application(common).load(stream) for stream in streams]
+        # Whoever has a role in force anywhere reads ``common``.
+        if not any(may(installation, common, who, Matter.CASES) for who in asking):
+            raise Forbidden(f"{asking[0].person} has no role in force in any ledger")
+        lookup = Lookup(installation)
+        # A correction of the entry that registers one is of the same event: each is named once.
+        streams = dict.fromkeys(
+            row.stream
+            for rows in installation.feed.scan(common.id)
+            for row in rows
+            if row.event == OrganisationRegistered.name
+        )
         found = [
-            {"id": case.id, "name": named.legal_name, "kind": named.kind.value}
-            for case in registered
-            if case is not None and (named := case.last(OrganisationRegistered)) is not None
+            {"id": case.id, "name": case.name_on(None), "kind": case.kind.value}
+            for stream in streams
+            if isinstance(case := lookup.organisation(stream), OrganisationCase)
         ]
     session.show(
         as_json,

@@ -105,6 +105,15 @@ class Session:
             )
         return Principal(who, organisation or self.settings().organisation or ledger.organisation, AUTHORITY)
 
+    def principals(
+        self, installation: Installation, person: str | None, organisation: str | None
+    ) -> list[Principal]:
+        """Who acts here, for each organisation that has a ledger. Raises NotFound, InvalidInput."""
+        asking = {self.principal(each, person, organisation) for each in installation.ledgers.all()}
+        if not asking:
+            raise NotFound(NO_LEDGER)
+        return sorted(asking, key=lambda each: each.organisation)
+
     def show(self, as_json: bool, content: Any, text: Callable[[], Any]) -> None:
         """Prints a result: as JSON, or as what ``text`` gives."""
         if as_json:

@@ -240,6 +240,41 @@ def test_organisations_are_registered_and_listed(dffh: Program) -> None:
     assert dffh("organisation", "list", person="somebody").code == 4
 
 
+def test_organisations_are_listed_once_as_now_named_and_without_those_entered_in_error(dffh: Program) -> None:
+    case, mistake = (
+        dffh.ok("organisation", "register", name, "--kind", "council", person="administrator")["case"]
+        for name in ("Council of X", "Council of Y")
+    )
+
+    def record(command: str, case: str, fields: dict[str, str], **more: object) -> dict[str, Any]:
+        body = json.dumps({"happened": None, "fields": fields, **more})
+        line = ("record", command, "-", "--ledger", "common", "--case", case)
+        answer: dict[str, Any] = dffh.ok(*line, text=body, person="administrator")
+        return answer
+
+    entry = dffh("entries", "-l", "common", "--case", case, "--json", person="administrator").out
+    typing = {"index": json.loads(entry)["index"], "kind": "typing", "reason": "Its name was misspelt."}
+    name = {"legal_name": "Council of Exe", "kind": "council"}
+    record("organisation.OrganisationRegistered", case, name, corrects=typing)
+    renamed = record("organisation.OrganisationRenamed", case, {"legal_name": "City of Exx"})
+    typing = {**typing, "index": renamed["receipts"][0]["index"]}
+    record("organisation.OrganisationRenamed", case, {"legal_name": "City of Exe"}, corrects=typing)
+    record("case.EnteredInError", mistake, {"reason": "No such council."})
+    listed = dffh.ok("organisation", "list", person="officer")["organisations"]
+    assert [each["name"] for each in listed] == ["Department of Families", "City of Exe"]
+    assert listed[1] == {"id": case, "name": "City of Exe", "kind": "council"}
+
+
+def test_4_wire_whoever_has_a_role_in_any_ledger_lists_organisations(dffh: Program) -> None:
+    """Every role reads ``common``, and ``--organisation`` need not say under which one it is held."""
+    other = dffh.ok("ledger", "create", "two", "--origin", "example.vic.gov.au/two", "--name", "Another")
+    listed = dffh.ok("organisation", "list", person=other["administrator"])["organisations"]
+    assert [each["name"] for each in listed] == ["Department of Families", "Another"]
+    refused = dffh("organisation", "list", person="somebody")
+    assert (refused.code, refused.out) == (4, "")
+    assert "somebody has no role in force" in refused.err
+
+
 def test_schemas_are_checked_written_released_and_described(program: Program, tmp_path: Path) -> None:
     assert program("schemas", "check").code == 0
     folder = tmp_path / "schemas"
