@@ -16,6 +16,7 @@ from ledger.errors import AuditLedgerError, InvalidInput, LawRefused
 from ledger.imports.cells import Broken, Document, Sheet, SourceRow, Value, text_of
 from ledger.imports.dates import read_date, read_happened
 from ledger.imports.mapping import UNKNOWN, Choice, Proposal, Record, RegisterMapping, Take, word
+from ledger.law.general import TWO_DATES
 
 OrganisationId = Callable[[str], str]
 """The id of an organisation by its name or short name; raises InvalidInput."""
@@ -29,6 +30,7 @@ class Fault:
     row: int
     line: int
     column: str | None
+    """Of a refusal of all that a step states, every column that it comes from, joined as its letters are."""
     letter: str | None
     reason: str
     citation: str | None = None
@@ -42,6 +44,25 @@ class Wanted:
     label: str
     command: str
     body: Mapping[str, Any]
+    dated: tuple[str, ...]
+    """The columns that its date comes from."""
+    fields: Mapping[str, tuple[str, ...]]
+    """The columns that its fields come from, by field."""
+    asked: tuple[str, ...]
+    """The columns whose cells make the row amount to it."""
+
+    def columns(self, *, date: bool) -> tuple[str, ...]:
+        """Where what it states comes from: its date, or else its fields."""
+        stated = tuple(dict.fromkeys(column for each in self.fields.values() for column in each))
+        return (date and self.dated) or stated or self.asked or self.dated
+
+
+class StepRefused(LawRefused):
+    """Law refuses one step of a row; ``wanted`` says what the row states by it."""
+
+    def __init__(self, refused: LawRefused, wanted: Wanted) -> None:
+        self.wanted = wanted
+        super().__init__(refused.citation, refused.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +86,25 @@ class RowCase:
     steps: list[Wanted] = field(default_factory=list)
     proposed: list[Proposed] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    letters: Mapping[str, str] = field(default_factory=dict)
+    """The letter of each column of its sheet."""
+
+    def refuse(self, error: AuditLedgerError) -> None:
+        """Lists a refusal of the application, with the columns that what is refused comes from."""
+        columns = self._columns(error)
+        citation = error.citation if isinstance(error, LawRefused) else None
+        column, letter = ", ".join(columns), ", ".join(self.letters[column] for column in columns)
+        place = self.row.sheet, self.row.number, self.row.line
+        self.faults.append(Fault(*place, column or None, letter or None, str(error), citation))
+
+    def _columns(self, error: AuditLedgerError) -> tuple[str, ...]:
+        if isinstance(error, StepRefused):
+            return error.wanted.columns(date=error.citation == TWO_DATES)
+        if isinstance(error, InvalidInput):
+            name = error.field.removeprefix("fields.").partition(".")[0]
+            found = (step.dated if name == "happened" else step.fields.get(name) for step in self.steps)
+            return next((columns for columns in found if columns), ())
+        return ()
 
     @property
     def shown_key(self) -> str:
@@ -121,21 +161,23 @@ class _Row:
             if isinstance(value, Broken):
                 self._fault(column, value.reason)
         key = self._key()
-        records = list(self._mapping.records)
+        records: list[tuple[Record, tuple[str, ...]]] = [(record, ()) for record in self._mapping.records]
         for column in dict.fromkeys(choice.column for choice in self._mapping.choices):
-            records += self._chosen(column)
+            records += [(record, (column,)) for record in self._chosen(column)]
         steps: list[Wanted] = []
-        for record in records:
+        for record, asked in records:
             if record.only_if and all(self._row.value(column) is None for column in record.only_if):
                 continue
             body = self._body(record)
             if body is not None:
                 number = 1 + sum(step.command == record.spec.name for step in steps)
                 label = record.spec.name if number == 1 else f"{record.spec.name}#{number}"
-                steps.append(Wanted(label, record.spec.name, body))
+                dated = () if record.happened is None else record.happened.columns
+                fields = {name: take.columns for name, take in record.fields.items()}
+                steps.append(Wanted(label, record.spec.name, body, dated, fields, asked + record.only_if))
         shown = " · ".join(json.loads(key))
         proposed = [p for each in self._mapping.proposals if (p := self._propose(each, shown)) is not None]
-        return RowCase(self._row, key, steps, proposed, self._faults)
+        return RowCase(self._row, key, steps, proposed, self._faults, self._sheet.letters)
 
     def _fault(self, column: str | None, reason: str) -> None:
         letter = None if column is None else self._sheet.letters.get(column)
@@ -303,10 +345,3 @@ class _Row:
 def is_record(kind: Any) -> bool:
     """Whether values of this kind are objects of several fields; a cell holds them as JSON."""
     return isinstance(kind, type) and hasattr(kind, "__avro_name__") and not issubclass(kind, StrEnum)
-
-
-def fault_of(row: SourceRow, error: AuditLedgerError, command: str | None = None) -> Fault:
-    """A refusal of the application as the row's fault."""
-    citation = error.citation if isinstance(error, LawRefused) else None
-    reason = f"{command}: {error}" if command else str(error)
-    return Fault(row.sheet, row.number, row.line, None, None, reason, citation)

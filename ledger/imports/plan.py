@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from ledger.application.together import Step, Together
 from ledger.codec.entry import CorrectionKind, Source
 from ledger.codec.jsonform import show_happened
-from ledger.domain.case import command_name
+from ledger.domain.case import Case, command_name
 from ledger.errors import InvalidInput, LawRefused
 from ledger.imports.differences import (
     NO_LONGER,
@@ -20,7 +21,7 @@ from ledger.imports.differences import (
     left_out,
     masked,
 )
-from ledger.imports.interpret import RowCase, Wanted
+from ledger.imports.interpret import RowCase, StepRefused, Wanted
 from ledger.imports.standing import CHANGED, Held, Ids, Standing, says, taken_out, unchanged
 from ledger.vault.sealing import ContentKeys
 
@@ -48,9 +49,24 @@ class Plan:
 def plan_new(row: RowCase, ids: Ids, together: Together, source: Source) -> Plan:
     """The commands of a row that the ledger does not have. Raises what law or the form refuses."""
     stream = ids.case(row.key)
-    steps = [Step(wanted.command, wanted.body, ids.command(row.key, wanted.label, 1)) for wanted in row.steps]
-    together.judge(None, stream, steps, source)
+    steps: list[Step] = []
+    case: Case | None = None
+    for wanted in row.steps:
+        steps.append(Step(wanted.command, wanted.body, ids.command(row.key, wanted.label, 1)))
+        with _refused_of(wanted):
+            case = together.judge(case, stream, steps[-1:], source)
     return Plan(stream, steps)
+
+
+@contextmanager
+def _refused_of(wanted: Wanted | None) -> Iterator[None]:
+    """What law refuses here it refuses of this step; None: of one that the row no longer states."""
+    try:
+        yield
+    except LawRefused as refused:
+        if wanted is None:
+            raise
+        raise StepRefused(refused, wanted) from refused
 
 
 def plan_changed(
@@ -79,6 +95,8 @@ def plan_changed(
 class _Move:
     step: Step
     change: Change
+    wanted: Wanted | None
+    """What the row states by it; None: it no longer does."""
 
 
 class _Planner:
@@ -143,7 +161,8 @@ class _Planner:
             refused: LawRefused | None = None
             for move in left:
                 try:
-                    case = together.judge(copy.deepcopy(case), self.stream, [move.step], source)
+                    with _refused_of(move.wanted):
+                        case = together.judge(copy.deepcopy(case), self.stream, [move.step], source)
                 except LawRefused as error:
                     refused = refused or error
                     continue
@@ -153,14 +172,16 @@ class _Planner:
             else:
                 # A correction may need what is recorded new (a part that only the division names).
                 if refused is not None and records:
-                    case = together.judge(copy.deepcopy(case), self.stream, [records[0].step], source)
+                    with _refused_of(records[0].wanted):
+                        case = together.judge(copy.deepcopy(case), self.stream, [records[0].step], source)
                     done.append(records[0])
                     records = records[1:]
                     continue
                 assert refused is not None
                 raise refused
         for move in records:
-            case = together.judge(copy.deepcopy(case), self.stream, [move.step], source)
+            with _refused_of(move.wanted):
+                case = together.judge(copy.deepcopy(case), self.stream, [move.step], source)
             done.append(move)
         return Plan(self.stream, [move.step for move in done], [move.change for move in done])
 
@@ -169,14 +190,14 @@ class _Planner:
         stated = {"happened": wanted.body["happened"], **wanted.body["fields"]}
         new = tuple(Difference(name, None, value) for name, value in stated.items() if value is not None)
         change = Change(wanted.command, "recorded", None, new)
-        return _Move(Step(wanted.command, wanted.body, command_id), change)
+        return _Move(Step(wanted.command, wanted.body, command_id), change, wanted)
 
     def _corrected(self, held: Held, wanted: Wanted) -> _Move:
         kind = CorrectionKind.TYPING
         body = {**wanted.body, "corrects": _correction(held, kind, CHANGED)}
         command_id = self._ids.command(self._row.key, wanted.label, self._ordinal)
         change = Change(wanted.command, kind.value, held.fact.index, tuple(self._differences(held, wanted)))
-        return _Move(Step(wanted.command, body, command_id), change)
+        return _Move(Step(wanted.command, body, command_id), change, wanted)
 
     def _differences(self, held: Held, wanted: Wanted) -> list[Difference]:
         if says(held, wanted.command, self.stream, wanted.body, self._keys) is None:
@@ -197,7 +218,7 @@ class _Planner:
         command_id = self._ids.command(self._row.key, taken_out(held.label), self._ordinal)
         stated = {"happened": _happened(held), **masked(held.fact)}
         old = tuple(Difference(n, value, None) for n, value in stated.items() if value not in (None, []))
-        return _Move(Step(command, body, command_id), Change(command, kind.value, held.fact.index, old))
+        return _Move(Step(command, body, command_id), Change(command, kind.value, held.fact.index, old), None)
 
 
 def _correction(held: Held, kind: CorrectionKind, reason: str) -> dict[str, Any]:

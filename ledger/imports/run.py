@@ -36,7 +36,7 @@ from ledger.errors import (
 )
 from ledger.imports.cells import Document
 from ledger.imports.differences import SEALED, Difference
-from ledger.imports.interpret import RowCase, fault_of, interpret
+from ledger.imports.interpret import RowCase, interpret
 from ledger.imports.mapping import RegisterMapping
 from ledger.imports.plan import Change, Plan, plan_changed, plan_new
 from ledger.imports.reading import parse_document, read_bytes
@@ -190,7 +190,7 @@ class _Import:
                 except STOP:
                     raise
                 except AuditLedgerError as error:
-                    row.faults.append(fault_of(row.row, error))
+                    row.refuse(error)
         self._progress("checking", len(good), len(good))
         return planned
 
@@ -278,7 +278,7 @@ class _Import:
         except STOP:
             raise
         except AuditLedgerError as error:
-            each.row.faults.append(fault_of(each.row.row, error))
+            each.row.refuse(error)
 
     def _record_file(
         self, data: bytes, document: Document, name: str, result: Result, others: Sequence[FileImported]

@@ -66,13 +66,15 @@ def test_bad_rows_are_reported_in_a_sheet_that_can_be_mended_and_brought_in(
     assert answer.code == BAD_ROWS
     found = answer.json
     assert (found["new"], found["bad"]) == (1, 2)
-    assert [(fault["row"], fault["letter"]) for fault in found["faults"]] == [(2, "F"), (3, None)]
+    assert [(fault["row"], fault["letter"]) for fault in found["faults"]] == [(2, "F"), (3, "D")]
     (sheet,) = parse_document(report.read_bytes()).sheets
     assert list(sheet.letters)[:6] == ["sheet", "row", "line", "column", "reason", "Tracking Number"]
     assert [row.cells["Tracking Number"] for row in sheet.rows] == ["DOJ-2017-005712", "DOJ-2017-002724"]
     assert sheet.rows[0].cells["Disposition"] == "=Grant()"
     assert sheet.rows[0].cells["column"] == "Disposition (F)"
     assert "lies before" in str(sheet.rows[1].cells["reason"])
+    assert sheet.rows[1].cells["column"] == f"{rows[0][3]} (D)"
+    assert f"{rows[0][3]} (D)" in program("import", "log.csv", "-m", MAPPING, "--dry-run", person="clerk").out
 
 
 def test_all_or_nothing_leaves_nothing(program: Program, tmp_path: Path) -> None:

@@ -20,9 +20,80 @@ def test_what_law_refuses_is_listed_with_its_section_and_the_good_rows_go_in(
     assert (result.rows, result.new, result.bad) == (3, 1, 2)
     law, words = result.faults
     assert (law.row, law.citation) == (2, "ledger rule: two dates on every fact")
+    assert (law.column, law.letter) == ("Closed", "F")
     assert (words.row, words.letter) == (4, "E")
     assert len({entry.stream for entry in desk.imported()}) == 1
     desk.check()
+
+
+def test_a_refusal_names_the_columns_that_what_is_refused_comes_from(desk: Desk) -> None:
+    """Its date's; else its fields'; else those that made the row amount to the step at all."""
+    mapping = mapping_of(
+        {
+            "format": "log",
+            "register": "request",
+            "key": ["No"],
+            "record": [
+                {
+                    "command": "request.RequestReceived",
+                    "happened": "In",
+                    "fields": {
+                        "scheme": {"value": "vps"},
+                        "form": "Form",
+                        "provider": {"value": desk.officer.organisation},
+                        "information_sought": {"columns": ["What", "More"]},
+                    },
+                },
+                {
+                    "command": "disclosure.DisclosureMade",
+                    "happened": "Given",
+                    "fields": {"parts": {"value": ["whole"]}},
+                    "only_if": ["Given"],
+                },
+            ],
+            "choose": [
+                {
+                    "column": "Out",
+                    "when": ["none"],
+                    "record": [
+                        {
+                            "command": "request.RequestClosed",
+                            "happened": "Closed",
+                            "fields": {"parts": {"value": ["whole"]}, "ground": {"value": "not_held"}},
+                        }
+                    ],
+                }
+            ],
+        }
+    )
+    headings = ["No", "In", "Form", "What", "More", "Given", "Out", "Closed"]
+    rows = [
+        ["1", "2999-01-01", "informal", "a", "", "", "", ""],
+        ["2", "2025-01-02", "informal", "a", "", "", "none", "2025-01-01"],
+        ["3", "2025-01-02", "formal", "a", "b", "", "", ""],
+        ["4", "2025-01-02", "informal", "a", "b", "2025-01-05", "none", "2025-01-06"],
+    ]
+    result = desk.bring_in(desk.write([headings, *rows]), mapping)
+    where = [("In", "B"), ("Closed", "H"), ("Form, What, More", "C, D, E"), ("Out", "G")]
+    assert [(fault.column, fault.letter) for fault in result.faults] == where
+    assert "lies in the future" in result.faults[0].reason
+    assert [fault["column"] for fault in result.as_json()["faults"]] == [column for column, _ in where]
+    # The same where a later file changes what went in.
+    good = ["5", "2025-01-02", "informal", "a", "b", "2025-01-05", "", ""]
+    assert desk.bring_in(desk.write([headings, good]), mapping).new == 1
+    early = [*good[:5], "2025-01-01", "", ""]
+    (fault,) = desk.bring_in(desk.write([headings, early]), mapping).faults
+    assert (fault.column, fault.letter) == ("Given", "F")
+    desk.check()
+
+
+def test_what_the_form_refuses_names_the_column_of_its_field(desk: Desk) -> None:
+    kind = {"kind": {"value": "department"}, "legal_name": "Name", "abn": "Number"}
+    register = {"command": "organisation.OrganisationRegistered", "happened": "Since", "fields": kind}
+    mapping = mapping_of({"format": "log", "register": "organisation", "key": ["Name"], "record": [register]})
+    file = desk.write([["Name", "Since", "Number"], ["Department of Works", "2025-01-02", "12"]])
+    (fault,) = desk.bring_in(file, mapping, principal=desk.administrator, slug="common").faults
+    assert (fault.column, fault.letter) == ("Number", "C")
 
 
 def test_all_or_nothing_writes_nothing_where_one_row_is_bad(desk: Desk, log: RegisterMapping) -> None:
