@@ -155,8 +155,13 @@ class Clocks(Register):
 
 
 def clocks_of(facts: Sequence[CaseEvent], about: StreamInfo) -> list[Clock]:
-    """The clocks of one case, from its effective facts."""
-    return [clock for fold in _folds(about.opened_by) for clock in fold(facts, about)]
+    """The clocks of one case, from its effective facts; what happened before a rule starts none of it."""
+    return [
+        clock
+        for fold in _folds(about.opened_by)
+        for clock in fold(facts, about)
+        if law.judges(clock.id, clock.trigger_on)
+    ]
 
 
 @cache

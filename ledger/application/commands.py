@@ -319,6 +319,7 @@ class Commands:
             source.kind is SourceKind.IMPORT,
             ledger.origin,
             ledger.organisation,
+            ledger.slug == self.regulator,
             Lookup(self),
         )
         proposed = spec.event(case.id, case.version + 1, now, header, **command.fields)  # type: ignore[call-arg]

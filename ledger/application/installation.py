@@ -359,9 +359,8 @@ class Installation(Commands):
             raise InvalidInput("reason", "why the fields are opened", reason)
         today = melbourne_date(self.clock.now())
         role: Role | None = None
-        reading = self.streams.reading_roles(ledger, principal, today)
         if not self.streams.roles(ledger, principal, today) & CASE_WRITERS:
-            if Role.AUDITOR not in reading:
+            if not self.streams.audits(ledger, principal, today):
                 raise Forbidden(
                     f"opening sealed fields of {ledger.slug} takes a role that writes its cases, or an "
                     "auditor's grant that names it"

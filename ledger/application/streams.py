@@ -17,9 +17,10 @@ from ledger.domain.common.aggregate import CommonCase
 from ledger.domain.event import CaseEvent, decode_event
 from ledger.domain.installation.events import GrantedRole, RoleGranted
 from ledger.domain.installation.standing import calendar_of, grants_in_force
-from ledger.errors import Forbidden, NotFound
+from ledger.errors import Forbidden, InvalidInput, NotFound
 from ledger.law.calendar import Calendar
 from ledger.law.general import Role
+from ledger.law.installation import GRANTED_BY_REGULATOR
 from ledger.store.feed import Feed, StoredRow
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 
@@ -85,10 +86,25 @@ class Streams:
         return known[1]
 
     def roles(self, ledger: Ledger, principal: Principal, on: date) -> frozenset[Role]:
-        """The roles that the ledger's own grants, as last read, give this person there on a day."""
+        """The roles that the ledger's own grants, as last read, give this person there on a day.
+
+        Those of the regulator and of auditors count in the regulator's ledger only (4-wire 'HTTP').
+        """
         if principal.organisation != ledger.organisation:
             return frozenset()
-        return frozenset(Role(grant.role.value) for grant in self._grants(ledger, principal, on))
+        granted = frozenset(Role(grant.role.value) for grant in self._grants(ledger, principal, on))
+        return granted if ledger.slug == self._regulator else granted - GRANTED_BY_REGULATOR
+
+    def audits(self, ledger: Ledger, principal: Principal, on: date) -> bool:
+        """Whether an auditor's grant that names this ledger is in force, in the regulator's."""
+        for other in self._ledgers.all():
+            if other.slug == self._regulator and other.organisation == principal.organisation:
+                self.facts(other, ROLES)
+                return any(
+                    grant.role is GrantedRole.AUDITOR and ledger.origin in grant.ledgers
+                    for grant in self._grants(other, principal, on)
+                )
+        return False
 
     def _grants(self, ledger: Ledger, principal: Principal, on: date) -> list[RoleGranted]:
         return [
@@ -118,7 +134,10 @@ class Streams:
         ``common`` is read by everyone who holds a role anywhere in the ledger of their organisation.
         """
         self.facts(ledger, ROLES)
-        found = set(self.roles(ledger, principal, on))
+        # An auditor reads the ledgers that its grant names, and no others: that in which it stands neither.
+        found = set(self.roles(ledger, principal, on) - {Role.AUDITOR})
+        if self.audits(ledger, principal, on):
+            found.add(Role.AUDITOR)
         for other in self._ledgers.all():
             if other.organisation != principal.organisation:
                 continue
@@ -128,15 +147,7 @@ class Streams:
                 found |= granted
             if other.slug == COMMON:
                 found |= granted & REPORTS_ON_ALL
-            if other.slug == self._regulator:
-                if Role.REGULATOR in granted:
-                    found.add(Role.REGULATOR)
-                # An auditor reads the ledgers that its grant names, and no others.
-                if any(
-                    grant.role is GrantedRole.AUDITOR and ledger.origin in grant.ledgers
-                    for grant in self._grants(other, principal, on)
-                ):
-                    found.add(Role.AUDITOR)
+            found |= granted & {Role.REGULATOR}
         return frozenset(found)
 
 
@@ -165,9 +176,16 @@ class Lookup:
         return None if ended else case
 
     def case(self, ref: CaseRef) -> Case:
-        """A case of this or another ledger. Raises NotFound."""
+        """A case of this or another ledger. Raises NotFound, InvalidInput (of a size not reached yet)."""
         ledger = self._commands.ledgers.by_origin(ref.ledger)
+        size = self.size_of(ref.ledger)
+        if not 0 < ref.size <= size:
+            raise InvalidInput("size", f"1 to {size}, the entries that {ref.ledger} has", ref.size)
         case = self._commands.application(ledger).load(ref.stream)
         if case is None:
             raise NotFound(f"case {ref.stream}: nothing is recorded in it in {ref.ledger}")
         return case
+
+    def size_of(self, origin: str) -> int:
+        """How many entries a ledger has now. Raises NotFound."""
+        return self._commands.feed.head(self._commands.ledgers.by_origin(origin).id).size

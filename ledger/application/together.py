@@ -154,6 +154,7 @@ class Together:
             source.kind is SourceKind.IMPORT,
             ledger.origin,
             ledger.organisation,
+            ledger.slug == commands.regulator,
             Lookup(commands),
         )
         if case is None:

@@ -47,7 +47,11 @@ class Lookup(Protocol):
         ...
 
     def case(self, ref: CaseRef) -> Case:
-        """A case of this or another ledger. Raises NotFound."""
+        """A case of this or another ledger. Raises NotFound, InvalidInput (of a size not reached yet)."""
+        ...
+
+    def size_of(self, origin: str) -> int:
+        """How many entries a ledger has now. Raises NotFound."""
         ...
 
 
@@ -65,6 +69,8 @@ class Context:
     """Origin of the ledger written to."""
     organisation_id: str
     """The organisation that the ledger belongs to."""
+    regulators: bool
+    """Whether it is the regulator's ledger."""
     lookup: Lookup
 
 

@@ -68,6 +68,11 @@ def clock(clock_id: str) -> ClockRule:
         raise InvalidInput("clock", "one of " + ", ".join(sorted(CLOCKS)), clock_id) from None
 
 
+def judges(clock_id: str, trigger: date) -> bool:
+    """Whether that clock's rule judges a trigger of that day: one from before it is recorded and not judged."""
+    return trigger >= clock(clock_id).in_force_from
+
+
 def due(
     clock_id: str,
     trigger: date,

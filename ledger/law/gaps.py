@@ -360,3 +360,10 @@ def _before(provision: Provision, on: date | None) -> bool:
 
 def _provision(scheme: str) -> Provision:
     return Provision.NSW if scheme == "nsw" else Provision.VPS
+
+
+def complied(evidence: object, on: date | None) -> tuple[Gap, ...]:
+    """An imported compliance with a notice without evidence of the steps taken: PDPA 82(1)."""
+    if _before(Provision.PDPA_78, on):
+        return ()
+    return unstated({"evidence of the steps taken": evidence}, "PDPA 82(1)")

@@ -11,6 +11,11 @@ from ledger.law.general import Role, missing, must_state
 
 WHO_ACTS = "ledger rule: who acts"
 ATTESTATIONS = "ledger rule: PeriodAttested"
+ATTESTED_REGISTERS = frozenset({"requests", "disclosures", "refusals", "complaints", "notices", "retention"})
+"""What is kept of cases, and can be complete or empty."""
+SCHEMES = ("vps", "nsw", "other")
+"""Of requests, disclosures and refusals."""
+GRANTED_BY_REGULATOR = frozenset({Role.REGULATOR, Role.AUDITOR})
 IMPORTS = "ledger rule: imports"
 REPORTS = "ledger rule: reports as events"
 LEDGERS = "ledger rule: ledgers"
@@ -40,6 +45,22 @@ def is_code(field: str, value: str) -> None:
     Raises InvalidInput."""
     if _CODE.fullmatch(value) is None or len(value) > 60:
         raise InvalidInput(field, "a code of lower-case letters, digits, and single - _ .", value)
+
+
+def attested_by_its_own(organisation: str, ledger_organisation: str) -> None:
+    """An agency head attests for the own agency, in its ledger (1-law, head). Raises LawRefused."""
+    if organisation != ledger_organisation:
+        raise LawRefused(
+            ATTESTATIONS, f"{organisation} attests in its own ledger; this one is of {ledger_organisation}"
+        )
+
+
+def is_attested_register(register: str, scheme: str | None) -> None:
+    """A register that agencies keep, and a scheme within that of requests. Raises InvalidInput."""
+    if register not in ATTESTED_REGISTERS:
+        raise InvalidInput("register", f"one of {', '.join(sorted(ATTESTED_REGISTERS))}", register)
+    if scheme is not None and scheme not in SCHEMES:
+        raise InvalidInput("scheme", f"one of {', '.join(SCHEMES)}", scheme)
 
 
 def predecessor_is_whole(
@@ -108,6 +129,16 @@ def may_grant(granter_role: str, role: str, administrators_in_force: int) -> Non
         raise Forbidden(f"role {granter_role} may not grant roles: it takes an administrator")
     if granter_role == Role.SYSTEM and (role != Role.ADMINISTRATOR or administrators_in_force):
         raise LawRefused(WHO_ACTS, "system grants the first administrator, who grants every other role")
+
+
+def granted_where_it_counts(role: str, regulators: bool) -> None:
+    """The regulator's and auditors' roles are granted in the regulator's ledger (1-law 'Who acts'; 4-wire).
+
+    ``regulators``: whether it is that one. Raises LawRefused."""
+    if role in GRANTED_BY_REGULATOR and not regulators:
+        raise LawRefused(
+            WHO_ACTS, f"the role {role} is granted in the regulator's ledger: here it would not count"
+        )
 
 
 def grant_is_new(in_force: bool) -> None:

@@ -361,6 +361,22 @@ def exposure(recipient: str, represents_crown: bool) -> Exposure:
     return Exposure(PENALTY_INDIVIDUAL, True, "individual (82(1))")
 
 
+def crown_is_stated_as_registered(stated: bool | None, registered: bool | None, *, imported: bool) -> None:
+    """A notice to the Crown says so, as the register of organisations does: it is not prosecuted, 8(2).
+
+    ``registered``: what the register says on the day of the decision; None: nothing. Raises LawRefused."""
+    if registered and stated is None and not imported:
+        raise LawRefused("PDPA 8(2)", "the register says that the organisation represents the Crown: state it")
+    if stated is not None and registered is not None and stated != registered:
+        said = "represents" if registered else "does not represent"
+        raise LawRefused("PDPA 8(2)", f"the register says that the organisation {said} the Crown")
+
+
+def compliance_shows_its_steps(evidence: object, *, imported: bool) -> None:
+    """That the action was taken is recorded with evidence of the steps: 82(1). Raises LawRefused."""
+    must_state("evidence of the steps taken", evidence, "PDPA 82(1)", imported=imported)
+
+
 def period_follows_decision(decided_on: date | None, period_ends: date | None) -> None:
     """A notice gives a period in which to act, so it ends after the decision: 78(2). Raises LawRefused."""
     if decided_on is not None and period_ends is not None and period_ends <= decided_on:

@@ -15,6 +15,7 @@ from ledger.domain.event import CaseEvent
 from ledger.domain.notice.events import (
     ComplianceNoticeIssued,
     ExtensionGranted,
+    NoticeComplied,
     NoticeServed,
     ReasonsGiven,
     ReasonsRefused,
@@ -217,6 +218,8 @@ def _notice(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:
             yield fact, gaps.extension(fact.not_reasonably_possible, fact.undertaking, fact.extended_to)
         elif isinstance(fact, ReviewApplied):
             yield fact, gaps.review_applied(fact.interests_affected)
+        elif isinstance(fact, NoticeComplied):
+            yield fact, gaps.complied(fact.evidence or fact.files, fact.happened_date)
 
 
 def _retention(facts: Sequence[CaseEvent], about: StreamInfo) -> Found:

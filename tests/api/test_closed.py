@@ -164,6 +164,7 @@ def test_a_path_that_is_no_route_says_nothing_to_strangers(house: House) -> None
         ("regulator", "/ledgers/djcs/entries", 200),
         ("auditor", "/ledgers/dffh/entries", 200),
         ("auditor", "/ledgers/djcs/entries", 403),
+        ("auditor", "/ledgers/ovic/entries", 403),
         ("auditor", "/ledgers/common/entries", 200),
     ],
 )
@@ -181,3 +182,12 @@ def test_a_list_of_ledgers_names_what_one_may_read(house: House) -> None:
     assert slugs("other_officer") == {"common", "djcs"}
     assert slugs("regulator") == {"common", "dffh", "djcs", "ovic"}
     assert "djcs" not in slugs("auditor")
+
+
+@pytest.mark.parametrize(("slug", "status"), [("dffh", 200), ("ovic", 403), ("common", 403), ("djcs", 403)])
+def test_an_auditor_opens_sealed_fields_of_the_ledgers_that_the_grant_names_only(
+    house: House, slug: str, status: int
+) -> None:
+    """1-law 'Who acts': not of the regulator's own, in which the grant stands, nor of `common`."""
+    answer = house.post("auditor", f"/ledgers/{slug}/openings", {"wanted": [{"index": 2}], "reason": "audit"})
+    assert answer.status_code == status, answer.text

@@ -387,6 +387,13 @@ def test_an_organisation_that_was_ended_is_registered_no_more(house: House, end:
     ledger = house.installation.ledgers.get("common")
     into = {"ledger": ledger.origin, "stream": made[1], "size": house.installation.feed.head(ledger.id).size}
     fields = {"reason": "Entered twice.", **({"into": into} if end == "case.MergedInto" else {})}
+    for size in (0, into["size"] + 1) if end == "case.MergedInto" else ():
+        # How much of that ledger the rule had seen: no more than there was.
+        with pytest.raises(InvalidInput, match=rf"size: expected 1 to {into['size']}, .* got {size}"):
+            house.run(
+                end, {**fields, "into": {**into, "size": size}}, case=made[0], ledger="common",
+                principal=house.administrator,
+            )  # fmt: skip
     house.run(end, fields, case=made[0], ledger="common", principal=house.administrator)
     with pytest.raises(InvalidInput, match="requester"):
         house.run("request.RequestReceived", received)

@@ -51,6 +51,7 @@ class Book:
         self.cases: dict[str, Case] = {}
         self.organisations: dict[str, Any] = {}
         self.elsewhere: Mapping[tuple[str, str], Case] = {}
+        self.regulators = True
         self.next_index = 0
 
     def organisation(self, organisation: str) -> Any:
@@ -65,6 +66,12 @@ class Book:
             raise NotFound(f"case {ref.stream} of {ref.ledger}")
         return found
 
+    def size_of(self, origin: str) -> int:
+        """Of any ledger but one that is named as not being there."""
+        if origin.endswith("/nowhere"):
+            raise NotFound(f"no ledger has the origin {origin!r}")
+        return 1000
+
     def context(self, *, role: str = "officer", imported: bool = False) -> Context:
         """What a command is judged in."""
         return Context(
@@ -75,6 +82,7 @@ class Book:
             imported=imported,
             ledger=self.ledger,
             organisation_id=self.organisation_id,
+            regulators=self.regulators,
             lookup=self,
         )
 

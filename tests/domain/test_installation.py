@@ -159,6 +159,19 @@ def test_who_acts_not_to_oneself(book: Streams) -> None:
         book.grant("p-1", GrantedRole.AUDITOR, ledgers=("the ledger of Jo Bloggs",))
 
 
+@pytest.mark.parametrize("role", [GrantedRole.AUDITOR, GrantedRole.REGULATOR])
+def test_who_acts_auditors_and_the_regulator_are_granted_in_the_regulators_ledger(
+    book: Streams, role: GrantedRole
+) -> None:
+    """1-law 'Who acts'; 4-wire 'HTTP': elsewhere the grant would not count."""
+    granted = {"valid_from": date(2025, 2, 1), "valid_until": date(2025, 3, 31), "ledgers": (LEDGER,)}
+    book.regulators = False
+    with pytest.raises(LawRefused, match=r"granted in the regulator's ledger: here it would not count.*who acts"):
+        book.grant("p-2", role, **granted)
+    book.regulators = True
+    book.grant("p-2", role, **granted)
+
+
 def test_who_acts_auditor_is_dated_and_names_ledgers(book: Streams) -> None:
     """1-law 'Who acts': an auditor reads the ledgers named, from a day to a day; several at a time."""
     dates = {"valid_from": date(2025, 2, 1), "valid_until": date(2025, 3, 31)}
@@ -167,6 +180,8 @@ def test_who_acts_auditor_is_dated_and_names_ledgers(book: Streams) -> None:
             book.grant("p-2", GrantedRole.AUDITOR, **wrong)
     book.grant("p-2", GrantedRole.AUDITOR, **dates, ledgers=(LEDGER,))
     book.grant("p-2", GrantedRole.AUDITOR, **dates, ledgers=("example.vic.gov.au/dh",))
+    with pytest.raises(NotFound, match="nowhere"):
+        book.grant("p-2", GrantedRole.AUDITOR, **dates, ledgers=(LEDGER, "example.vic.gov.au/nowhere"))
     facts = book.cases["roles"].facts
     in_force = {day: len(grants_in_force(facts, day)) for day in (date(2025, 1, 31), date(2025, 2, 1))}
     assert in_force == {date(2025, 1, 31): 0, date(2025, 2, 1): 2}
@@ -241,8 +256,13 @@ def test_period_attested(book: Streams) -> None:
         with pytest.raises(LawRefused, match=r"PeriodAttested|head office: 'other' must come with its words"):
             book.act(PeriodAttested, "attestations", on, "officer", **{**ATTESTED, **wrong})
     for clear in ("register", "scheme"):
-        with pytest.raises(InvalidInput, match=f"^{clear}: expected a code"):
-            book.act(PeriodAttested, "attestations", "2025-07-10", "officer", **{**ATTESTED, clear: "Our list"})
+        with pytest.raises(InvalidInput, match=f"^{clear}: expected one of"):
+            book.act(PeriodAttested, "attestations", "2025-07-10", "officer", **{**ATTESTED, clear: "our-list"})
+    book.organisations["another"] = book.cases[OWN]
+    with pytest.raises(LawRefused, match=r"another attests in its own ledger.*PeriodAttested"):
+        book.act(
+            PeriodAttested, "attestations", "2025-07-10", "officer", **{**ATTESTED, "organisation": "another"}
+        )
     book.act(PeriodAttested, "attestations", "2025-07-10", "officer", **{**ATTESTED, "nil_return": True})
 
 

@@ -415,9 +415,11 @@ def test_82_1_not_complied_needs_effect(book: Notices) -> None:
     with pytest.raises(LawRefused, match=r"82\(2\)"):
         book.act(NoticeNotComplied, "2025-06-29")
     book.act(NoticeNotComplied, "2025-07-01", found="no step taken")
-    book.act(NoticeComplied, "2025-07-20")
+    with pytest.raises(LawRefused, match=r"evidence of the steps taken must be stated \(PDPA 82\(1\)\)"):
+        book.act(NoticeComplied, "2025-07-20")
+    book.act(NoticeComplied, "2025-07-20", evidence="report")
     with pytest.raises(LawRefused, match="complied with already"):
-        book.act(NoticeComplied, "2025-07-21")
+        book.act(NoticeComplied, "2025-07-21", evidence="report")
 
 
 def test_82_exposure_and_the_crown_8_2(book: Notices) -> None:
@@ -427,7 +429,7 @@ def test_82_exposure_and_the_crown_8_2(book: Notices) -> None:
     individual, crown, unknown = Notices(), Notices(), Notices()
     individual.issue(directed_to=DirectedTo.NATURAL_PERSON)
     assert individual.notice.exposure(book.context()).penalty_units == 600  # type: ignore[union-attr]
-    crown.issue(organisation=CROWN, directed_to=None)
+    crown.issue(organisation=CROWN, directed_to=None, represents_crown=True)
     exposure = crown.notice.exposure(crown.context())
     assert exposure is not None
     assert (exposure.penalty_units, exposure.indictable) == (0, False)
@@ -435,11 +437,23 @@ def test_82_exposure_and_the_crown_8_2(book: Notices) -> None:
     assert unknown.notice.exposure(unknown.context()) is None
 
 
+def test_8_2_a_notice_says_of_the_crown_what_the_register_says() -> None:
+    for stated, says in ((None, "represents the Crown: state it"), (False, "represents the Crown")):
+        with pytest.raises(LawRefused, match=rf"{says} \(PDPA 8\(2\)\)"):
+            Notices().issue(organisation=CROWN, represents_crown=stated)
+    with pytest.raises(LawRefused, match=r"does not represent the Crown \(PDPA 8\(2\)\)"):
+        Notices().issue(represents_crown=True)
+    Notices().issue(represents_crown=False)
+    Notices().issue(imported=True, organisation=CROWN)
+    with pytest.raises(LawRefused, match=r"PDPA 8\(2\)"):
+        Notices().issue(imported=True, organisation=CROWN, represents_crown=False)
+
+
 def test_late_recorded_fact_is_judged_on_its_day(book: Notices) -> None:
     """An application of June recorded after the refusal of July is judged in June."""
     book.issue()
     book.serve()
-    book.act(NoticeComplied, "2025-09-01")
+    book.act(NoticeComplied, "2025-09-01", evidence="report")
     book.act(ExtensionApplied, "2025-06-20", applicant=AGENCY)
     book.act(ReasonsRequested, "2025-03-20", by=AffectedParty.ORGANISATION)
     assert [fact.happened_date for fact in book.notice.facts][-1] == date(2025, 3, 20)

@@ -51,6 +51,7 @@ from ledger.domain.retention.events import (
     RetentionScheduled,
     RetentionTriggered,
 )
+from ledger.law.installation import ATTESTED_REGISTERS, SCHEMES
 from projections.base import StreamInfo, registers
 from projections.views.request import request_view
 from tests.domain.build import CALENDAR, LEDGER, OWN, Book
@@ -431,3 +432,17 @@ def test_1_law_a_a_disclosure_names_what_how_and_on_which_basis() -> None:
     assert {name: row[name] for name in told} == {
         name: f"{index}:{'ipp_2_1_h_authority' if name == 'authority' else name}" for name in told
     }
+
+
+def test_1_law_head_a_trigger_from_before_its_rule_starts_no_clock() -> None:
+    """Recorded, and not judged: it is no open duty either."""
+    before, after = book(), book()
+    received(before, FORMAL | {"made_on": None}, on="2021-04-01", imported=True)
+    received(after, FORMAL | {"made_on": None}, on="2025-05-05", imported=True)
+    assert [row["clock"] for row in rows(before, "clocks")] == []
+    assert [row["clock"] for row in rows(after, "clocks")] == ["vps.response"]
+
+
+def test_1_law_head_what_can_be_attested_are_registers_and_schemes_of_requests() -> None:
+    assert set(registers()) >= ATTESTED_REGISTERS
+    assert {scheme.value for scheme in ev.RequestScheme} == set(SCHEMES)

@@ -74,12 +74,14 @@ class RoleGrants(Case):
         law.grants_to_another(granter.id, e.person)
         for origin in e.ledgers:
             law.is_origin("ledgers", origin)
+            context.lookup.size_of(origin)
         if e.proposed_by is not None:
             law.is_code("proposed_by", e.proposed_by)
             approver_is_another(e.proposed_by, granter.id)
         now = grants_in_force(self.history, context.today)
         administrators = sum(grant.role is GrantedRole.ADMINISTRATOR for grant in now)
         law.may_grant(granter.role, e.role, administrators)
+        law.granted_where_it_counts(e.role, context.regulators)
         law.auditor_grant_is_dated_and_names_ledgers(e.role, e.valid_from, e.valid_until, e.ledgers)
         # An auditor may have several engagements at once; every other role is held once.
         law.grant_is_new(e.role is not GrantedRole.AUDITOR and any(same_grant(e, grant) for grant in now))
@@ -119,9 +121,8 @@ class Attestations(Case):
         imported = e.header.source.kind is SourceKind.IMPORT
         if context.lookup.organisation(e.organisation) is None:
             raise InvalidInput("organisation", "the id of a registered organisation", e.organisation)
-        law.is_code("register", e.register)
-        if e.scheme is not None:
-            law.is_code("scheme", e.scheme)
+        law.attested_by_its_own(e.organisation, context.organisation_id)
+        law.is_attested_register(e.register, e.scheme)
         law.attestation_covers_past_period(e.period_from, e.period_to, latest(e))
         law.nil_return_is_complete(e.complete, e.nil_return)
         law.agency_head_attests(e.head_office, e.head_name, imported=imported)

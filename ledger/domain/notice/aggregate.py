@@ -98,6 +98,10 @@ class ComplianceNotice(DatedCase):
         recipient_of_notice_is_an_organisation(e.happened_date, bound, imported=imported)
         law.contravention_is_named(e.contravened, e.provisions, imported=imported)
         law.limb_is_stated(e.limb, imported=imported)
+        if party is not None:
+            status = party.privacy_status(e.happened_date)
+            registered = None if status is None else status.represents_crown
+            law.crown_is_stated_as_registered(e.represents_crown, registered, imported=imported)
         days = [occasion.on for occasion in e.occasions]
         law.occasions_of_repeated_contravention(e.limb, known_day(e), days, imported=imported)
         law.action_and_period_are_specified(e.action, e.period_ends, imported=imported)
@@ -191,6 +195,8 @@ class ComplianceNotice(DatedCase):
     def comply(self, e: NoticeComplied, context: Context) -> None:
         """Record that the action in the notice was taken, with the evidence of the steps."""
         self._served_and_open(e)
+        if _judged(e):
+            law.compliance_shows_its_steps(e.evidence or e.files, imported=self.imported(e))
 
     @command(NoticeNotComplied, roles=COMMISSIONER)
     def find_not_complied(self, e: NoticeNotComplied, context: Context) -> None:
