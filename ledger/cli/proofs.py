@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,11 @@ from ledger.store.opened import opened_database
 from ledger.store.sealers import Published
 from ledger.tlog.note import Note
 from ledger.tlog.prover import Prover
+
+PATIENCE = 10.0
+"""Seconds beyond its interval in which a service that seals is waited for."""
+LOOK = 0.1
+"""Seconds between two looks at it."""
 
 Slug = Annotated[
     str | None, typer.Option("--ledger", "-l", help="Slug of the ledger; not needed where there is one.")
@@ -89,12 +95,22 @@ def the_ledger(database: Database, slug: str | None) -> Ledger:
 
 
 def sealed(session: Session, database: Database, ledger: Ledger) -> Note:
-    """The last checkpoint of a ledger, with all that it holds now where no service seals it."""
+    """The last checkpoint of a ledger, with all that it holds now; where a service seals it, waited for.
+
+    Longer than that service takes at most nobody waits: then it is what is published.
+    """
     published = Published(session.settings().data_dir)
+    deadline = monotonic() + session.settings().seal_interval + PATIENCE
     with published.sealer(database, ledger) as sealer:
-        if sealer.seal() is None:
+        wanted: int | None = None
+        while sealer.seal() is None and monotonic() < deadline:
             # Another process has the lease: what it published is checked as it would be here.
-            sealer.check()
+            standing = sealer.check()
+            wanted = standing.size if wanted is None else wanted
+            enough = standing.signed is not None and standing.signed.size >= wanted
+            if enough and published.of(ledger).checkpoint() == standing.note:
+                break
+            sleep(LOOK)
     note = published.of(ledger).checkpoint()
     if note is None:
         raise NotFound(f"{ledger.slug}: the service has not published a checkpoint yet")

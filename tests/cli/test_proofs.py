@@ -14,10 +14,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from ledger.cli import proofs
 from ledger.codec.avro import encode_long, encode_string
 from ledger.codec.entry import decode_entry, prefix
-from ledger.store.database import Database
+from ledger.store import queries
+from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledgers
+from ledger.store.sealers import Published
 from ledger.tlog.chain import GENESIS, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.merkle import Frontier
@@ -188,6 +191,29 @@ def test_a_proof_and_its_entry_are_written_and_verified_by_the_key_alone(
     listed = tmp_path / "keys+of+ledgers"
     listed.write_text(f"\n{auditor.key}\n")
     assert auditor.program("verify", *proven, "--key", str(listed)).code == 0
+
+
+def test_another_process_that_seals_is_waited_for_as_long_as_it_may_take(
+    auditor: Auditor, database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program, ledgers = auditor.program, Ledgers(database)
+    with Published(tmp_path / "data").sealer(database, ledgers.get("dffh")) as service:
+        assert service.seal() is not None
+        index = receive(program)["receipts"][0]["index"]
+        looks = iter([lambda: None, lambda: None, service.seal])
+        monkeypatch.setattr(proofs, "sleep", lambda _: next(looks)())
+        assert program.ok("prove", str(index))["size"] == index + 1
+        receive(program)
+        monkeypatch.setattr(proofs, "sleep", lambda _: None)
+        monkeypatch.setattr(proofs, "PATIENCE", 0.0)
+        program.environment["AUDITLEDGER_SEAL_INTERVAL"] = "0.001"
+        assert program.ok("checkpoint")["size"] == index + 1
+    assert program.ok("checkpoint")["size"] == index + 2
+    common = ledgers.get("common")
+    with database.connect(Role.SEALER) as connection:
+        connection.execute(queries.get("lease_sealing"), {"ledger": common.id})
+        answer = program("checkpoint", "--ledger", "common")
+    fails(answer, 2, "common: the service has not published a checkpoint yet")
 
 
 @pytest.mark.parametrize(

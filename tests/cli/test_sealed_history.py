@@ -324,7 +324,8 @@ def test_the_service_seals_what_is_written_and_says_how_far_it_is(office: Office
             assert office.sealed() == index + 1
         assert office.gauges(url)["sealing_alarm"] == 0
         assert health(url)["sealing"] == "ok"
-        # Beside it a command signs nothing: it gives what the service published, and proves by that.
+        # Beside it a command signs nothing: it waits for what the service publishes, and proves by that.
+        index = office.receive()
         told = json.loads(office.run("checkpoint", "--ledger", "x", "--json").stdout)
         assert (told["origin"], told["size"]) == ("e/x", index + 1)
         folder = office.data_dir.parent
