@@ -15,13 +15,15 @@ from typing import Annotated, Any
 import typer
 
 from ledger.cli.session import AsJson, Session, of, print_json, program, table
-from ledger.errors import AuditLedgerError, Diverged, InvalidInput, SettingsError, Unavailable
+from ledger.errors import AuditLedgerError, Diverged, InvalidInput, SettingsError, Unavailable, VaultError
 from ledger.settings import Settings
-from ledger.store.database import Database
+from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.migrate import migrate
 from ledger.store.opened import reach_database
 from ledger.store.sealers import Published
+from ledger.vault.kek import KEK_VARIABLE, load_kek
+from ledger.vault.store import wrapped_by
 
 RUNNING = "service.json"
 LOCK = "service.lock"
@@ -196,7 +198,8 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
         raise Unavailable("; ".join(f"{check['check']}: {check['detail']}" for check in wrong))
 
 
-_CHECKED = ("data directory", "service", "database", "migrations", "ledgers", "sealing", "registers")
+KEK = "key-encryption key"
+_CHECKED = ("data directory", "service", "database", "migrations", "ledgers", KEK, "sealing", "registers")
 _WORDS = {True: "ok", False: "WRONG", None: "not seen"}
 
 
@@ -250,7 +253,8 @@ def _service(settings: Settings) -> dict[str, Any]:
 
 def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
     if settings.database_url is None and not (settings.data_dir / "postgres").exists():
-        return [_check("database", True, "embedded; not made yet, 'auditledger up' makes it")]
+        unmade = _check("database", True, "embedded; not made yet, 'auditledger up' makes it")
+        return [unmade, _kek(settings, ())]
     checks: list[dict[str, Any]] = []
     step = "database"
     try:
@@ -263,16 +267,38 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
             step = "ledgers"
             ledgers = Ledgers(database).all()
             lag = session.doors.lag(database)
+            checks.append(_check(step, True, ", ".join(each.slug for each in ledgers) or "none yet"))
+            step = KEK
+            checks.append(_kek(settings, wrapped_by(lambda: database.connect(Role.VAULT))))
+            checks.append(_sealing(settings, database, ledgers))
     except AuditLedgerError as error:
         return [*checks, _check(step, False, _what_to_do(settings, step, error))]
-    checks.append(_check("ledgers", True, ", ".join(each.slug for each in ledgers) or "none yet"))
-    checks.append(_sealing(settings, database, ledgers))
     parked = lag.get("parked", 0)
     behind = f"{lag.get('behind', 0)} entries behind, {parked} parked cases"
     if stale := lag.get("to_rebuild"):
         behind += f"; made by another version, run 'auditledger rebuild': {', '.join(stale)}"
     checks.append(_check("registers", not (parked or stale or lag.get("paused")), behind))
     return checks
+
+
+def _kek(settings: Settings, wrapping: Sequence[str]) -> dict[str, Any]:
+    """Whether the key-encryption key is the one that wrapped the vault's keys; it is read, and never made."""
+    path = settings.data_dir / "kek"
+    given = None if settings.kek is None else settings.kek.get_secret_value()
+    where = f"kek, set in {settings.sources['kek']}" if given else str(path)
+    if not (given or wrapping or os.path.lexists(path)):
+        return _check(KEK, True, f"{path} does not exist yet; it is made with the first ledger")
+    try:
+        key = load_kek(path, {KEK_VARIABLE: given} if given else {})
+    except SettingsError as error:
+        return _check(KEK, False, f"{error}; mend {where}, or restore it from its backup")
+    except VaultError as error:
+        return _check(KEK, False, str(error).removeprefix(f"{KEK}: "))
+    foreign = [each for each in wrapping if each != key.kek_id]
+    if foreign:
+        said = f"expected {', '.join(foreign)}, which wrapped keys of the vault, got {key.kek_id}"
+        return _check(KEK, False, f"{said}; mend {where}, or restore it from its backup")
+    return _check(KEK, True, f"{key.kek_id}, {where}")
 
 
 def _sealing(settings: Settings, database: Database, ledgers: Sequence[Ledger]) -> dict[str, Any]:

@@ -6,6 +6,10 @@ SELECT id, stream, subject, wrapped, kek_id FROM vault.keys_of(%s, %s);
 -- Whether any wrapped key exists.
 SELECT vault.has_keys();
 
+-- name: wrapped_by
+-- The ids of the key-encryption keys that wrapped what keys there are.
+SELECT DISTINCT kek_id FROM vault.keys ORDER BY kek_id;
+
 -- name: ensure_key
 -- The oldest key of a subject, or the offered one recorded as such.
 SELECT id, stream, subject, wrapped, kek_id FROM vault.ensure_key(%s, %s, %s, %s, %s, %s);

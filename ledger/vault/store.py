@@ -288,3 +288,8 @@ def _ours() -> Iterator[None]:
 def keys_exist(connect: Connect) -> bool:
     """Whether any wrapped key exists: then a missing key-encryption key is a loss, not a beginning."""
     return bool(_fetch(connect, "has_keys", ())[0][0])
+
+
+def wrapped_by(connect: Connect) -> list[str]:
+    """The ids of the key-encryption keys that wrapped the vault's keys; ``connect`` as of an ``Opener``."""
+    return [row[0] for row in _fetch(connect, "wrapped_by", ())]

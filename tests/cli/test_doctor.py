@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 import pytest
 
 from ledger.errors import Unavailable
@@ -9,7 +12,8 @@ from ledger.settings import Settings
 from ledger.store.database import Database
 from tests.cli.conftest import Answer, Program
 
-CHECKS = ["data directory", "service", "database", "migrations", "ledgers", "registers"]
+KEK = "key-encryption key"
+CHECKS = ["data directory", "service", "database", "migrations", "ledgers", KEK, "sealing", "registers"]
 
 
 def examined(program: Program) -> tuple[dict[str, tuple[bool | None, str]], Answer]:
@@ -47,7 +51,7 @@ def test_a_database_that_is_wrong_or_away_is_said_in_the_whole_table(
     assert said in detail
     assert said in told.err
     assert "hunter2" not in told.out + told.err
-    assert [checks[name][0] for name in CHECKS] == [True, True, False, None, None, None]
+    assert [checks[name][0] for name in CHECKS] == [True, True, False, *[None] * 5]
     assert checks["ledgers"][1] == "looked at once this is mended: database"
 
 
@@ -79,4 +83,62 @@ def test_a_data_directory_that_is_none_is_said_in_the_whole_table(program: Progr
     program.environment["AUDITLEDGER_DATA_DIR"] = "/dev/null"
     checks, _ = examined(program)
     assert checks["data directory"] == (False, "/dev/null is no folder; mend data_dir")
-    assert [checks[name][0] for name in CHECKS[1:]] == [None] * 5
+    assert [checks[name][0] for name in CHECKS[1:]] == [None] * 7
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("abc", "AUDITLEDGER_KEK: expected base64 of 32 bytes"),
+        (base64.b64encode(bytes(31)).decode(), "AUDITLEDGER_KEK: expected base64 of 32 bytes, got 31 bytes"),
+        (base64.b64encode(bytes(32)).decode(), "which wrapped keys of the vault, got local-"),
+    ],
+)
+def test_a_key_encryption_key_that_is_none_or_another_is_said_with_where_it_was_set(
+    dffh: Program, key: str, said: str
+) -> None:
+    dffh.environment["AUDITLEDGER_KEK"] = key
+    checks, told = examined(dffh)
+    ok, detail = checks[KEK]
+    assert ok is False
+    assert said in detail
+    assert "mend kek, set in environment (AUDITLEDGER_KEK), or restore it from its backup" in detail
+    assert [name for name in CHECKS if not checks[name][0]] == [KEK]
+    assert key not in [*told.out.split(), *told.err.split()]
+
+
+def test_a_key_file_that_is_lost_or_no_key_is_said_and_none_is_made(dffh: Program, tmp_path: Path) -> None:
+    file = tmp_path / "data" / "kek"
+    key = file.read_bytes()
+    file.unlink()
+    checks, _ = examined(dffh)
+    assert checks[KEK] == (
+        False, f"expected {file} or AUDITLEDGER_KEK, got neither; restore it from its backup",
+    )  # fmt: skip
+    assert not file.exists()
+    file.mkdir()
+    assert "expected a regular key file" in examined(dffh)[0][KEK][1]
+    file.rmdir()
+    file.write_bytes(key)
+    file.chmod(0o644)
+    assert "run chmod 600 on it" in examined(dffh)[0][KEK][1]
+    file.chmod(0o600)
+    file.write_bytes(key[1:])
+    assert f"mend {file}, or restore it from its backup" in examined(dffh)[0][KEK][1]
+    file.write_bytes(key)
+    healthy = dffh("doctor", "--json")
+    assert healthy.code == 0
+    assert {each["check"]: each["ok"] for each in healthy.json["checks"]}[KEK]
+
+
+def test_before_the_first_ledger_a_malformed_key_is_said_and_none_is_made(
+    program: Program, tmp_path: Path
+) -> None:
+    del program.environment["AUDITLEDGER_DATABASE_URL"]
+    fresh = {each["check"]: each["ok"] for each in program("doctor", "--json").json["checks"]}
+    assert fresh[KEK]
+    assert not (tmp_path / "data" / "kek").exists()
+    program.environment["AUDITLEDGER_KEK"] = "abc"
+    answer = program("doctor", "--json")
+    assert answer.code == Unavailable.exit_code
+    assert "AUDITLEDGER_KEK: expected base64 of 32 bytes" in answer.err
