@@ -1,10 +1,11 @@
-"""Ctrl-C is for the program; the processes that it starts for its work are ended by it."""
+"""Ctrl-C and its like: for the program alone, and for a server a wish to stop."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
@@ -18,3 +19,16 @@ def held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def taken(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP go to ``handler`` meanwhile, but for those that are ignored."""
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    kept = [each for each in wanted if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {each: signal.signal(each, handler) for each in kept}
+    try:
+        yield
+    finally:
+        for each, former in before.items():
+            signal.signal(each, former)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,12 +16,13 @@ from fastapi import FastAPI, Request
 
 import projections.api
 import projections.reports.api
+from ledger import interrupts
 from ledger.api import tokens
 from ledger.api.app import create_app
 from ledger.api.body import command_id, json_body
 from ledger.api.logs import configure
 from ledger.api.patience import patient
-from ledger.api.service import SealingState, principal
+from ledger.api.service import SealingState, WitnessState, principal
 from ledger.api.writes import answer
 from ledger.application import Installation, Principal
 from ledger.application.opened import opened
@@ -32,6 +32,7 @@ from ledger.joined import desk, door, lag, standing
 from ledger.settings import Settings
 from ledger.store.database import Database, Role
 from ledger.store.sealers import Sealing
+from ledger.store.witnessing import Witnessing, read_policy
 from projections.aside import Aside
 from projections.reports.handover import Desk
 from projections.runner import Runner
@@ -61,11 +62,12 @@ def application(
     running: Callable[[], bool] = lambda: True,
     aside: Aside | None = None,
     sealed: SealingState | None = None,
+    witnessed: WitnessState | None = None,
 ) -> FastAPI:
     """The HTTP application over an open installation, with the projections' routes.
 
     ``running`` says whether the projections' runner lives; ``aside`` does what would hold commands up;
-    ``sealed`` says how sealing stands, where it is done here.
+    ``sealed`` says how sealing stands, where it is done here, ``witnessed`` how far witnesses are.
     """
     aside = aside or Aside(settings.report_processes)
 
@@ -88,6 +90,7 @@ def application(
         lag=lambda: kept_up(lag),
         standing=lambda: kept_up(standing),
         sealing=sealed,
+        witnessing=witnessed,
     )
 
 
@@ -105,6 +108,7 @@ def serve(settings: Settings, announce: Announce) -> None:
         listening,
         opened(settings, supervise=True) as installation,
         sealing(installation, settings) as sealed,
+        witnessing(installation, settings, sealed) as witnessed,
         projecting(installation, settings) as running,
     ):
         # What an upload left that did not end, or whose command was never recorded durably.
@@ -114,7 +118,7 @@ def serve(settings: Settings, announce: Announce) -> None:
         shown = f"[{host}]" if ":" in host else host
         server = Server(
             uvicorn.Config(
-                application(installation, settings, running, aside, sealed.standing),
+                application(installation, settings, running, aside, sealed.standing, witnessed),
                 http=patient(settings.head_timeout, settings.max_silence),
                 log_config=None,
                 access_log=False,
@@ -171,14 +175,8 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """uvicorn raises the signal again once it has stopped; here what is open is closed after it."""
-        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        kept = [each for each in wanted if signal.getsignal(each) is not signal.SIG_IGN]
-        before = {each: signal.signal(each, self.handle_exit) for each in kept}
-        try:
+        with interrupts.taken(self.handle_exit):
             yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
 
 
 @contextmanager
@@ -209,6 +207,29 @@ def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing]
     thread.start()
     try:
         yield sealed
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def witnessing(
+    installation: Installation, settings: Settings, sealed: Sealing
+) -> Iterator[WitnessState | None]:
+    """The asking of witnesses, on a thread, for as long as the service lives; None where no policy names any.
+
+    Raises SettingsError for a policy that cannot be read.
+    """
+    if settings.policy is None:
+        yield None
+        return
+    policy = read_policy(settings.policy)
+    asking = Witnessing(installation.database, installation.published, policy, sealed)
+    stop = Event()
+    thread = Thread(target=asking.run, args=(stop, settings.seal_interval), name="witnessing")
+    thread.start()
+    try:
+        yield asking.standing
     finally:
         stop.set()
         thread.join()

@@ -108,6 +108,9 @@ class Settings(BaseModel):
     seal_interval: float = Field(
         1.0, gt=0, le=3600, description="Seconds between two looks for entries to seal under a checkpoint"
     )
+    policy: Path | None = Field(
+        None, description="File of the witnesses asked to cosign checkpoints (C2SP tlog-policy, with addresses)"
+    )
 
     _sources: dict[str, str] = {}
 

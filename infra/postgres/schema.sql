@@ -375,6 +375,18 @@ ALTER TABLE ledger.checkpoints OWNER TO auditledger_owner;
 
 COMMENT ON TABLE ledger.checkpoints IS 'The last signed checkpoint of each ledger: how many entries, the root of their tree, the signed note';
 
+CREATE TABLE ledger.cosignatures (
+    ledger integer NOT NULL,
+    size bigint NOT NULL,
+    witness text NOT NULL COLLATE pg_catalog."C",
+    cosigned_at timestamp with time zone NOT NULL,
+    note text NOT NULL
+);
+
+ALTER TABLE ledger.cosignatures OWNER TO auditledger_owner;
+
+COMMENT ON TABLE ledger.cosignatures IS 'Checkpoints that witnesses cosigned: the size, the witness''s key, its time, the note with its line';
+
 CREATE TABLE ledger.entries (
     index bigint NOT NULL,
     recorded_at timestamp with time zone NOT NULL,
@@ -499,6 +511,9 @@ ALTER TABLE vault.keys ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
 ALTER TABLE ONLY ledger.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (ledger);
 
+ALTER TABLE ONLY ledger.cosignatures
+    ADD CONSTRAINT cosignatures_pkey PRIMARY KEY (ledger, size, witness);
+
 ALTER TABLE ONLY ledger.entries
     ADD CONSTRAINT entries_command_key UNIQUE (ledger, command, part);
 
@@ -553,6 +568,8 @@ CREATE TRIGGER checkpoints_grow BEFORE UPDATE ON ledger.checkpoints FOR EACH ROW
 
 CREATE TRIGGER checkpoints_stay BEFORE DELETE OR TRUNCATE ON ledger.checkpoints FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
+CREATE TRIGGER cosignatures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.cosignatures FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
 CREATE TRIGGER entries_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entries FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
 CREATE TRIGGER heads_stay BEFORE DELETE OR TRUNCATE ON ledger.heads FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
@@ -561,6 +578,9 @@ CREATE TRIGGER ledgers_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger
 
 ALTER TABLE ONLY ledger.checkpoints
     ADD CONSTRAINT checkpoints_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
+
+ALTER TABLE ONLY ledger.cosignatures
+    ADD CONSTRAINT cosignatures_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
 
 ALTER TABLE ONLY ledger.heads
     ADD CONSTRAINT heads_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
@@ -626,6 +646,9 @@ GRANT ALL ON FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commi
 
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger.checkpoints TO auditledger_sealer;
 GRANT SELECT ON TABLE ledger.checkpoints TO auditledger_reader;
+
+GRANT SELECT,INSERT ON TABLE ledger.cosignatures TO auditledger_sealer;
+GRANT SELECT ON TABLE ledger.cosignatures TO auditledger_reader;
 
 GRANT SELECT,INSERT ON TABLE ledger.entries TO auditledger_writer;
 GRANT SELECT ON TABLE ledger.entries TO auditledger_projector;

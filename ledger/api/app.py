@@ -21,7 +21,7 @@ from starlette.types import Scope
 from ledger.api import openapi, parameters, proofs, reads, writes
 from ledger.api.edge import Edge, Identify
 from ledger.api.problem import HttpRefused, problem
-from ledger.api.service import Lag, SealingState, Service, Standing
+from ledger.api.service import Lag, SealingState, Service, Standing, WitnessState
 from ledger.api.tokens import Tokens
 from ledger.application import Installation
 from ledger.errors import AuditLedgerError, InvalidInput
@@ -44,6 +44,7 @@ def create_app(
     lag: Lag | None = None,
     standing: Standing | None = None,
     sealing: SealingState | None = None,
+    witnessing: WitnessState | None = None,
 ) -> FastAPI:
     """The application over an open installation. ``routers`` are the projections' (registers, reports).
 
@@ -54,7 +55,7 @@ def create_app(
     uploads = ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload")
     service = Service(
         installation, commands, executor, uploads, settings.upload_threads, lag=lag, standing=standing,
-        sealing=sealing,
+        sealing=sealing, witnessing=witnessing,
     )  # fmt: skip
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from ledger.api.service import Standing
 from ledger.errors import Unavailable
 from ledger.store.sealers import Sealed
+from ledger.store.witnessing import Witnessed
 
 GAUGES: Mapping[str, tuple[str, str]] = {
     "entries": ("auditledger_ledger_entries", "Entries of the ledger"),
@@ -50,21 +51,33 @@ def of_ledgers(standing: Standing, slugs: Collection[str]) -> bytes:
     return generate_latest(registry)
 
 
-def of_sealing(standing: Mapping[str, Sealed], slugs: Collection[str]) -> bytes:
-    """How the sealing of these ledgers stands, as Prometheus reads it."""
-    sealed = GaugeMetricFamily(
-        "auditledger_sealed_entries", "Entries under the last signed checkpoint", labels=["ledger"]
-    )
-    alarm = GaugeMetricFamily(
-        "auditledger_sealing_alarm", "1 where nothing more is signed before a person has looked, else 0",
-        labels=["ledger"],
-    )  # fmt: skip
-    for slug, found in standing.items():
-        if slug in slugs:
-            sealed.add_metric([slug], found.size)
-            alarm.add_metric([slug], int(found.alarm is not None))
+def of_sealing(
+    sealed: Mapping[str, Sealed], witnessed: Mapping[str, Witnessed], slugs: Collection[str]
+) -> bytes:
+    """How sealing, and witnesses, of these ledgers stand, as Prometheus reads it."""
+    gauges = {
+        "auditledger_sealed_entries": ("Entries under the last signed checkpoint", {
+            slug: each.size for slug, each in sealed.items()
+        }),
+        "auditledger_sealing_alarm": ("1 where nothing more is signed before a person has looked, else 0", {
+            slug: int(each.alarm is not None) for slug, each in sealed.items()
+        }),
+        "auditledger_witnessed_entries": ("Entries under a checkpoint that meets the policy's quorum", {
+            slug: each.size for slug, each in witnessed.items()
+        }),
+        "auditledger_witnesses_away": ("Witnesses that have not cosigned the last checkpoint asked for", {
+            slug: len(each.away) for slug, each in witnessed.items()
+        }),
+    }  # fmt: skip
+    made: list[Metric] = []
+    for name, (says, numbers) in gauges.items():
+        gauge = GaugeMetricFamily(name, says, labels=["ledger"])
+        for slug, number in numbers.items():
+            if slug in slugs:
+                gauge.add_metric([slug], number)
+        made.append(gauge)
     registry = CollectorRegistry()
-    registry.register(_Made((sealed, alarm)))
+    registry.register(_Made(tuple(made)))
     return generate_latest(registry)
 
 

@@ -158,7 +158,8 @@ def router(service: Service) -> APIRouter:
         if service.standing is not None:
             text += of_ledgers(service.standing, slugs)
         if service.sealing is not None:
-            text += of_sealing(service.sealing(), slugs)
+            witnessed = {} if service.witnessing is None else service.witnessing()
+            text += of_sealing(service.sealing(), witnessed, slugs)
         return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)
 
     @api.get("/health", tags=["service"])

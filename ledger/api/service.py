@@ -16,11 +16,13 @@ from ledger.application.access import Matter, allow, require_any_role
 from ledger.errors import Unavailable
 from ledger.store.ledgers import Ledger
 from ledger.store.sealers import Sealed
+from ledger.store.witnessing import Witnessed
 
 T = TypeVar("T")
 Lag = Callable[[], Mapping[str, Any]]
 Standing = Callable[[], Mapping[str, Mapping[str, int]]]
 SealingState = Callable[[], Mapping[str, Sealed]]
+WitnessState = Callable[[], Mapping[str, Witnessed]]
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Service:
     standing: Standing | None = None
     sealing: SealingState | None = None
     """How the sealing of each ledger stands, where this process seals."""
+    witnessing: WitnessState | None = None
+    """How far the witnesses of each ledger are, where a policy names some."""
     _uploading: int = 0
 
     async def command(self, work: Callable[[], T]) -> T:

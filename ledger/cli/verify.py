@@ -216,8 +216,8 @@ def _proof(
     return InclusionProof.parse(data).verify(_read(entry), keys)
 
 
-def keys_of(given: Sequence[str]) -> list[VerifierKey]:
-    """Verifier keys, given as they are or by files of them. Raises CodecError, InvalidInput."""
+def keys_of(given: Sequence[str], option: str = "--key") -> list[VerifierKey]:
+    """Verifier keys, given as they are or by files of them. Raises CodecError, InvalidInput (of ``option``)."""
     found: list[VerifierKey] = []
     for text in given:
         # A file's name may hold a plus sign too, and no key is the name of a file.
@@ -226,7 +226,7 @@ def keys_of(given: Sequence[str]) -> list[VerifierKey]:
         else:
             lines = [text] if text.count("+") > 1 else []
         if not lines:
-            raise InvalidInput("--key", "a verifier key (name+id+key), or a file with one a line", text)
+            raise InvalidInput(option, "a verifier key (name+id+key), or a file with one a line", text)
         found += map(VerifierKey.parse, lines)
     return found
 

@@ -287,8 +287,11 @@ WHERE e.ledger = %(ledger)s AND e.index < %(until)s AND e.stream IN (
 HAVING count(*) > 0;
 
 -- name: sealing_state
--- How large a ledger is, and its last signed checkpoint, in one snapshot.
-SELECT h.size, c.size, c.root, c.note FROM ledger.heads h LEFT JOIN ledger.checkpoints c USING (ledger)
+-- How large a ledger is, its last signed checkpoint, and the notes in which witnesses cosigned it, in one snapshot.
+SELECT h.size, c.size, c.root, c.note, ARRAY(
+        SELECT w.note FROM ledger.cosignatures w WHERE w.ledger = c.ledger AND w.size = c.size ORDER BY w.witness
+    )
+FROM ledger.heads h LEFT JOIN ledger.checkpoints c USING (ledger)
 WHERE h.ledger = %(ledger)s;
 
 -- name: scan_sealing
@@ -311,3 +314,12 @@ WHERE ledger = %(ledger)s AND size = %(after)s RETURNING ledger;
 -- name: lease_sealing
 -- Takes the sealing of a ledger for this session, where no other has it.
 SELECT pg_try_advisory_lock(7402118, %(ledger)s);
+
+-- name: keep_cosignature
+-- Keeps what a witness cosigned; the same again changes nothing.
+INSERT INTO ledger.cosignatures (ledger, size, witness, cosigned_at, note)
+VALUES (%(ledger)s, %(size)s, %(witness)s, to_timestamp(%(time)s), %(note)s) ON CONFLICT DO NOTHING;
+
+-- name: cosigned_sizes
+-- How far each witness has cosigned a ledger: the largest size.
+SELECT witness, max(size) FROM ledger.cosignatures WHERE ledger = %(ledger)s GROUP BY witness;

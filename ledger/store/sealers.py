@@ -62,10 +62,20 @@ class Sealing:
         self._interval = interval
         self._sealers: dict[int, Sealer] = {}
         self._standing: dict[str, Sealed] = {}
+        self._again: set[str] = set()
 
     def standing(self) -> Mapping[str, Sealed]:
         """By slug, of the ledgers that this process seals."""
         return dict(self._standing)
+
+    def close(self) -> None:
+        """Lets go of what it seals."""
+        for sealer in self._sealers.values():
+            sealer.close()
+
+    def again(self, slug: str) -> None:
+        """Has a ledger looked at again though it has not grown: a witness has cosigned its checkpoint."""
+        self._again.add(slug)
 
     def check(self) -> None:
         """Compares what is signed, published and recorded of each ledger. Raises Diverged, Unavailable, …"""
@@ -86,8 +96,7 @@ class Sealing:
                         pause = min(pause * 2, LONGEST_PAUSE)
                         log.warning("sealing waits", reason=str(error))
             finally:
-                for sealer in self._sealers.values():
-                    sealer.close()
+                self.close()
 
     def seal(self, feed: Feed) -> None:
         """Seals each ledger that has grown, once. Raises Unavailable, after the others were sealed."""
@@ -95,7 +104,11 @@ class Sealing:
         waits: Unavailable | None = None
         for ledger in self._ledgers.all():
             known, head = self._standing.get(ledger.slug), heads.get(ledger.id)
-            if known is not None and (known.alarm is not None or (head and known.size == head.size)):
+            again = ledger.slug in self._again
+            self._again.discard(ledger.slug)
+            if known is not None and (
+                known.alarm is not None or (head and known.size == head.size and not again)
+            ):
                 continue
             sealer = self._sealers.get(ledger.id)
             if sealer is None:

@@ -23,7 +23,7 @@ from psycopg import Connection
 
 from ledger.codec.avro import encode_long
 from ledger.codec.entry import MAX_ENTRY, prefix
-from ledger.errors import AuditLedgerError, Diverged, NotFound, Tampered, Unavailable, VaultError
+from ledger.errors import AuditLedgerError, CodecError, Diverged, NotFound, Tampered, Unavailable, VaultError
 from ledger.store import queries
 from ledger.store.copying import copied
 from ledger.store.database import Database, Role
@@ -32,7 +32,7 @@ from ledger.store.tiles import TileFolder
 from ledger.tlog.chain import GENESIS, HASH_LENGTH, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, sign
 from ledger.tlog.merkle import EMPTY_ROOT, Frontier, fold, subtrees
-from ledger.tlog.note import SigningKey
+from ledger.tlog.note import Note, SigningKey
 from ledger.tlog.tiles import WIDTH, Tile, bundle, bundle_at, edge, grown, hashes_of, split, unbundle
 from ledger.vault.signing import SigningKeys
 
@@ -56,11 +56,12 @@ class _Edge(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How a ledger stands: its entries, and the last signed checkpoint with its note; None before the first."""
+    """How a ledger stands: its entries, and the last signed checkpoint; None before the first."""
 
     size: int
     signed: Checkpoint | None
     note: bytes
+    """Of that checkpoint, with what witnesses cosigned of it: as it is to be published."""
 
 
 class Sealer:
@@ -341,4 +342,10 @@ def standing_of(connection: Connection[Any], ledger: Ledger) -> Standing:
         raise Diverged(f"{ledger.origin}: the database holds no head of this ledger; it was removed")
     if row[1] is None:
         return Standing(row[0], None, b"")
-    return Standing(row[0], Checkpoint(ledger.origin, row[1], bytes(row[2])), row[3].encode())
+    try:
+        note = Note.parse(row[3].encode())
+        for each in row[4]:
+            note = note.also(Note.parse(each.encode()).signatures)
+    except CodecError as error:
+        raise Diverged(f"{ledger.origin}: a note kept in the database is not what was kept: {error}") from error
+    return Standing(row[0], Checkpoint(ledger.origin, row[1], bytes(row[2])), str(note).encode())

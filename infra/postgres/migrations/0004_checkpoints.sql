@@ -29,7 +29,22 @@ CREATE TRIGGER checkpoints_grow BEFORE UPDATE ON ledger.checkpoints
 CREATE TRIGGER checkpoints_stay BEFORE DELETE OR TRUNCATE ON ledger.checkpoints
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
+-- What witnesses said, each once: that a ledger was so large at that time at the latest. Never changed.
+CREATE TABLE ledger.cosignatures (
+    ledger integer NOT NULL CONSTRAINT cosignatures_ledger_fkey REFERENCES ledger.ledgers (id),
+    size bigint NOT NULL,
+    witness text COLLATE "C" NOT NULL,
+    cosigned_at timestamptz NOT NULL,
+    note text NOT NULL,
+    CONSTRAINT cosignatures_pkey PRIMARY KEY (ledger, size, witness)
+);
+COMMENT ON TABLE ledger.cosignatures IS 'Checkpoints that witnesses cosigned: the size, the witness''s key, its time, the note with its line';
+CREATE TRIGGER cosignatures_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.cosignatures
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
 GRANT USAGE ON SCHEMA ledger TO auditledger_sealer;
+GRANT SELECT, INSERT ON ledger.cosignatures TO auditledger_sealer;
+GRANT SELECT ON ledger.cosignatures TO auditledger_reader;
 GRANT SELECT ON ledger.ledgers, ledger.heads, ledger.entries TO auditledger_sealer;
 GRANT SELECT, INSERT, UPDATE ON ledger.checkpoints TO auditledger_sealer;
 GRANT SELECT ON ledger.checkpoints TO auditledger_reader;

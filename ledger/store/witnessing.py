@@ -1,0 +1,228 @@
+"""Asking witnesses to cosign what was published, and keeping what they say (C2SP tlog-witness, client side).
+
+Beside sealing and behind it: a witness that is slow or away holds nothing up. What a witness has cosigned is
+kept in the database, durable, before it is published with the checkpoint; a crash between the two is made good
+by the next round, which asks again.
+"""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import psycopg
+import structlog
+
+from ledger.errors import AuditLedgerError, CodecError, SettingsError, Unavailable, Untrusted
+from ledger.store import queries
+from ledger.store.database import Database, Role
+from ledger.store.ledgers import Ledger, Ledgers
+from ledger.store.sealers import LONGEST_PAUSE, Published, Sealing
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.note import Note, SignatureLine, VerifierKey
+from ledger.tlog.policy import Party, Policy
+from ledger.tlog.prover import Prover
+
+TIMEOUT = 10.0
+"""Seconds that a witness has for an answer."""
+MOST_BYTES = 1 << 16
+_MOST_TRIES = 3
+
+log = structlog.get_logger("auditledger.witnessing")
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy of a file. Raises SettingsError."""
+    try:
+        return Policy.parse(path.read_bytes())
+    except (OSError, CodecError) as error:
+        raise SettingsError(f"policy: {path}: {error}") from error
+
+
+class Witnessed(NamedTuple):
+    """How far the witnesses of a ledger are."""
+
+    size: int
+    """Entries under a checkpoint that meets the quorum."""
+    away: Mapping[str, str]
+    """Witnesses that did not cosign the last one, by name, and why."""
+
+
+class WitnessClient:
+    """One witness, asked over HTTP."""
+
+    def __init__(self, party: Party) -> None:
+        """Raises SettingsError where the policy names no address that can be asked."""
+        url = urlsplit(party.url or "")
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise SettingsError(
+                f"policy: expected an http(s) address of {party.key.name}, got {party.url or 'none'}"
+            )
+        self.key: VerifierKey = party.key
+        self._secure = url.scheme == "https"
+        self._host, self._port, self._prefix = url.hostname, url.port, url.path.rstrip("/")
+        self._size: dict[str, int] = {}
+
+    def cosign(self, prover: Prover) -> SignatureLine:
+        """The witness's cosignature of the checkpoint that ``prover`` proves for.
+
+        Where the witness says that it stands elsewhere, it is asked again from there. Raises Unavailable (it is
+        away, or busy), Untrusted (it refuses, or what it gives is not its cosignature of this checkpoint).
+        """
+        said = prover.checkpoint
+        old = self._size.get(said.origin, 0)
+        for _ in range(_MOST_TRIES):
+            status, content = self._post(bytes(prover.consistency(old)))
+            if status == http.HTTPStatus.CONFLICT:
+                old = self._stands(content, said)
+                continue
+            if status != http.HTTPStatus.OK:
+                words = content[:200].decode("utf-8", "replace").strip()
+                kind = Unavailable if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR else Untrusted
+                raise kind(
+                    f"witness {self.key.name}: refuses {said.origin}, size {said.size}: {status} {words}"
+                )
+            self._size[said.origin] = said.size
+            return self._line(content, said)
+        raise Unavailable(f"witness {self.key.name}: another one asks it about {said.origin} at the same time")
+
+    def _stands(self, content: bytes, said: Checkpoint) -> int:
+        """The size that the witness saw last. Raises Untrusted where it saw more than there is: a fork."""
+        text = content.strip().decode("ascii", "replace")
+        if not text.isdecimal() or len(text) > 19:
+            raise Untrusted(f"witness {self.key.name}: expected a size, got {text[:40]!r}")
+        if int(text) > said.size:
+            raise Untrusted(
+                f"witness {self.key.name}: it saw {text} entries of {said.origin}, {said.size} are published"
+            )
+        return int(text)
+
+    def _line(self, content: bytes, said: Checkpoint) -> SignatureLine:
+        try:
+            lines = [SignatureLine.parse(line) for line in content.decode().splitlines()]
+        except (UnicodeDecodeError, CodecError) as error:
+            raise Untrusted(f"witness {self.key.name}: expected signature lines: {error}") from error
+        for line in lines:
+            if (line.name, line.id) == (self.key.name, self.key.id):
+                self.key.verify(said.text, line.signature)
+                return line
+        raise Untrusted(f"witness {self.key.name}: what it answers is not signed by its key")
+
+    def _post(self, body: bytes) -> tuple[int, bytes]:
+        made = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = made(self._host, self._port, timeout=TIMEOUT)
+        try:
+            connection.request(
+                "POST", self._prefix + "/add-checkpoint", body, {"Content-Type": "application/octet-stream"}
+            )
+            answer = connection.getresponse()
+            return answer.status, answer.read(MOST_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"witness {self.key.name}: does not answer: {error}") from error
+        finally:
+            connection.close()
+
+
+class Witnessing:
+    """Has the checkpoints that this process publishes cosigned, again and again; run on one thread.
+
+    What comes is kept in the database; whoever seals a ledger publishes it.
+    """
+
+    def __init__(self, database: Database, published: Published, policy: Policy, sealing: Sealing) -> None:
+        """Raises SettingsError where a witness of the policy has no address."""
+        self._database = database
+        self._published = published
+        self._policy = policy
+        self._sealing = sealing
+        self._ledgers = Ledgers(database)
+        self._clients = [WitnessClient(party) for party in policy.witnesses.values()]
+        self._standing: dict[str, Witnessed] = {}
+
+    def standing(self) -> Mapping[str, Witnessed]:
+        """By slug."""
+        return dict(self._standing)
+
+    def run(self, stop: Event, interval: float) -> None:
+        """Asks, until told to stop. While a witness is away, all are asked more and more seldom."""
+        pause = interval
+        while not stop.wait(pause):
+            try:
+                whole = self.ask()
+            except AuditLedgerError as error:
+                log.warning("witnessing waits", reason=str(error))
+                whole = False
+            pause = interval if whole else min(pause * 2, LONGEST_PAUSE)
+
+    def ask(self) -> bool:
+        """Asks for what is not cosigned yet of the policy's logs; gives whether every witness has cosigned all.
+
+        Raises Unavailable (the database), CodecError.
+        """
+        sealed = self._sealing.standing()
+        named = {log.key.name for log in self._policy.logs}
+        asked = [
+            self._ask(ledger)
+            for ledger in self._ledgers.all()
+            if ledger.slug in sealed and ledger.origin in named
+        ]
+        return all(asked)
+
+    def _ask(self, ledger: Ledger) -> bool:
+        folder = self._published.of(ledger)
+        data = folder.checkpoint()
+        if data is None:
+            return True
+        note = Note.parse(data)
+        has = {(line.name, line.id) for line in note.signatures}
+        missing = [client for client in self._clients if (client.key.name, client.key.id) not in has]
+        if not missing:
+            return True
+        prover = Prover(folder.read, data)
+        lines: list[SignatureLine] = []
+        away: dict[str, str] = {}
+        with ThreadPoolExecutor(len(missing)) as threads:
+            for client, answer in [(client, threads.submit(client.cosign, prover)) for client in missing]:
+                try:
+                    lines.append(answer.result())
+                except (Unavailable, Untrusted) as error:
+                    away[client.key.name] = str(error)
+                    log.warning("not cosigned", ledger=ledger.slug, reason=str(error))
+        if lines:
+            self._keep(ledger, prover.checkpoint, note, lines)
+            self._sealing.again(ledger.slug)
+        size = prover.checkpoint.size if self._met(note.also(lines)) else self._size(ledger)
+        self._standing[ledger.slug] = Witnessed(size, away)
+        return not away
+
+    def _met(self, note: Note) -> bool:
+        try:
+            return self._policy.met(note.verify([client.key for client in self._clients]))
+        except Untrusted:
+            return self._policy.met(())
+
+    def _size(self, ledger: Ledger) -> int:
+        known = self._standing.get(ledger.slug)
+        return 0 if known is None else known.size
+
+    def _keep(self, ledger: Ledger, said: Checkpoint, note: Note, lines: Sequence[SignatureLine]) -> None:
+        """Durable before anything is published of it. Raises Unavailable."""
+        keys = {(client.key.name, client.key.id): client.key for client in self._clients}
+        try:
+            with self._database.connect(Role.SEALER) as connection:
+                for line in lines:
+                    key = keys[line.name, line.id]
+                    connection.execute(
+                        queries.get("keep_cosignature"),
+                        {
+                            "ledger": ledger.id, "size": said.size, "witness": str(key),
+                            "time": key.verify(said.text, line.signature), "note": str(note.also([line])),
+                        },
+                    )  # fmt: skip
+        except psycopg.Error as error:
+            raise Unavailable(f"database: {' '.join(str(error).split())}") from error

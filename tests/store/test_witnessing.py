@@ -1,0 +1,258 @@
+"""Checkpoints are cosigned by a witness that really runs, and go on without one that does not."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import SettingsError, Unavailable, Untrusted
+from ledger.store.database import Database, Role
+from ledger.store.feed import Feed
+from ledger.store.ledgers import Ledger
+from ledger.store.sealers import Published, Sealing
+from ledger.store.witnessing import WitnessClient, Witnessing, read_policy
+from ledger.store.writer import Writer
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.note import COSIGNATURE, Note, SigningKey, VerifierKey
+from ledger.tlog.policy import Party, Policy
+from ledger.tlog.prover import Prover
+from tests.support import sample
+
+
+class House:
+    """A ledger that is sealed, and a witness of its own process."""
+
+    def __init__(self, database: Database, ledger: Ledger, folder: Path) -> None:
+        self.database, self.ledger, self.folder = database, ledger, folder
+        self.published = Published(folder)
+        self.sealing = Sealing(database, self.published, interval=0.1)
+        self.feed = Feed(database)
+        self.writer = Writer(database)
+        self.count = 0
+
+    def close(self) -> None:
+        self.sealing.close()
+        self.writer.close()
+        self.feed.close()
+
+    def seal(self) -> None:
+        self.sealing.seal(self.feed)
+
+    def grow(self, entries: int = 3) -> None:
+        for _ in range(entries):
+            self.count += 1
+            self.writer.submit(self.ledger.id, [sample(f"s{self.count}")]).result(30)
+        self.seal()
+
+    @property
+    def log(self) -> VerifierKey:
+        (key,) = self.published.keys.of(self.ledger.slug, self.ledger.origin)
+        return key.verifier
+
+    @property
+    def note(self) -> bytes:
+        return self.published.of(self.ledger).checkpoint() or b""
+
+    @property
+    def prover(self) -> Prover:
+        return Prover(self.published.of(self.ledger).read, self.note)
+
+    @contextmanager
+    def witness(self, name: str = "witness.example/w1", log: VerifierKey | None = None) -> Iterator[Party]:
+        command = [
+            sys.executable, "-m", "ledger.main", "witness", str(self.folder / "witness"), "--name", name,
+            "--log", str(log or self.log), "--port", "0", "--json",
+        ]  # fmt: skip
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                said = json.loads(process.stdout.readline())
+                yield Party(VerifierKey.parse(said["key"]), said["url"])
+            finally:
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+    def policy(self, *witnesses: Party) -> Policy:
+        path = self.folder / "policy"
+        lines = [f"log {self.log}"]
+        lines += [f"witness w{n} {each.key} {each.url}" for n, each in enumerate(witnesses)]
+        lines.append("quorum " + (f"w{len(witnesses) - 1}" if witnesses else "none"))
+        path.write_text("".join(line + "\n" for line in lines))
+        return read_policy(path)
+
+    def rows(self) -> list[tuple[int, str]]:
+        with self.database.connect(Role.READER) as connection:
+            query = "SELECT size, witness FROM ledger.cosignatures ORDER BY size, witness"
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def house(database: Database, ledger: Ledger, tmp_path: Path) -> Iterator[House]:
+    made = House(database, ledger, tmp_path)
+    made.grow()
+    yield made
+    made.close()
+
+
+def test_what_is_sealed_is_cosigned_kept_and_published(house: House) -> None:
+    with house.witness() as witness:
+        policy = house.policy(witness)
+        asking = Witnessing(house.database, house.published, policy, house.sealing)
+        with pytest.raises(Untrusted, match="quorum 'w0'"):
+            policy.open(house.note)
+        assert asking.ask()
+        assert house.rows() == [(3, str(witness.key))]
+        house.seal()
+        found = policy.open(house.note)
+        assert (found.checkpoint.size, [each.key.name for each in found.signed]) == (
+            3, [house.ledger.origin, witness.key.name],
+        )  # fmt: skip
+        assert asking.standing()[house.ledger.slug] == (3, {})
+        # Nothing new: nobody is asked.
+        assert asking.ask()
+        house.grow(300)
+        assert asking.ask()
+        house.seal()
+        assert policy.open(house.note).checkpoint.size == 303
+        assert [size for size, _ in house.rows()] == [3, 303]
+
+
+def test_a_cosignature_that_was_kept_and_not_published_is_published_by_the_next_seal(house: House) -> None:
+    with house.witness() as witness:
+        policy = house.policy(witness)
+        Witnessing(house.database, house.published, policy, house.sealing).ask()
+    # The process ends here; another one seals.
+    house.sealing.close()
+    again = Sealing(house.database, house.published, interval=0.1)
+    again.seal(house.feed)
+    again.close()
+    assert policy.open(house.note).checkpoint.size == 3
+
+
+def test_a_witness_that_is_away_holds_nothing_up_and_is_caught_up_with(house: House) -> None:
+    with house.witness() as witness:
+        policy = house.policy(witness)
+        assert Witnessing(house.database, house.published, policy, house.sealing).ask()
+    asking = Witnessing(house.database, house.published, policy, house.sealing)
+    house.grow(5)
+    assert not asking.ask()
+    (why,) = asking.standing()[house.ledger.slug].away.values()
+    assert "does not answer" in why
+    house.grow(5)
+    assert house.prover.checkpoint.size == 13
+    with house.witness() as back:
+        policy = house.policy(back)
+        asking = Witnessing(house.database, house.published, policy, house.sealing)
+        assert asking.ask()
+        house.seal()
+        assert policy.open(house.note).checkpoint.size == 13
+
+
+def test_a_ledger_that_the_policy_does_not_name_is_not_asked_for(house: House) -> None:
+    with house.witness() as witness:
+        path = house.folder / "policy"
+        path.write_text(f"witness w {witness.key} {witness.url}\nquorum w\n")
+        assert Witnessing(house.database, house.published, read_policy(path), house.sealing).ask()
+    assert house.rows() == []
+
+
+def test_a_log_that_the_witness_does_not_know_is_said(house: House) -> None:
+    other = SigningKey.generate("example.com/other").verifier
+    with house.witness(log=other) as witness:
+        asking = Witnessing(house.database, house.published, house.policy(witness), house.sealing)
+        assert not asking.ask()
+        (why,) = asking.standing()[house.ledger.slug].away.values()
+        assert "404" in why
+
+
+def test_an_older_history_is_not_cosigned_once_the_witness_saw_more(house: House) -> None:
+    early = house.prover
+    with house.witness() as witness:
+        house.grow(5)
+        client = WitnessClient(witness)
+        client.cosign(house.prover)
+        with pytest.raises(Untrusted, match=r"it saw 8 entries .*, 3 are published"):
+            WitnessClient(witness).cosign(early)
+        # Asked by another process that does not know where the witness stands.
+        house.grow(5)
+        assert WitnessClient(witness).cosign(house.prover).name == witness.key.name
+
+
+@contextmanager
+def answering(answer: Callable[[bytes], tuple[int, bytes]]) -> Iterator[str]:
+    """A witness that means no good."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            status, content = answer(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+KEY = SigningKey("witness.example/w1", COSIGNATURE, bytes([1] * 32))
+OTHER = SigningKey("witness.example/w1", COSIGNATURE, bytes([2] * 32))
+
+
+def line(body: bytes, key: SigningKey, size: int | None = None) -> bytes:
+    checkpoint = Checkpoint.parse(Note.parse(body.partition(b"\n\n")[2]).text)
+    checkpoint = checkpoint if size is None else checkpoint._replace(size=size)
+    return key.sign(checkpoint.text, 7).encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "says"),
+    [
+        (lambda body: (200, line(body, OTHER)), Untrusted, "not signed by its key"),
+        (lambda body: (200, line(body, KEY, size=9)), Untrusted, "is not of this text"),
+        (lambda body: (200, b""), Untrusted, "not signed by its key"),
+        (lambda body: (200, b"no line\n"), Untrusted, "expected signature lines"),
+        (lambda body: (200, b"\xff\xfe"), Untrusted, "expected signature lines"),
+        (lambda body: (409, b"many\n"), Untrusted, "expected a size, got 'many'"),
+        (lambda body: (409, b"9" * 5000), Untrusted, "expected a size"),
+        (lambda body: (409, b"99\n"), Untrusted, "it saw 99 entries"),
+        (lambda body: (409, b"1\n"), Unavailable, "another one asks it"),
+        (lambda body: (422, b"no\n"), Untrusted, "422 no"),
+        (lambda body: (503, b"later\n"), Unavailable, "503 later"),
+    ],
+)
+def test_a_witness_that_answers_otherwise_is_not_believed(
+    house: House, answer: Callable[[bytes], tuple[int, bytes]], error: type[Exception], says: str
+) -> None:
+    with answering(answer) as url, pytest.raises(error, match=says):
+        WitnessClient(Party(KEY.verifier, url)).cosign(house.prover)
+
+
+@pytest.mark.parametrize("url", [None, "ftp://example.com", "example.com", "http://"])
+def test_a_witness_without_an_address_is_refused(url: str | None) -> None:
+    with pytest.raises(SettingsError, match=r"expected an http\(s\) address of witness.example/w1"):
+        WitnessClient(Party(KEY.verifier, url))
+
+
+def test_a_policy_that_cannot_be_read_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "policy"
+    with pytest.raises(SettingsError, match="No such file"):
+        read_policy(path)
+    path.write_text("quorum w\n")
+    with pytest.raises(SettingsError, match="policy, line 1: expected a witness or group defined above"):
+        read_policy(path)
