@@ -12,6 +12,8 @@ from typing import TextIO, cast
 
 import structlog
 
+from ledger.errors import AuditLedgerError, VaultError
+
 log = structlog.get_logger("auditledger")
 
 
@@ -69,9 +71,18 @@ class _WithoutContent(logging.Formatter):
 
 
 def log_failure(error: BaseException) -> None:
-    """Where it failed and as what, never the message: it may repeat what was submitted."""
-    frames = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-12:]]
-    log.error("failed", error=type(error).__name__, frames=frames)
+    """Where it failed and as what, never the message: it may repeat what was submitted.
+
+    An error of ours is told apart from what a framework raised because of it. The vault's messages are said:
+    they name entries, files and keys, and never what these hold.
+    """
+    ours = error
+    while not isinstance(ours, AuditLedgerError) and ours.__cause__ is not None:
+        ours = ours.__cause__
+    found = ours if isinstance(ours, AuditLedgerError) else error
+    frames = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(found.__traceback__)[-12:]]
+    said = {"why": str(found)} if isinstance(found, VaultError) else {}
+    log.error("failed", error=type(found).__name__, **said, frames=frames)
 
 
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:

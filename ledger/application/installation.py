@@ -22,7 +22,7 @@ from ledger.clock import melbourne_date
 from ledger.codec.declare import Attachment, Sealed, sealed_fields
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.event import CaseEvent, decode_event
-from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
+from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound, VaultError
 from ledger.law.calendar import seeded_calendar
 from ledger.law.general import CASE_WRITERS, Role
 from ledger.law.installation import ledgers_are_all_real_or_all_invented
@@ -309,7 +309,7 @@ class Installation(Commands):
             raise NotFound(f"entry {index} of {slug} names no attachment at {path!r}")
         self._record_opening(ledger, [(index, [f"{path}.content"])], reason, principal, command_id)
         row, key = self.opener.attachment(ledger.id, found.key, found.commitment)
-        return found, self.files.read(row, key)
+        return found, _named_by(slug, index, self.files.read(row, key))
 
     # --- opening sealed fields -------------------------------------------------------------------------------
 
@@ -379,6 +379,14 @@ class Installation(Commands):
     @staticmethod
     def _event(row: StoredRow) -> CaseEvent:
         return decode_event(row.decoded)
+
+
+def _named_by(slug: str, index: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """A file in chunks; what is wrong with it is said with the entry that names it. Raises VaultError."""
+    try:
+        yield from chunks
+    except VaultError as error:
+        raise VaultError(f"{slug}: entry {index}: {error}") from error
 
 
 def _free(known: Iterable[Ledger], slug: str, origin: str) -> None:

@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 
+from structlog.testing import capture_logs
+
+from tests.api.conftest import House
+
 SPEAK = """
 import logging, sys, threading
 from ledger.api.logs import configure, log
@@ -55,3 +59,31 @@ def test_a_log_that_takes_nothing_ends_no_thread() -> None:
             stdout=subprocess.PIPE, stderr=full, text=True, check=False, timeout=60,
         )  # fmt: skip
     assert done.stdout == "went on\n"
+
+
+def test_a_file_that_was_altered_is_said_with_the_entry_that_names_it_and_nothing_that_it_held(
+    house: House,
+) -> None:
+    case = house.receive().json()["case"]
+    kept = house.client.post(
+        f"/ledgers/dffh/cases/{case}/attachments",
+        content=b"Quentin Planted" * 200_000,
+        headers={
+            **house.headers("officer"),
+            "Idempotency-Key": "3f0c7d8e-0000-4000-8000-000000000001",
+            "Content-Type": "text/plain",
+            "Attachment-Title": "Planted title",
+        },
+    )
+    index = kept.json()["receipts"][0]["index"]
+    (file,) = (each for each in (house.settings.data_dir / "attachments").rglob("*") if each.is_file())
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with capture_logs() as lines:
+        house.post("officer", "/ledgers/dffh/openings/file", {"index": index, "reason": "a test"})
+    (failed,) = (line for line in lines if line["event"] == "failed")
+    assert failed["error"] == "VaultError"
+    named = f"attachment {file.name}: expected chunk 2 as written, got another"
+    assert failed["why"] == f"dffh: entry {index}: {named}"
+    assert "Planted" not in str(lines)
