@@ -250,6 +250,16 @@ def test_which_ledger_is_asked_for_where_there_are_several_and_said_where_there_
     fails(program("prove", "0"), 2, "--ledger: expected one of one, two")
 
 
+def test_no_sealed_value_stands_in_what_is_published_or_proven(auditor: Auditor, tmp_path: Path) -> None:
+    auditor.program.ok("prove", "4", "--to", str(tmp_path / "data" / "proofs"))
+    published = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert sum("tiles" in path.parts for path in published) >= 3
+    held = {path: path.read_bytes() for path in published}
+    # The bundle holds the requests' entries, so that it was worth the search.
+    assert any(b"ledger.request.v1.RequestReceived" in data for data in held.values())
+    assert [path for path, data in held.items() if b"Planted" in data] == []
+
+
 # --- verify: what it is given ---------------------------------------------------------------------------
 
 

@@ -150,6 +150,7 @@ def test_what_is_not_one_history_is_exit_code_10_and_nothing_is_signed(
     auditor: Auditor, tmp_path: Path, how: str, said: str
 ) -> None:
     program, url = auditor.program, url_of(auditor.program)
+    copied = shutil.copytree(auditor.tiles, tmp_path / "copied")
     tile, published = auditor.tiles / "tile" / "0" / "000.p" / "7", auditor.tiles / "checkpoint"
     if how == "rewritten":
         rewritten(url)
@@ -183,6 +184,12 @@ def test_what_is_not_one_history_is_exit_code_10_and_nothing_is_signed(
     assert (ok, f"{ORIGIN}: {said}" in detail) == (False, True)
     # The other ledger is sealed all the same.
     assert program("checkpoint", "--ledger", "common").code == 0
+    if how in ("tile lost", "tile spoilt", "checkpoint spoilt"):
+        # What operations.md says: any copy of the folder has the right files, and it goes on from there.
+        shutil.copytree(copied, auditor.tiles, dirs_exist_ok=True)
+        assert program.ok("checkpoint", "--ledger", "dffh")["size"] == 8
+        assert auditor.folder().code == 0
+        assert sealing(program)[0]
 
 
 def test_a_signing_key_that_is_lost_or_open_to_others_is_said_with_what_to_do(
