@@ -126,7 +126,8 @@ def router(door: OpenDoor, aside: Aside) -> APIRouter:
             content = {**_stated(view), "rows": as_json(rows)}
             if wanted.name == "clocks":
                 explained = explain(view.connection, head, stream, view.on)
-                content["explained"] = {one.key: one.words for one in explained}
+                listed = {row["key"] for row in rows}
+                content["explained"] = {one.key: one.words for one in explained if one.key in listed}
             return JSONResponse(content)
 
     @api.get("/registers/{name}/diff", tags=["registers"])

@@ -2,7 +2,7 @@
 
 A filter names a column: ``scheme=vps``; ``due_on.from=2025-07-01``, ``due_on.to=…`` (both included);
 ``outcome.empty=yes|no``; of a list, that it contains the value. Clocks also take ``state`` and
-``due_within`` (days), judged on a date.
+``due_within`` (days), judged on a date; one that starts after that date is no clock of that day.
 """
 
 from __future__ import annotations
@@ -116,11 +116,12 @@ def case_rows(
     on: date | None = None,
     table: sql.Identifier | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows of one case. Raises NotFound where it has none in this register."""
+    """The rows of one case; of clocks those of that day. Raises NotFound where there are none."""
     query = Query(filters={"stream": stream}, ledgers=[ledger], limit=MOST, all_status=True, on=on)
     rows = list(every(connection, register, query, table))
     if not rows:
-        raise NotFound(f"register {register.name} has no row of case {stream}")
+        day = f" on {on}" if register.name == CLOCKS else ""
+        raise NotFound(f"register {register.name} has no row of case {stream}{day}")
     return rows
 
 
@@ -163,7 +164,7 @@ def as_csv(rows: Iterable[Mapping[str, Any]], register: Register, more: Sequence
 def _inner(register: Register, query: Query, table: sql.Identifier | None) -> sql.Composed:
     state = sql.SQL("")
     if register.name == CLOCKS:
-        # Which step of its states the date falls in; before the first there is none.
+        # Which step of its states the date falls in; before the first there is none: it runs later.
         state = sql.SQL(", states[width_bucket(%s::date, state_from)] AS state")
     return sql.SQL("SELECT t.*{} FROM {} AS t").format(state, table or tables.table(register))
 
@@ -185,6 +186,8 @@ def _conditions(register: Register, query: Query) -> tuple[list[sql.Composable],
     values: list[Any] = []
     if not query.all_status:
         parts.append(sql.SQL("status = 'current'"))
+    if register.name == CLOCKS:
+        parts.append(sql.SQL("state IS NOT NULL"))
     if query.ledgers is not None:
         parts.append(sql.SQL("ledger = ANY(%s)"))
         values.append(list(query.ledgers))

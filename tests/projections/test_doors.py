@@ -161,6 +161,21 @@ def test_a_case_and_its_clocks_explained(http: TestClient, case: str, ledger: Le
     assert http.get(f"/registers/clocks/cases/{ledger.slug}/none").status_code == 404
 
 
+def test_clocks_that_start_later_are_listed_at_no_door(
+    http: TestClient, case: str, conninfo: str, ledger: Ledger
+) -> None:
+    def asked_on(on: str) -> tuple[int, int, list[str], int]:
+        """Rows listed, rows of the command line, what the case's clocks explain, its status."""
+        listed = http.get("/registers/clocks", params={"on": on}).json()["rows"]
+        told = run(conninfo, ledger.slug, "clocks", "--on", on, "--json")["rows"]
+        one = http.get(f"/registers/clocks/cases/{ledger.slug}/{case}", params={"on": on})
+        assert all(row["state"] for row in [*listed, *told])
+        return len(listed), len(told), sorted(one.json().get("explained", ())), one.status_code
+
+    assert asked_on("2025-06-10") == (0, 0, [], 404)
+    assert asked_on("2025-06-11") == (1, 1, ["vps.response"], 200)
+
+
 def test_a_difference_over_http(http: TestClient, case: str, ledger: Ledger) -> None:
     found = folded(http, "/registers/requests/diff", as_at=f"{ledger.slug}=2")
     (change,) = found["changes"]

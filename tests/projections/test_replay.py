@@ -15,6 +15,7 @@ from ledger.domain.request.events import (
     LegalBasis,
     RequestAcknowledged,
     RequestReceived,
+    RequestRefused,
     RequestScheme,
 )
 from ledger.errors import InvalidInput, NotFound
@@ -167,7 +168,7 @@ def test_a_difference_is_told_field_by_field(book: Book, ledger: Ledger, conninf
 def test_a_case_entered_in_error_stays_marked_and_is_not_counted(book: Book, conninfo: str) -> None:
     case = book.case(formal(DAY))
     book.put(case, make(EnteredInError, DAY, reason="r"))
-    found = replay(conninfo, register("clocks"), resolve(conninfo))
+    found = replay(conninfo, register("clocks"), resolve(conninfo, on=DAY))
     assert listed(conninfo, found) == []
     assert {row["status"] for row in listed(conninfo, found, all_status=True)} == {"entered in error"}
 
@@ -175,14 +176,13 @@ def test_a_case_entered_in_error_stays_marked_and_is_not_counted(book: Book, con
 @pytest.mark.parametrize(
     ("on", "state"),
     [
-        (date(2025, 6, 10), None),
         (date(2025, 6, 11), "open"),
         (date(2025, 6, 25), "open"),
         (date(2025, 6, 26), "overdue"),
         (date(2025, 6, 27), "met late"),
     ],
 )
-def test_a_clock_is_judged_on_the_day_asked_for(book: Book, conninfo: str, on: date, state: str | None) -> None:
+def test_a_clock_is_judged_on_the_day_asked_for(book: Book, conninfo: str, on: date, state: str) -> None:
     """VPS 'responsibility to share': received 2025-06-11, due 2025-06-25."""
     case = book.case(formal(DAY))
     book.put(case, make(DisclosureMade, date(2025, 6, 27), **DISCLOSED))
@@ -194,6 +194,17 @@ def test_a_clock_is_judged_on_the_day_asked_for(book: Book, conninfo: str, on: d
         (said,) = explain(connection, heads(connection)[0], case, on, "vps.response")
     assert said.state == state
     assert "Due 2025-06-25" in said.words
+
+
+def test_a_clock_that_starts_later_is_none_of_the_day(book: Book, conninfo: str) -> None:
+    case = book.case(formal(DAY))
+    book.put(case, make(RequestRefused, date(2025, 6, 20), parts=("whole",)))
+    found = replay(conninfo, register("clocks"), resolve(conninfo, on=date(2025, 6, 19)))
+    assert [(row["clock"], row["state"]) for row in listed(conninfo, found)] == [("vps.response", "open")]
+    with connect(conninfo) as connection:
+        said = explain(connection, heads(connection)[0], case, date(2025, 6, 19))
+    # Asked for by its name it still says when it starts.
+    assert {one.clock: one.state for one in said} == {"vps.response": "open", "vps.refusal_copy": None}
 
 
 def test_an_end_of_unknown_day_is_neither_met_nor_late(book: Book, conninfo: str) -> None:
