@@ -9,7 +9,10 @@ from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.merkle import Subtree, consistency_ranges, fold, inclusion_ranges, prove, subtrees
 from ledger.tlog.note import Note
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
-from ledger.tlog.tiles import WIDTH, ReadTile, bundle_at, hashes_of, unbundle
+from ledger.tlog.tiles import HEIGHT, WIDTH, ReadTile, bundle_at, hashes_of, unbundle
+
+_MOST = 10_000
+"""Hashes of subtrees that are kept from one proof to the next."""
 
 
 class Prover:
@@ -22,6 +25,7 @@ class Prover:
     def __init__(self, read: ReadTile, note: bytes) -> None:
         self._read = read
         self._note = note
+        self._kept: dict[Subtree, bytes] = {}
         self.checkpoint = Checkpoint.parse(Note.parse(note).text)
 
     def entry(self, index: int) -> bytes:
@@ -50,7 +54,15 @@ class Prover:
         return fold(self._hashes_of(subtrees(0, size)))
 
     def _hashes_of(self, wanted: Sequence[Subtree]) -> list[bytes]:
-        return hashes_of(wanted, self.checkpoint.size, self._read)
+        kept = self._kept
+        missing = [each for each in wanted if each not in kept]
+        found = dict(zip(missing, hashes_of(missing, self.checkpoint.size, self._read), strict=True))
+        hashes = [found[each] if each in found else kept[each] for each in wanted]
+        if len(kept) > _MOST:
+            kept.clear()
+        # Those above the lowest tiles are in the proofs of 256 entries and more.
+        kept.update((each, hashed) for each, hashed in found.items() if each[0] >= HEIGHT)
+        return hashes
 
     def _reached(self, index: int) -> None:
         size = self.checkpoint.size
