@@ -1,6 +1,6 @@
 """Sealing, proofs, verifying from tiles: ``python -m bench.sealing [--entries N] [--rounds N]``.
 
-On one ledger of that many entries of 576 bytes; reading payloads too, on one of a tenth as many events of cases.
+On one ledger of that many entries of 576 bytes; with payloads read, on one of a tenth as many events of cases.
 What the appends of 32 clients lose to sealing is measured in turn with and without it.
 """
 
@@ -19,7 +19,8 @@ from bench.projections import load
 from ledger.store.database import Database
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger, Ledgers
-from ledger.store.sealers import Published, Sealing
+from ledger.store.published import Published
+from ledger.store.sealers import Sealing
 from ledger.store.tilecheck import verify_tiles
 from ledger.store.writer import Writer
 from ledger.tlog.proof import InclusionProof

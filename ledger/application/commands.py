@@ -37,8 +37,8 @@ from ledger.store.feed import Feed, StoredRow
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.mapper import Batch, LedgerMapper, sealing_into
 from ledger.store.pools import pool
+from ledger.store.published import Published
 from ledger.store.recorder import LedgerFactory, LedgerRecorder
-from ledger.store.sealers import Published
 from ledger.store.settle import FirstReceipts
 from ledger.store.submission import Receipt
 from ledger.store.writer import Writer

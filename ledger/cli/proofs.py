@@ -13,7 +13,7 @@ from ledger.errors import InvalidInput, NotFound
 from ledger.store.database import Database
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import opened_database
-from ledger.store.sealers import Published
+from ledger.store.published import Published
 from ledger.tlog.note import Note
 from ledger.tlog.prover import Prover
 

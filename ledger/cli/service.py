@@ -21,7 +21,7 @@ from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.migrate import migrate
 from ledger.store.opened import reach_database
-from ledger.store.sealers import Published
+from ledger.store.published import Published
 from ledger.vault.kek import KEK_VARIABLE, load_kek
 from ledger.vault.store import wrapped_by
 

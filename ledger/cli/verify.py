@@ -15,7 +15,7 @@ from ledger.errors import AuditLedgerError, InvalidInput, NotFound, Tampered, Un
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.opened import opened_database
-from ledger.store.sealers import Published
+from ledger.store.published import Published
 from ledger.store.seen import FOLDER, Seen
 from ledger.store.tilecheck import verify_tiles
 from ledger.store.verify import verify as verify_ledger

@@ -1,9 +1,8 @@
-"""Where a data directory publishes its ledgers' trees, and the sealing of all of them beside a service."""
+"""The sealing of all ledgers of a database, beside a service."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
@@ -13,32 +12,14 @@ import structlog
 from ledger.errors import AuditLedgerError, Unavailable
 from ledger.store.database import Database
 from ledger.store.feed import Feed
-from ledger.store.ledgers import Ledger, Ledgers
+from ledger.store.ledgers import Ledgers
+from ledger.store.published import Published
 from ledger.store.sealing import Sealer
-from ledger.store.tiles import TileFolder
-from ledger.vault.signing import FOLDER, SigningKeys
 
-TILES = "tiles"
 LONGEST_PAUSE = 60.0
 """Seconds between two tries at most, while a ledger cannot be sealed for the moment."""
 
 log = structlog.get_logger("auditledger.sealing")
-
-
-class Published:
-    """The published files and the signing keys of a data directory."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.keys = SigningKeys(data_dir / FOLDER)
-        self._folder = data_dir / TILES
-
-    def of(self, ledger: Ledger) -> TileFolder:
-        """The published files of a ledger."""
-        return TileFolder(self._folder / ledger.slug)
-
-    def sealer(self, database: Database, ledger: Ledger) -> Sealer:
-        """What seals a ledger; to be closed by who asks."""
-        return Sealer(database, ledger, self.of(ledger), self.keys)
 
 
 class Sealed(NamedTuple):

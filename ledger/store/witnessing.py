@@ -22,7 +22,8 @@ from ledger.errors import AuditLedgerError, CodecError, SettingsError, Unavailab
 from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
-from ledger.store.sealers import LONGEST_PAUSE, Published, Sealing
+from ledger.store.published import Published
+from ledger.store.sealers import LONGEST_PAUSE, Sealing
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import Note, SignatureLine, VerifierKey
 from ledger.tlog.policy import Party, Policy

@@ -20,7 +20,7 @@ from ledger.codec.entry import decode_entry, prefix
 from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledgers
-from ledger.store.sealers import Published
+from ledger.store.published import Published
 from ledger.tlog.chain import GENESIS, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.merkle import Frontier

@@ -1,6 +1,6 @@
 """The clock table, the states of a clock, and their explanation."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -295,3 +295,9 @@ def test_vps_informal_has_an_age_in_days_and_no_due_date(calendar):
     assert clocks.age(RECEIVED, None, DUE) == 14
     assert clocks.age(RECEIVED, date(2025, 6, 13), DUE) == 2
     assert clocks.age(RECEIVED, date(2025, 7, 1), DUE) == 14
+
+
+def test_1_law_head_a_clock_judges_what_happened_since_its_rule_is_in_force():
+    since = clocks.clock("vps.response").in_force_from
+    assert clocks.judges("vps.response", since)
+    assert not clocks.judges("vps.response", since - timedelta(days=1))

@@ -270,3 +270,10 @@ def test_1_law_head_succession():
     changes = "ledger rule: organisations change"
     assert gaps.succession(None, None) == (Gap("functions that move", changes), Gap("instrument", changes))
     assert gaps.succession(True, "Order") == ()
+
+
+def test_pdpa_s82_1_a_compliance_without_evidence_of_its_steps_is_a_gap():
+    (found,) = gaps.complied(None, date(2025, 7, 1))
+    assert (found.field, found.section) == ("evidence of the steps taken", "PDPA 82(1)")
+    assert gaps.complied("a report", date(2025, 7, 1)) == ()
+    assert gaps.complied(None, date(2013, 7, 1)) == ()

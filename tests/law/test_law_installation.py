@@ -207,3 +207,27 @@ def test_4_wire_the_ledgers_of_a_database_are_all_real_or_all_invented():
         installation.ledgers_are_all_real_or_all_invented(False, True)
     for alike in (True, False):
         installation.ledgers_are_all_real_or_all_invented(alike, alike)
+
+
+@pytest.mark.parametrize("role", ["auditor", "regulator"])
+def test_who_acts_auditors_and_the_regulator_are_granted_in_the_regulators_ledger(role):
+    with pytest.raises(LawRefused, match=r"granted in the regulator's ledger.*who acts"):
+        installation.granted_where_it_counts(role, False)
+    installation.granted_where_it_counts(role, True)
+    installation.granted_where_it_counts("officer", False)
+
+
+def test_1_law_head_an_agency_head_attests_for_the_own_agency():
+    with pytest.raises(LawRefused, match=r"dtf attests in its own ledger; this one is of dffh"):
+        installation.attested_by_its_own("dtf", "dffh")
+    installation.attested_by_its_own("dffh", "dffh")
+
+
+@pytest.mark.parametrize(
+    ("register", "scheme"), [("foo", None), ("clocks", None), ("requests", "cth"), ("", "vps")]
+)
+def test_1_law_head_what_is_attested_is_a_register_that_agencies_keep(register, scheme):
+    with pytest.raises(InvalidInput, match="expected one of"):
+        installation.is_attested_register(register, scheme)
+    installation.is_attested_register("requests", "vps")
+    installation.is_attested_register("complaints", None)

@@ -418,3 +418,23 @@ def test_pdpa_s83c_3a_d_and_4_with_whom_a_copy_was_left_is_stated(recipient, met
         notices.service_by_83c(on, recipient, method, None, None, imported=False)
     notices.service_by_83c(on, recipient, method, None, None, imported=True)
     notices.service_by_83c(on, recipient, method, None, True, imported=False)
+
+
+def test_pdpa_s8_2_a_notice_says_of_the_crown_what_the_register_says():
+    with pytest.raises(LawRefused, match=r"represents the Crown: state it \(PDPA 8\(2\)\)"):
+        notices.crown_is_stated_as_registered(None, True, imported=False)
+    for imported in (True, False):
+        for stated, registered in ((False, True), (True, False)):
+            with pytest.raises(LawRefused, match=r"the Crown \(PDPA 8\(2\)\)"):
+                notices.crown_is_stated_as_registered(stated, registered, imported=imported)
+    notices.crown_is_stated_as_registered(None, True, imported=True)
+    for stated, registered in ((True, True), (False, False), (True, None), (None, None), (None, False)):
+        notices.crown_is_stated_as_registered(stated, registered, imported=False)
+
+
+def test_pdpa_s82_1_that_the_action_was_taken_is_shown_by_its_steps():
+    for nothing in (None, "", " ", ()):
+        with pytest.raises(LawRefused, match=r"evidence of the steps taken must be stated \(PDPA 82\(1\)\)"):
+            notices.compliance_shows_its_steps(nothing, imported=False)
+        notices.compliance_shows_its_steps(nothing, imported=True)
+    notices.compliance_shows_its_steps("a report", imported=False)

@@ -18,7 +18,8 @@ from ledger.errors import SettingsError, Unavailable, Untrusted
 from ledger.store.database import Database, Role
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
-from ledger.store.sealers import Published, Sealing
+from ledger.store.published import Published
+from ledger.store.sealers import Sealing
 from ledger.store.witnessing import WitnessClient, Witnessing, read_policy
 from ledger.store.writer import Writer
 from ledger.tlog.checkpoint import Checkpoint
