@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from selectors import EVENT_READ, DefaultSelector
 
 from psycopg import pq
 
@@ -10,23 +11,31 @@ from ledger.errors import Unavailable
 
 _HEADER = 19
 """Bytes that stand before the first row of a binary COPY."""
+_AT_ONCE = 1
+"""What is there is given, and nothing is waited for: libpq would wait with every thread of this process held."""
 
 
 def copied(pgconn: pq.abc.PGconn, statement: bytes) -> Iterator[tuple[bytes, int]]:
     """The raw rows that a binary COPY sends, and where in them the row begins.
 
-    Who stops before the last has to close the connection. Raises Unavailable.
+    Who stops before the last has to close the connection. Raises Unavailable, psycopg.OperationalError.
     """
     pgconn.exec_(statement)
     at = _HEADER
-    while True:
-        size, data = pgconn.get_copy_data(0)
-        if size <= 0:
-            break
-        row = bytes(data)
-        if len(row) > at + 2:
-            yield row, at
-        at = 0
+    with DefaultSelector() as arriving:
+        arriving.register(pgconn.socket, EVENT_READ)
+        while True:
+            size, data = pgconn.get_copy_data(_AT_ONCE)
+            if size == 0:
+                arriving.select()
+                pgconn.consume_input()
+                continue
+            if size < 0:
+                break
+            row = bytes(data)
+            if len(row) > at + 2:
+                yield row, at
+            at = 0
     result = pgconn.get_result()
     if size == -2 or result is None or result.error_message:
         raise Unavailable(f"database: reading was cut short: {pgconn.get_error_message().strip()}")

@@ -91,7 +91,7 @@ class TileFolder:
             try:
                 os.replace(new, self.folder / "checkpoint")
             except OSError:
-                new.unlink()
+                new.unlink(missing_ok=True)
                 raise
             for folder in {self.folder, *(each.parent for each in made)}:
                 _sync(folder)

@@ -16,7 +16,7 @@ import pytest
 
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
-from ledger.store.sealers import Published
+from ledger.store.published import Published
 from ledger.store.sealing import Sealer, Step
 from ledger.store.writer import Writer
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
@@ -219,6 +219,11 @@ class Disk:
                 path.chmod(0o600)
         self._keep_all()
 
+    def wipe(self) -> None:
+        """Removes everything, durably."""
+        _empty(self._root)
+        self._keep_all()
+
     def _gather(self, folder: Path, inode: int, kept: dict[Path, bytes | None]) -> None:
         for name, (number, data) in self._folders.get(inode, {}).items():
             kept[folder / name] = data
@@ -274,26 +279,29 @@ def _empty(folder: Path) -> None:
 class FailingWrites:
     """Fails one durable write, the one of that number: not persisted, or persisted all the same."""
 
-    NAMES: Sequence[str] = ("fsync", "link", "replace")
+    NAMES: Sequence[str] = ("fsync", "link", "replace", "mkdir")
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._lock = Lock()
         self.count, self.fails, self.persisted = 0, 0, False
+        self.failed = ""
         self.error = OSError(28, "No space left on device")
         for name in self.NAMES:
-            monkeypatch.setattr(os, name, self._wrapped(getattr(os, name)))
+            monkeypatch.setattr(os, name, self._wrapped(name, getattr(os, name)))
 
     def arm(self, number: int, *, persisted: bool) -> None:
         """The write of this number from now on, counted from 1, fails; 0 for none."""
         self.count, self.fails, self.persisted = 0, number, persisted
 
-    def _wrapped(self, real: Any) -> Any:
-        def call(*arguments: Any) -> None:
+    def _wrapped(self, name: str, real: Any) -> Any:
+        def call(*arguments: Any, **more: Any) -> None:
             with self._lock:
                 self.count += 1
                 mine = self.count == self.fails
+                if mine:
+                    self.failed = name
             if not mine or self.persisted:
-                real(*arguments)
+                real(*arguments, **more)
             if mine:
                 raise self.error
 
