@@ -16,7 +16,10 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ledger.store.database import Database
 from ledger.store.embedded import EmbeddedServer
+from ledger.store.ledgers import Ledgers
+from ledger.store.writer import Writer
 from ledger.tlog.chain import leaf_hash
 from ledger.tlog.checkpoint import open_checkpoint
 from ledger.tlog.note import Note, SigningKey, VerifierKey
@@ -35,6 +38,7 @@ from tests.cli.test_proofs import (
     url_of,
 )
 from tests.cli.test_up import health
+from tests.support import sample
 from tests.waiting import until
 
 __all__ = ["auditor", "home"]
@@ -78,6 +82,21 @@ def test_a_ledger_rewritten_with_its_head_is_found_by_any_checkpoint_that_is_lef
     assert (found["dffh"]["clean"], found["dffh"]["index"], found["dffh"]["trusted"]) == (False, 6, True)
 
 
+def test_a_payload_that_nobody_can_read_is_found_by_deep_alone(
+    auditor: Auditor, database: Database, tmp_path: Path
+) -> None:
+    """Sealed as it was recorded, by a program that is not ours: hashes do not care what they are of."""
+    other = Ledgers(database).create("other", "e/other", "o")
+    with Writer(database) as writer:
+        writer.submit(other.id, [sample(payload=b"no Avro")]).result(60)
+    auditor.program.ok("checkpoint", "--ledger", "other")
+    keys = auditor.program.ok("keys", "list")["keys"]
+    auditor.key = next(each["key"] for each in keys if each["ledger"] == "other")
+    auditor.tiles = tmp_path / "data" / "tiles" / "other"
+    assert auditor.folder().code == 0
+    fails(auditor("--tiles", str(auditor.tiles), "--deep"), 8, "e/other: entry 0: it cannot be read: ")
+
+
 def test_a_ledger_whose_end_was_cut_off_is_found(auditor: Auditor) -> None:
     program = auditor.program
     with superuser(url_of(program)) as connection:
@@ -97,12 +116,16 @@ def test_a_checkpoint_by_a_stranger_is_not_trusted_and_the_ledger_is_named(audit
     program = auditor.program
     note = Note.parse((auditor.tiles / "checkpoint").read_bytes())
     stranger = SigningKey.generate(ORIGIN)
+    # A key that is given counts in the place of those that lie with the files.
+    fails(
+        program("verify", "--ledger", "dffh", "--key", str(stranger.verifier)), 9, f"{ORIGIN}: note: expected"
+    )
+    assert program("verify", "--ledger", "dffh", "--key", auditor.key).code == 0
     (auditor.tiles / "checkpoint").write_text(f"{note.text}\n{stranger.sign(note.text)}")
     answer = program("verify")
     fails(answer, 9, f"{ORIGIN}: note: expected the signature of a trusted key")
     assert "dffh: NOT TRUSTED, " in answer.out
     assert "common: clean, " in answer.out
-    # A key that is given counts in the place of those that lie with the files.
     assert program("verify", "--key", str(stranger.verifier)).code == 0
     # Of a ledger that is altered and one that nobody vouches for, the altered one is said.
     rewritten(url_of(program), "common")
