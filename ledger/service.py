@@ -32,7 +32,8 @@ from ledger.joined import desk, door, lag, standing
 from ledger.settings import Settings
 from ledger.store.database import Database, Role
 from ledger.store.sealers import Sealing
-from ledger.store.witnessing import Witnessing, read_policy
+from ledger.store.witnessing import Witnessing
+from ledger.tlog.policy import read_policy
 from projections.aside import Aside
 from projections.reports.handover import Desk
 from projections.runner import Runner

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
+from ledger.codec.jsonform import show
 from ledger.errors import AuditLedgerError, InvalidInput, NotFound, Tampered, Untrusted
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger, Ledgers
@@ -21,6 +23,7 @@ from ledger.store.tilecheck import verify_tiles
 from ledger.store.verify import verify as verify_ledger
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from ledger.tlog.note import Note, VerifierKey
+from ledger.tlog.policy import Policy, read_policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
 
 FAILED = 8
@@ -42,6 +45,10 @@ def verify(
     key: Annotated[
         list[str] | None, typer.Option(help="A verifier key that is trusted, or a file with one a line.")
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="Whose checkpoints count, and how many witnesses must have cosigned (tlog-policy)."),
+    ] = None,
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A checkpoint kept from earlier, which must still hold.")
     ] = None,
@@ -59,12 +66,15 @@ def verify(
     """
     session = of(context)
     kept = checkpoint or []
-    _fit(slug, tiles, proof, entry, key, deep)
-    keys = keys_of(key or [])
+    _fit(slug, tiles, proof, entry, key, policy, deep)
+    wanted = Policy() if policy is None else read_policy(policy)
+    keys = [*keys_of(key or []), *wanted.keys]
     if proof is not None:
         with _telling(session, as_json, str(proof)):
             signed = _proof(proof, entry, keys, kept)
-        _said(session, as_json, [_clean(signed.checkpoint)])
+            if policy is not None:
+                wanted.require(signed)
+        _said(session, as_json, [_clean(signed)])
         return
     data_dir = session.settings().data_dir
     seen = Seen(data_dir / FOLDER)
@@ -72,8 +82,10 @@ def verify(
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if tiles is not None:
         with _telling(session, as_json, str(tiles)):
-            found = _tiles(session, tiles, keys, kept, seen, deep, processes)
-        _said(session, as_json, [_clean(found)])
+            if policy is not None:
+                wanted.require(open_checkpoint(_read(tiles / "checkpoint"), keys))
+            signed = _tiles(session, tiles, keys, kept, seen, deep, processes)
+        _said(session, as_json, [_clean(signed)])
         return
     with opened_database(session.settings()) as database:
         ledgers = Ledgers(database)
@@ -88,12 +100,15 @@ def _fit(
     proof: Path | None,
     entry: Path | None,
     key: Sequence[str] | None,
+    policy: Path | None,
     deep: bool,
 ) -> None:
     """What is asked for goes together: nothing that is given is passed over in silence. Raises InvalidInput."""
     if tiles is not None and proof is not None:
         raise InvalidInput("--proof", "a proof or --tiles, one at a time", "both")
-    if (tiles is not None or proof is not None) and not key:
+    if policy is not None and tiles is None and proof is None:
+        raise InvalidInput("--policy", "one for what is published: --tiles or --proof beside it", str(policy))
+    if (tiles is not None or proof is not None) and not key and policy is None:
         raise InvalidInput("--key", "the ledger's verifier key: what is checked cannot vouch for itself", None)
     if slug is not None and (tiles is not None or proof is not None):
         raise InvalidInput("--ledger", "none: folder or proof say of which ledger they are", slug)
@@ -183,7 +198,7 @@ def _tiles(
     seen: Seen,
     deep: bool,
     processes: int | None,
-) -> Checkpoint:
+) -> SignedCheckpoint:
     with session.progress() as progress:
         task = progress.add_task(f"Verifying {folder}", total=None)
         origin = open_checkpoint(_read(folder / "checkpoint"), keys).checkpoint.origin
@@ -195,7 +210,7 @@ def _tiles(
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
     seen.remember(str(signed.note).encode())
-    return signed.checkpoint
+    return signed
 
 
 def _proof(
@@ -264,11 +279,25 @@ def _fault(error: AuditLedgerError) -> dict[str, Any]:
     return {"index": index, "what": what, "trusted": not isinstance(error, Untrusted)}
 
 
-def _clean(checkpoint: Checkpoint) -> dict[str, Any]:
+def _clean(signed: SignedCheckpoint) -> dict[str, Any]:
+    checkpoint = signed.checkpoint
     return {
         "ledger": checkpoint.origin, "clean": True, "size": checkpoint.size, "root": checkpoint.root.hex(),
         "signed": checkpoint.size,
+        "cosigned": [
+            {"witness": each.key.name, "at": _when(each.time)}
+            for each in signed.signed
+            if each.time is not None
+        ],
     }  # fmt: skip
+
+
+def _when(seconds: int) -> str:
+    """A witness's time; of one that no calendar has, the number that it states."""
+    try:
+        return str(show(datetime.fromtimestamp(seconds, UTC)))
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} s after 1970"
 
 
 def _said(session: Session, as_json: bool, results: Sequence[dict[str, Any]]) -> None:
@@ -287,4 +316,6 @@ def _words(result: dict[str, Any]) -> str:
         return f"{result['ledger']}: {word}, {at}{result['what']}"
     signed = "none" if result["signed"] is None else result["signed"]
     end = f"last leaf hash {result['head']}" if "head" in result else f"root {result['root']}"
+    for each in result.get("cosigned", ()):
+        end += f", cosigned by {each['witness']} at {each['at']}"
     return f"{result['ledger']}: clean, {result['size']} entries, {signed} under a signed checkpoint, {end}"

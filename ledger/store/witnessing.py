@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -35,14 +34,6 @@ MOST_BYTES = 1 << 16
 _MOST_TRIES = 3
 
 log = structlog.get_logger("auditledger.witnessing")
-
-
-def read_policy(path: Path) -> Policy:
-    """The policy of a file. Raises SettingsError."""
-    try:
-        return Policy.parse(path.read_bytes())
-    except (OSError, CodecError) as error:
-        raise SettingsError(f"policy: {path}: {error}") from error
 
 
 class Witnessed(NamedTuple):

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from ledger.errors import CodecError, Untrusted
+from ledger.errors import CodecError, SettingsError, Untrusted
 from ledger.tlog.checkpoint import SignedCheckpoint, open_checkpoint
 from ledger.tlog.note import COSIGNATURE, ED25519, Signed, VerifierKey
 
@@ -55,12 +56,16 @@ class Policy:
         Raises CodecError, Untrusted. Left to the caller: that it goes on from what was seen before.
         """
         signed = open_checkpoint(data, self.keys)
+        self.require(signed)
+        return signed
+
+    def require(self, signed: SignedCheckpoint) -> None:
+        """Raises Untrusted where those whose signatures were verified do not meet the quorum."""
         if not self.met(signed.signed):
             raise Untrusted(
                 f"checkpoint of {signed.checkpoint.origin}, size {signed.checkpoint.size}: the witnesses that "
                 f"cosigned it do not meet the quorum {_shown(self.quorum or NONE)}"
             )
-        return signed
 
     def met(self, signed: Iterable[Signed]) -> bool:
         """Whether those whose signatures of a checkpoint were verified meet the quorum."""
@@ -157,3 +162,11 @@ def _party(items: Sequence[bytes], kind: int) -> Party:
 
 def _shown(name: bytes) -> str:
     return repr(name.decode("utf-8", "replace")[:40])
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy of a file. Raises SettingsError."""
+    try:
+        return Policy.parse(path.read_bytes())
+    except (OSError, CodecError) as error:
+        raise SettingsError(f"policy: {path}: {error}") from error

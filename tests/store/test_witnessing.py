@@ -20,11 +20,11 @@ from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
 from ledger.store.published import Published
 from ledger.store.sealers import Sealing
-from ledger.store.witnessing import WitnessClient, Witnessing, read_policy
+from ledger.store.witnessing import WitnessClient, Witnessing
 from ledger.store.writer import Writer
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import COSIGNATURE, Note, SigningKey, VerifierKey
-from ledger.tlog.policy import Party, Policy
+from ledger.tlog.policy import Party, Policy, read_policy
 from ledger.tlog.prover import Prover
 from tests.support import sample
 
