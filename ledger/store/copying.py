@@ -12,7 +12,7 @@ from ledger.errors import Unavailable
 _HEADER = 19
 """Bytes that stand before the first row of a binary COPY."""
 _AT_ONCE = 1
-"""What is there is given, and nothing is waited for: libpq would wait with every thread of this process held."""
+"""What is there is given, and nothing is waited for: libpq waits with every thread of the process held."""
 
 
 def copied(pgconn: pq.abc.PGconn, statement: bytes) -> Iterator[tuple[bytes, int]]:
