@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -159,7 +160,9 @@ def router(service: Service) -> APIRouter:
             text += of_ledgers(service.standing, slugs)
         if service.sealing is not None:
             witnessed = {} if service.witnessing is None else service.witnessing()
-            text += of_sealing(service.sealing(), witnessed, slugs)
+            # Where sealing has failed there are no gauges of it, as of the registers.
+            with suppress(Unavailable):
+                text += of_sealing(service.sealing(), witnessed, slugs)
         return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)
 
     @api.get("/health", tags=["service"])
@@ -197,8 +200,11 @@ def state(service: Service) -> tuple[dict[str, Any], bool]:
             content["projections"], healthy = "unavailable", False
     if service.sealing is not None:
         # Which ledger, and why, stands in the log and in the metrics. Writing goes on.
-        stopped = sum(each.alarm is not None for each in service.sealing().values())
-        content["sealing"] = "ok" if not stopped else f"stopped for {stopped} ledgers"
+        try:
+            stopped = sum(each.alarm is not None for each in service.sealing().values())
+            content["sealing"] = "ok" if not stopped else f"stopped for {stopped} ledgers"
+        except Unavailable:
+            content["sealing"] = "failed"
     if not healthy:
         content["status"] = "unavailable"
     return content, healthy

@@ -14,10 +14,11 @@ import typer
 from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
 from ledger.codec.jsonform import show
 from ledger.errors import AuditLedgerError, InvalidInput, NotFound, Tampered, Untrusted
-from ledger.store.database import Database
+from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
+from ledger.store.sealing import standing_of
 from ledger.store.seen import FOLDER, Seen
 from ledger.store.tilecheck import verify_tiles
 from ledger.store.verify import verify as verify_ledger
@@ -151,7 +152,10 @@ def _ledgers(
                 progress.update(task, completed=done, total=total)
 
             try:
-                note = published.of(each).checkpoint()
+                with database.connect(Role.READER) as connection:
+                    signed = standing_of(connection, each)
+                # Who takes the published files away hides nothing: what was signed is to hold.
+                note = published.of(each).checkpoint() or (signed.note if signed.signed else None)
                 trusted = _trusted(published, each, keys)
                 notes = [*([] if note is None else [note]), *kept[each.origin]]
                 held = _of(each.origin, notes, trusted)

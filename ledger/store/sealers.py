@@ -44,9 +44,12 @@ class Sealing:
         self._sealers: dict[int, Sealer] = {}
         self._standing: dict[str, Sealed] = {}
         self._again: set[str] = set()
+        self._failed = False
 
     def standing(self) -> Mapping[str, Sealed]:
-        """By slug, of the ledgers that this process seals."""
+        """By slug, of the ledgers that this process seals. Raises Unavailable where ``run`` has failed."""
+        if self._failed:
+            raise Unavailable("sealing: it has failed; its failure is in the log")
         return dict(self._standing)
 
     def close(self) -> None:
@@ -76,6 +79,9 @@ class Sealing:
                     except (Unavailable, psycopg.Error) as error:
                         pause = min(pause * 2, LONGEST_PAUSE)
                         log.warning("sealing waits", reason=str(error))
+            except BaseException:
+                self._failed = True
+                raise
             finally:
                 self.close()
 

@@ -147,7 +147,7 @@ def exit_codes() -> str:
         if isinstance(each, type) and issubclass(each, errors.AuditLedgerError):
             doc = (each.__doc__ or "").strip().split("\n")[0]
             by_code.setdefault(each.exit_code, []).append(f"`{each.__name__}`: {doc}")
-    by_code[BAD_ROWS] = ["`import`: some rows are bad; the report names them"]
+    by_code.setdefault(BAD_ROWS, []).append("`import`: some rows are bad; the report names them")
     by_code[INTERRUPTED] = ["interrupted (Ctrl-C)"]
     return table(("exit code", "meaning"), [(code, "<br>".join(by_code[code])) for code in sorted(by_code)])
 

@@ -221,6 +221,24 @@ def test_an_error_of_the_database_where_none_is_expected_does_not_end_the_thread
     assert asked.is_set()
 
 
+def test_that_it_has_failed_itself_is_not_hidden_by_how_it_stood(
+    places: list[Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealing = sealing_of(places[0])
+    with Feed(places[0].database) as feed:
+        sealing.seal(feed)
+    assert set(sealing.standing()) == set(SLUGS)
+
+    def fail(_: Feed) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(sealing, "seal", fail)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        sealing.run(Event())
+    with pytest.raises(Unavailable, match="it has failed; its failure is in the log"):
+        sealing.standing()
+
+
 def test_check_at_a_start_finds_what_was_done_while_nobody_sealed(places: list[Place]) -> None:
     sealing = sealing_of(places[0])
     sealing.check()
