@@ -17,7 +17,8 @@ from ledger.store.embedded import EmbeddedServer
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.migrate import migrate
-from ledger.store.sealers import Published, Sealing
+from ledger.store.published import Published
+from ledger.store.sealers import Sealing
 from ledger.store.writer import Writer
 from tests.store.published import Place
 from tests.support import sample

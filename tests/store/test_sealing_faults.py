@@ -15,6 +15,7 @@ import pytest
 from ledger.errors import Unavailable
 from ledger.store import sealing as sealing_module
 from ledger.store.database import Database
+from ledger.tlog.chain import leaf_hash
 from tests.store.proxy import Proxy
 from tests.store.published import Disk, FailingWrites, Place, place
 from tests.waiting import DEADLINE
@@ -47,6 +48,8 @@ def test_a_seal_stopped_at_a_step_is_finished_by_the_next(place: Place, at: int)
     with pytest.raises(Stopped):
         place.seal(step)
     assert reached == STEPS[: at + 1]
+    # What is signed next is durable by then, and what is told is what is signed.
+    assert len(place.tiles()) == [0, 3, 6, 8][STEPS[: at + 1].count("tiles")]
     with place.sealer() as sealer:
         # No step leaves what a check takes for an attack.
         sealer.check()
@@ -172,7 +175,7 @@ class SealingProxy(Proxy):
 
 
 @pytest.fixture
-def proxy(database: Database) -> Iterator[SealingProxy]:
+def proxy(database: Database) -> Iterator[Proxy]:
     with SealingProxy(database) as running:
         yield running
 
@@ -187,7 +190,7 @@ def proxy(database: Database) -> Iterator[SealingProxy]:
     ids=["lease", "standing", "first", "next", "entries"],
 )  # fmt: skip
 def test_a_connection_cut_at_a_statement_is_unavailable_and_the_next_seal_works(
-    place: Place, proxy: SealingProxy, monkeypatch: pytest.MonkeyPatch, at: bytes, fault: str
+    place: Place, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, at: bytes, fault: str
 ) -> None:
     monkeypatch.setattr(SealingProxy, "at", at)
     place.fill(300)
@@ -219,7 +222,6 @@ def test_a_connection_cut_while_it_rested_is_made_anew(place: Place) -> None:
 def test_a_connection_cut_in_the_middle_of_the_entries(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """More of them than the sockets hold: what comes of the first is nothing."""
     place.fill(256, bytes(60_000))
-    real = sealing_module.leaf_hash
     hashed = 0
 
     def cutting(entry: bytes) -> bytes:
@@ -231,9 +233,9 @@ def test_a_connection_cut_in_the_middle_of_the_entries(place: Place, monkeypatch
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE usename = 'auditledger_sealer' AND datname = current_database()"
                 )
-        return real(entry)
+        return leaf_hash(entry)
 
-    monkeypatch.setattr(sealing_module, "leaf_hash", cutting)
+    monkeypatch.setattr("ledger.store.sealing.leaf_hash", cutting)
     with place.sealer() as sealer:
         with pytest.raises(Unavailable, match="database: "):
             sealer.seal()
