@@ -65,5 +65,8 @@ def _key(path: Path, name: str | None) -> SigningKey:
     if name is None:
         raise InvalidInput("--name", "the name of the key that the first start makes", None)
     key = SigningKey.generate(name, COSIGNATURE)
-    write_key(path, key)
+    try:
+        write_key(path, key)
+    except OSError as error:
+        raise SettingsError(f"{path}: expected to write a new key file, got {error.strerror}") from error
     return key

@@ -30,10 +30,10 @@ from typing import IO
 
 from psycopg.conninfo import make_conninfo
 
+from ledger.durable import sync_directory
 from ledger.errors import SettingsError, Unavailable
 from ledger.store import migrate
 from ledger.store.database import Database, Role
-from ledger.vault.kek import sync_directory
 
 ADMIN = "auditledger_admin"
 DATABASE = "auditledger"

@@ -5,11 +5,10 @@ One file an origin, named by its SHA-256 in hex as witnesses name it, holding th
 
 from __future__ import annotations
 
-import os
-import secrets
 from hashlib import sha256
 from pathlib import Path
 
+from ledger import durable
 from ledger.errors import CodecError, SettingsError
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import Note
@@ -46,18 +45,9 @@ class Seen:
         if before is not None and before.size > checkpoint.size:
             return
         path = self._path(checkpoint.origin)
-        new = path.with_name(f".{secrets.token_hex(8)}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            try:
-                with new.open("xb") as file:
-                    file.write(note)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(new, path)
-            except OSError:
-                new.unlink(missing_ok=True)
-                raise
+            durable.put(path, note)
         except OSError as error:
             raise SettingsError(f"{path}: the checkpoint cannot be remembered: {error.strerror}") from error
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ledger import durable
 from ledger.errors import Diverged, NotFound, Unavailable
 from ledger.tlog.chain import HASH_LENGTH
 from ledger.tlog.tiles import WIDTH, Tile, bundle, unbundle
@@ -77,7 +78,7 @@ class TileFolder:
             (self.folder / _NEW).mkdir(exist_ok=True)
             with ThreadPoolExecutor(WRITERS) as threads:
                 list(threads.map(lambda each: self._put(*each), tiles))
-                list(threads.map(_sync, sorted(folders.union(each.parent for each in made))))
+                list(threads.map(durable.sync_directory, sorted(folders.union(each.parent for each in made))))
             self._durable |= made
         except OSError as error:
             raise Unavailable(f"{self.folder}: tiles cannot be written: {error.strerror}") from error
@@ -94,7 +95,7 @@ class TileFolder:
                 new.unlink(missing_ok=True)
                 raise
             for folder in {self.folder, *(each.parent for each in made)}:
-                _sync(folder)
+                durable.sync_directory(folder)
             self._durable |= made
         except OSError as error:
             raise Unavailable(f"{self.folder}: the checkpoint cannot be written: {error.strerror}") from error
@@ -124,14 +125,10 @@ class TileFolder:
 
     def _written(self, data: bytes) -> Path:
         new = self.folder / _NEW / secrets.token_hex(8)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            durable.write(new, data)
         except OSError:
-            new.unlink()
+            new.unlink(missing_ok=True)
             raise
         return new
 
@@ -148,14 +145,3 @@ class TileFolder:
             each = each.parent
         folder.mkdir(parents=True, exist_ok=True)
         return doubted
-
-
-def _sync(folder: Path) -> None:
-    """Makes the names in a folder durable (POSIX; elsewhere a rename already is as durable as it gets)."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

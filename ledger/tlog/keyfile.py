@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from pathlib import Path
 
+from ledger import durable
 from ledger.errors import CodecError, SettingsError
 from ledger.tlog.note import SigningKey
 
@@ -32,31 +32,8 @@ def read_key(path: Path) -> SigningKey:
 def write_key(path: Path, key: SigningKey) -> None:
     """Writes a new key to a file of mode 0600, durable on return; its folder is made where it is not there.
 
-    A crash in here leaves no key, or a whole one. Raises SettingsError where it cannot be written.
+    A crash in here leaves no key, or a whole one. Raises OSError.
     """
-    new = path.with_name(f".{secrets.token_hex(8)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(key.secret_text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
-        for folder in (path.parent, path.parent.parent):
-            _sync(folder)
-    except OSError as error:
-        raise SettingsError(f"{path}: expected to write a new key file, got {error.strerror}") from error
-
-
-def _sync(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    durable.put(path, f"{key.secret_text}\n".encode(), mode=0o600)
+    durable.sync_directory(path.parent.parent)

@@ -25,8 +25,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.codec.avro import encode_long
+from ledger.durable import sync_directory
 from ledger.errors import InvalidInput, Unavailable, VaultError
-from ledger.vault.kek import sync_directory
 from ledger.vault.randomness import random_bytes
 from ledger.vault.sealing import SALT_BYTES, commitment_prefix, open_bytes, seal_bytes
 

@@ -17,6 +17,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ledger.durable import sync_directory
 from ledger.errors import SettingsError, VaultError
 from ledger.vault.randomness import random_bytes
 
@@ -181,17 +182,6 @@ def _sync_upwards(folder: Path) -> None:
         except OSError:
             # Not ours to read: it was there before us.
             return
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes the names in ``directory`` durable (POSIX; elsewhere a rename already is as durable as it gets)."""
-    if os.name != "posix":
-        return
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _decode(text: str, where: str) -> bytes:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -12,6 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
+from ledger import durable
 from ledger.errors import CodecError, SettingsError, Unavailable
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import Note
@@ -88,21 +87,7 @@ class State:
         Raises Unavailable.
         """
         place = self._folder / name_of(origin)
-        new = place.with_name(f".{secrets.token_hex(8)}.new")
         try:
-            with new.open("xb") as file:
-                file.write(str(note).encode())
-                file.flush()
-                os.fsync(file.fileno())
-            self._step("written")
-            new.replace(place)
-            self._step("named")
-            if os.name == "posix":
-                descriptor = os.open(self._folder, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+            durable.put(place, str(note).encode(), step=self._step)
         except OSError as error:
-            new.unlink(missing_ok=True)
             raise Unavailable(f"{place}: cannot be kept: {error.strerror}") from error

@@ -177,7 +177,7 @@ def test_what_cannot_be_kept_is_not_answered(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((os, "fsync") if fails == "fsync" else (Path, "replace")), refuse)
+        patch.setattr(os, fails, refuse)
         with pytest.raises(Unavailable, match="No space left"):
             witness.add_checkpoint(body(7, 9))
     assert sorted((path.name, path.read_bytes()) for path in (tmp_path / "logs").iterdir()) == before
