@@ -217,6 +217,10 @@ def test_the_first_fault_is_named(log: Log) -> None:
     spoilt = altered(altered(altered(log.entries, 599), 520), 300)
     log.rewrite(spoilt, *BUNDLE)
     log.refused(Tampered, "entry 300: ")
+    # Where a range begins in a broken link and has more behind it.
+    log.rewrite(altered(log.entries, 255), *ALL)
+    log.rewrite(altered(altered(log.entries, 255), 300), *BUNDLE)
+    log.refused(Tampered, "entry 256: its previous")
 
 
 # --- tiles and checkpoints ---------------------------------------------------------------------------------
