@@ -38,7 +38,8 @@ class Seen:
     def remember(self, note: bytes) -> None:
         """Keeps a checkpoint that was checked against the last one; a smaller one is passed over.
 
-        A crash in here leaves the one before. Raises SettingsError where it cannot be kept.
+        Durable on return; a crash in here leaves the one before, or this one. Raises SettingsError where it
+        cannot be kept.
         """
         checkpoint = Checkpoint.parse(Note.parse(note).text)
         before = self.last(checkpoint.origin)
@@ -48,6 +49,7 @@ class Seen:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             durable.put(path, note)
+            durable.sync_directory(self._folder.parent)
         except OSError as error:
             raise SettingsError(f"{path}: the checkpoint cannot be remembered: {error.strerror}") from error
 

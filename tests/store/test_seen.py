@@ -12,7 +12,7 @@ from ledger.store.seen import Seen
 from ledger.tlog.checkpoint import Checkpoint, sign
 from ledger.tlog.note import SigningKey
 from tests.store.made_log import KEY, ORIGIN
-from tests.store.published import FailingWrites
+from tests.store.published import Disk, FailingWrites
 
 
 def note_of(size: int, origin: str = ORIGIN) -> bytes:
@@ -60,3 +60,16 @@ def test_a_memory_that_cannot_be_written_is_the_one_before_or_the_new_one(
     assert left.read_bytes() == note_of(9 if persisted and number == 2 else 5)
     seen.remember(note_of(10))
     assert seen.last(ORIGIN) == Checkpoint.parse(note_of(10).decode().split("\n\n")[0] + "\n")
+
+
+def test_what_was_seen_is_remembered_when_the_power_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(tmp_path / "data", monkeypatch)
+    seen = Seen(tmp_path / "data" / "seen")
+    for size in (5, 9):
+        seen.remember(note_of(size))
+        disk.cut_power()
+        last = seen.last(ORIGIN)
+        assert last is not None
+        assert last.size == size
