@@ -119,7 +119,9 @@ def serve(settings: Settings, announce: Announce) -> None:
         shown = f"[{host}]" if ":" in host else host
         server = Server(
             uvicorn.Config(
-                application(installation, settings, running, aside, sealed.standing, witnessed),
+                application(
+                    installation, settings, running, aside, sealed.standing if sealed else None, witnessed
+                ),
                 http=patient(settings.head_timeout, settings.max_silence),
                 log_config=None,
                 access_log=False,
@@ -196,11 +198,14 @@ def projecting(installation: Installation, settings: Settings) -> Iterator[Calla
 
 
 @contextmanager
-def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing]:
-    """The sealing of all ledgers, on a thread, for as long as the service lives.
+def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing | None]:
+    """The sealing of all ledgers, on a thread, for as long as the service lives; None where another one seals.
 
     Raises Diverged where a ledger is not what was signed or published of it: nothing is to be added to it.
     """
+    if not settings.seal:
+        yield None
+        return
     sealed = Sealing(installation.database, installation.published, interval=settings.seal_interval)
     sealed.check()
     stop = Event()
@@ -215,13 +220,13 @@ def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing]
 
 @contextmanager
 def witnessing(
-    installation: Installation, settings: Settings, sealed: Sealing
+    installation: Installation, settings: Settings, sealed: Sealing | None
 ) -> Iterator[WitnessState | None]:
-    """The asking of witnesses, on a thread, for as long as the service lives; None where no policy names any.
+    """The asking of witnesses, on a thread, for as long as the service lives; None without policy or sealing.
 
     Raises SettingsError for a policy that cannot be read.
     """
-    if settings.policy is None:
+    if settings.policy is None or sealed is None:
         yield None
         return
     policy = read_policy(settings.policy)

@@ -105,6 +105,9 @@ class Settings(BaseModel):
         0.05, gt=0, le=60, description="Seconds between two looks of the registers for new entries"
     )
 
+    seal: bool = Field(
+        True, description="Whether this service seals; false where another one of the same database does"
+    )
     seal_interval: float = Field(
         1.0, gt=0, le=3600, description="Seconds between two looks for entries to seal under a checkpoint"
     )
