@@ -23,6 +23,7 @@ from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
 from ledger.tlog.tiles import Tile
 from tests.support import check_ledger, sample
 from tests.tlog.naive import Tree, leaf
+from tests.waiting import until
 
 SIZE = 300
 
@@ -78,11 +79,9 @@ class Place:
         )
 
     def seal(self, step: Step = lambda _: None) -> Checkpoint:
-        """One seal by such a one."""
+        """One seal by such a one, once the server has seen that the one before is gone."""
         with self.sealer(step) as sealer:
-            found = sealer.seal()
-        assert found is not None
-        return found
+            return until(sealer.seal)
 
     @property
     def note(self) -> bytes:

@@ -10,6 +10,7 @@ from ledger.errors import AuditLedgerError, Diverged, SettingsError, Tampered, U
 from ledger.tlog.checkpoint import Checkpoint, sign
 from ledger.tlog.note import SigningKey
 from tests.store.published import SIZE, Place, place, sealed
+from tests.waiting import until
 
 __all__ = ["place", "sealed"]
 
@@ -22,7 +23,7 @@ def refused(place: Place, kind: type[AuditLedgerError], match: str, *, check: bo
         # The second time from nothing: the first may have stopped in the middle of reading.
         for _ in range(2):
             with pytest.raises(kind, match=match) as caught:
-                sealer.seal()
+                until(sealer.seal)
             assert caught.type is kind
             assert set(steps) <= {"key"}
             if check:
@@ -276,7 +277,7 @@ def test_other_bytes_at_the_place_of_a_tile(sealed: Place) -> None:
         sealed.sealer() as sealer,
         pytest.raises(Diverged, match="other bytes than the"),
     ):
-        sealer.seal()
+        until(sealer.seal)
     assert (sealed.signed(), sealed.note) == before
     assert place.read_bytes() == b"not it"
     place.unlink()

@@ -18,7 +18,7 @@ from ledger.store.database import Database
 from ledger.tlog.chain import leaf_hash
 from tests.store.proxy import Proxy
 from tests.store.published import Disk, FailingWrites, Place, place
-from tests.waiting import DEADLINE
+from tests.waiting import DEADLINE, until
 
 __all__ = ["place"]
 
@@ -75,8 +75,8 @@ def test_the_same_sealer_goes_on_after_it_was_stopped(place: Place, at: int) -> 
 
     with place.sealer(step) as sealer:
         with pytest.raises(Stopped):
-            sealer.seal()
-        sealer.seal()
+            until(sealer.seal)
+        until(sealer.seal)
     assert place.check(256) == 300
 
 
@@ -197,25 +197,25 @@ def test_a_connection_cut_at_a_statement_is_unavailable_and_the_next_seal_works(
     with place.sealer(database=proxy.database) as sealer:
         proxy.fault = fault
         with pytest.raises(Unavailable, match="database: "):
-            sealer.seal()
+            until(sealer.seal)
         assert proxy.cuts == 1
-        sealer.seal()
+        until(sealer.seal)
     assert place.check(256) == 300
 
 
 def test_a_connection_cut_while_it_rested_is_made_anew(place: Place) -> None:
     place.fill(10)
     with place.sealer() as sealer:
-        sealer.seal()
+        until(sealer.seal)
         place.fill(10)
         with place.database.connect_admin() as connection:
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
                 "WHERE usename = 'auditledger_sealer' AND datname = current_database()"
             )
         with pytest.raises(Unavailable, match="database: "):
-            sealer.seal()
-        sealer.seal()
+            until(sealer.seal)
+        until(sealer.seal)
     assert place.check(10) == 20
 
 
@@ -238,11 +238,11 @@ def test_a_connection_cut_in_the_middle_of_the_entries(place: Place, monkeypatch
     monkeypatch.setattr("ledger.store.sealing.leaf_hash", cutting)
     with place.sealer() as sealer:
         with pytest.raises(Unavailable, match="database: "):
-            sealer.seal()
+            until(sealer.seal)
         assert 3 <= hashed < 256
         assert place.told().size == 0
         assert place.tiles() == {}
-        sealer.seal()
+        until(sealer.seal)
     assert place.check() == 256
 
 
