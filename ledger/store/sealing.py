@@ -182,8 +182,8 @@ class Sealer:
         if not keys:
             raise VaultError(
                 f"signing key of {self.ledger.origin}: expected a file in {self._keys.folder}, got none, and "
-                "checkpoints were signed; restore it from its backup, or set seal to false where another service "
-                "seals"
+                "checkpoints were signed; restore it from its backup, or set seal to false where another "
+                "service seals"
             )
         trusted = [key.verifier for key in keys]
         try:
