@@ -31,7 +31,7 @@ class Demonstration:
 
 @pytest.fixture(scope="session")
 def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
-    """Data directory with the demonstration, and the service over it, its registers caught up."""
+    """Data directory with the demonstration, and the service over it, all registered and signed."""
     folder = tmp_path_factory.mktemp("demonstration")
     folder.chmod(0o755)
     programs = Path(sys.executable).parent
@@ -57,7 +57,7 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstr
         try:
             assert service.stdout is not None
             url = json.loads(service.stdout.readline())["url"]
-            _caught_up(url)
+            _caught_up(url, folder / "data" / "tiles")
             environment["URL"] = url
             yield Demonstration(environment, url)
         finally:
@@ -65,12 +65,14 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstr
             service.wait(60)
 
 
-def _caught_up(url: str) -> None:
-    """Waits until the registers hold every entry."""
+def _caught_up(url: str, tiles: Path) -> None:
+    """Waits until the registers hold every entry, and every entry is under a published checkpoint."""
 
     def caught_up() -> bool:
         with urllib.request.urlopen(f"{url}/health", timeout=DEADLINE) as answer:
-            lag = json.load(answer)["projections"]
-        return bool(lag) and not lag["behind"]
+            health = json.load(answer)
+        published = [int(file.read_text().split("\n")[1]) for file in tiles.glob("*/checkpoint")]
+        lag = health["projections"]
+        return bool(lag) and not lag["behind"] and sum(published) == health["entries"]
 
     until(caught_up)
