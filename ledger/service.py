@@ -185,16 +185,25 @@ class Server(uvicorn.Server):
 @contextmanager
 def projecting(installation: Installation, settings: Settings) -> Iterator[Callable[[], bool]]:
     """The projections' runner, on a thread, for as long as the service lives; gives whether it lives."""
-    stop = Event()
     runner = Runner(installation.database.conninfo(Role.PROJECTOR), batch=settings.projection_batch)
-    thread = Thread(target=runner.run, args=(stop, settings.projection_interval), name="projections")
+    try:
+        with _beside("projections", runner.run, settings.projection_interval) as lives:
+            yield lives
+    finally:
+        runner.close()
+
+
+@contextmanager
+def _beside(name: str, run: Callable[..., None], *more: float) -> Iterator[Callable[[], bool]]:
+    """``run`` on a thread of its own, told to stop at the end and waited for; gives whether it lives."""
+    stop = Event()
+    thread = Thread(target=run, args=(stop, *more), name=name)
     thread.start()
     try:
         yield thread.is_alive
     finally:
         stop.set()
         thread.join()
-        runner.close()
 
 
 @contextmanager
@@ -208,14 +217,8 @@ def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing 
         return
     sealed = Sealing(installation.database, installation.published, interval=settings.seal_interval)
     sealed.check()
-    stop = Event()
-    thread = Thread(target=sealed.run, args=(stop,), name="sealing")
-    thread.start()
-    try:
+    with _beside("sealing", sealed.run):
         yield sealed
-    finally:
-        stop.set()
-        thread.join()
 
 
 @contextmanager
@@ -231,14 +234,8 @@ def witnessing(
         return
     policy = read_policy(settings.policy)
     asking = Witnessing(installation.database, installation.published, policy, sealed)
-    stop = Event()
-    thread = Thread(target=asking.run, args=(stop, settings.seal_interval), name="witnessing")
-    thread.start()
-    try:
+    with _beside("witnessing", asking.run, settings.seal_interval):
         yield asking.standing
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _listen(settings: Settings) -> socket.socket:
