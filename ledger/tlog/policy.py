@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.errors import CodecError, SettingsError, Untrusted
-from ledger.tlog.checkpoint import SignedCheckpoint, open_checkpoint
+from ledger.tlog.checkpoint import SignedCheckpoint
 from ledger.tlog.note import COSIGNATURE, ED25519, Signed, VerifierKey
 
 NONE = b"none"
@@ -50,17 +50,11 @@ class Policy:
         """The keys of all logs and witnesses."""
         return [each.key for each in (*self.logs, *self.witnesses.values())]
 
-    def open(self, data: bytes) -> SignedCheckpoint:
-        """The checkpoint of a note that one of the logs signed and enough witnesses cosigned.
-
-        Raises CodecError, Untrusted. Left to the caller: that it goes on from what was seen before.
-        """
-        signed = open_checkpoint(data, self.keys)
-        self.require(signed)
-        return signed
-
     def require(self, signed: SignedCheckpoint) -> None:
-        """Raises Untrusted where those whose signatures were verified do not meet the quorum."""
+        """Raises Untrusted where those whose signatures of a checkpoint were verified do not meet the quorum.
+
+        Left to the caller: that it was opened with ``keys``, and that it goes on from what was seen before.
+        """
         if not self.met(signed.signed):
             raise Untrusted(
                 f"checkpoint of {signed.checkpoint.origin}, size {signed.checkpoint.size}: the witnesses that "

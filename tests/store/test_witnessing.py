@@ -27,6 +27,7 @@ from ledger.tlog.note import COSIGNATURE, Note, SigningKey, VerifierKey
 from ledger.tlog.policy import Party, Policy, read_policy
 from ledger.tlog.prover import Prover
 from tests.support import sample
+from tests.tlog.test_policy import opened
 
 
 class House:
@@ -109,11 +110,11 @@ def test_what_is_sealed_is_cosigned_kept_and_published(house: House) -> None:
         policy = house.policy(witness)
         asking = Witnessing(house.database, house.published, policy, house.sealing)
         with pytest.raises(Untrusted, match="quorum 'w0'"):
-            policy.open(house.note)
+            opened(policy, house.note)
         assert asking.ask()
         assert house.rows() == [(3, str(witness.key))]
         house.seal()
-        found = policy.open(house.note)
+        found = opened(policy, house.note)
         assert (found.checkpoint.size, [each.key.name for each in found.signed]) == (
             3, [house.ledger.origin, witness.key.name],
         )  # fmt: skip
@@ -123,7 +124,7 @@ def test_what_is_sealed_is_cosigned_kept_and_published(house: House) -> None:
         house.grow(300)
         assert asking.ask()
         house.seal()
-        assert policy.open(house.note).checkpoint.size == 303
+        assert opened(policy, house.note).checkpoint.size == 303
         assert [size for size, _ in house.rows()] == [3, 303]
 
 
@@ -136,7 +137,7 @@ def test_a_cosignature_that_was_kept_and_not_published_is_published_by_the_next_
     again = Sealing(house.database, house.published, interval=0.1)
     again.seal(house.feed)
     again.close()
-    assert policy.open(house.note).checkpoint.size == 3
+    assert opened(policy, house.note).checkpoint.size == 3
 
 
 def test_a_witness_that_is_away_holds_nothing_up_and_is_caught_up_with(house: House) -> None:
@@ -155,7 +156,7 @@ def test_a_witness_that_is_away_holds_nothing_up_and_is_caught_up_with(house: Ho
         asking = Witnessing(house.database, house.published, policy, house.sealing)
         assert asking.ask()
         house.seal()
-        assert policy.open(house.note).checkpoint.size == 13
+        assert opened(policy, house.note).checkpoint.size == 13
 
 
 def test_a_ledger_that_the_policy_does_not_name_is_not_asked_for(house: House) -> None:

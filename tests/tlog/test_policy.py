@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import CodecError, Untrusted
-from ledger.tlog.checkpoint import Checkpoint, sign
+from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint, sign
 from ledger.tlog.merkle import EMPTY_ROOT
 from ledger.tlog.note import COSIGNATURE, Signed, SigningKey
 from ledger.tlog.policy import Policy
@@ -42,6 +42,13 @@ def signed(*numbers: int) -> list[Signed]:
     return [Signed(WITNESSES[n - 1].verifier, 1) for n in numbers]
 
 
+def opened(policy: Policy, data: bytes) -> SignedCheckpoint:
+    """The checkpoint of a note that the policy's logs and witnesses signed, and enough of them."""
+    found = open_checkpoint(data, policy.keys)
+    policy.require(found)
+    return found
+
+
 @pytest.mark.parametrize(
     ("by", "met"),
     [
@@ -71,14 +78,14 @@ def test_a_checkpoint_counts_once_log_and_quorum_signed_it() -> None:
     alone = sign(checkpoint, [LOG])
     both = str(alone) + WITNESSES[0].sign(alone.text, 7)
     wanted = policy(f"log {LOG.verifier}", f"witness W1 {KEYS['W1']}", "quorum W1")
-    found = wanted.open(both.encode())
+    found = opened(wanted, both.encode())
     assert found.checkpoint == checkpoint
     assert [each.time for each in found.signed] == [None, 7]
     with pytest.raises(Untrusted, match="do not meet the quorum 'W1'"):
-        wanted.open(str(alone).encode())
+        opened(wanted, str(alone).encode())
     other = policy(f"witness W1 {KEYS['W1']}", "quorum W1")
     with pytest.raises(Untrusted, match=r"expected a trusted key of 'example\.com/log' to sign it"):
-        other.open(both.encode())
+        opened(other, both.encode())
 
 
 LINES = {
