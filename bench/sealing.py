@@ -21,6 +21,7 @@ from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.published import Published
 from ledger.store.sealers import Sealing
+from ledger.store.sealing import Link
 from ledger.store.tilecheck import verify_tiles
 from ledger.store.writer import Writer
 from ledger.tlog.proof import InclusionProof
@@ -40,7 +41,7 @@ def sealing(
     report: Report, database: Database, writer: Writer, ledger: Ledger, folder: Path, entries: int
 ) -> None:
     """All that there is at once, from nothing; then a thousand at a time."""
-    with Published(folder).sealer(database, ledger) as sealer:
+    with Published(folder).sealer(Link(database), ledger) as sealer:
         begun = perf_counter()
         sealer.seal()
         rate = entries / (perf_counter() - begun)
@@ -101,7 +102,7 @@ def deep(report: Report, database: Database, folder: Path, entries: int, rounds:
     load(database, entries)
     ledger = Ledgers(database).get("dffh")
     published = Published(folder)
-    with published.sealer(database, ledger) as sealer:
+    with published.sealer(Link(database), ledger) as sealer:
         sealer.seal()
     keys = [key.verifier for key in published.keys.of(ledger.slug, ledger.origin)]
     rates: list[float] = []

@@ -14,6 +14,7 @@ from ledger.store.database import Database
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
+from ledger.store.sealing import Link
 from ledger.tlog.note import Note
 from ledger.tlog.prover import Prover
 
@@ -101,7 +102,7 @@ def sealed(session: Session, database: Database, ledger: Ledger) -> Note:
     """
     published = Published(session.settings().data_dir)
     deadline = monotonic() + session.settings().seal_interval + PATIENCE
-    with published.sealer(database, ledger) as sealer:
+    with published.sealer(Link(database), ledger) as sealer:
         wanted: int | None = None
         while sealer.seal() is None and monotonic() < deadline:
             # Another process has the lease: what it published is checked as it would be here.

@@ -22,6 +22,7 @@ from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.migrate import migrate
 from ledger.store.opened import reach_database
 from ledger.store.published import Published
+from ledger.store.sealing import Link
 from ledger.vault.kek import KEK_VARIABLE, load_kek
 from ledger.vault.store import wrapped_by
 
@@ -310,7 +311,7 @@ def _sealing(settings: Settings, database: Database, ledgers: Sequence[Ledger]) 
     unsigned = 0
     for ledger in ledgers:
         try:
-            with published.sealer(database, ledger) as sealer:
+            with published.sealer(Link(database), ledger) as sealer:
                 found = sealer.check()
             unsigned += found.size - (0 if found.signed is None else found.signed.size)
         except AuditLedgerError as error:

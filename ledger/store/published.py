@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
-from ledger.store.sealing import Sealer
+from ledger.store.sealing import Link, Sealer
 from ledger.store.tiles import TileFolder
 from ledger.vault.signing import FOLDER, SigningKeys
 
@@ -24,6 +23,6 @@ class Published:
         """The published files of a ledger."""
         return TileFolder(self._folder / ledger.slug)
 
-    def sealer(self, database: Database, ledger: Ledger) -> Sealer:
-        """What seals a ledger; to be closed by who asks."""
-        return Sealer(database, ledger, self.of(ledger), self.keys)
+    def sealer(self, link: Link, ledger: Ledger) -> Sealer:
+        """What seals a ledger; its link is to be closed by who asks."""
+        return Sealer(link, ledger, self.of(ledger), self.keys)

@@ -287,8 +287,8 @@ WHERE e.ledger = %(ledger)s AND e.index < %(until)s AND e.stream IN (
 HAVING count(*) > 0;
 
 -- name: sealing_state
--- How large a ledger is, its last signed checkpoint, and the notes in which witnesses cosigned it, in one snapshot.
-SELECT h.size, c.size, c.root, c.note, ARRAY(
+-- How large a ledger is, its end, its last signed checkpoint, and the notes in which witnesses cosigned it, in one snapshot.
+SELECT h.size, h.hash, c.size, c.root, c.note, ARRAY(
         SELECT w.note FROM ledger.cosignatures w WHERE w.ledger = c.ledger AND w.size = c.size ORDER BY w.witness
     )
 FROM ledger.heads h LEFT JOIN ledger.checkpoints c USING (ledger)

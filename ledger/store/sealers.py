@@ -14,7 +14,7 @@ from ledger.store.database import Database
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledgers
 from ledger.store.published import Published
-from ledger.store.sealing import Sealer
+from ledger.store.sealing import Link, Sealer
 
 LONGEST_PAUSE = 60.0
 """Seconds between two tries at most, while a ledger cannot be sealed for the moment."""
@@ -41,6 +41,7 @@ class Sealing:
         self._published = published
         self._ledgers = Ledgers(database)
         self._interval = interval
+        self._link = Link(database)
         self._sealers: dict[int, Sealer] = {}
         self._standing: dict[str, Sealed] = {}
         self._again: set[str] = set()
@@ -54,8 +55,7 @@ class Sealing:
 
     def close(self) -> None:
         """Lets go of what it seals."""
-        for sealer in self._sealers.values():
-            sealer.close()
+        self._link.close()
 
     def again(self, slug: str) -> None:
         """Has a ledger looked at again though it has not grown: a witness has cosigned its checkpoint."""
@@ -64,8 +64,7 @@ class Sealing:
     def check(self) -> None:
         """Compares what is signed, published and recorded of each ledger. Raises Diverged, Unavailable, …"""
         for ledger in self._ledgers.all():
-            with self._published.sealer(self._database, ledger) as sealer:
-                sealer.check()
+            self._published.sealer(self._link, ledger).check()
 
     def run(self, stop: Event) -> None:
         """Seals what is recorded, until told to stop. A database that is away is waited for."""
@@ -97,9 +96,10 @@ class Sealing:
                 known.alarm is not None or (head and known.size == head.size and not again)
             ):
                 continue
+            # Kept: what it knows to be durable it need not make durable again.
             sealer = self._sealers.get(ledger.id)
             if sealer is None:
-                sealer = self._sealers[ledger.id] = self._published.sealer(self._database, ledger)
+                sealer = self._sealers[ledger.id] = self._published.sealer(self._link, ledger)
             try:
                 found = sealer.seal()
             except Unavailable as error:
@@ -107,7 +107,6 @@ class Sealing:
                 feed.heads()
                 waits = waits or error
             except AuditLedgerError as error:
-                sealer.close()
                 size = 0 if known is None else known.size
                 self._standing[ledger.slug] = Sealed(size, f"{type(error).__name__}: {error}")
                 log.error("sealing stopped", ledger=ledger.slug, reason=str(error))

@@ -59,9 +59,38 @@ class Standing(NamedTuple):
     """How a ledger stands: its entries, and the last signed checkpoint; None before the first."""
 
     size: int
+    head: bytes
+    """Leaf hash of the last entry, by the head row."""
     signed: Checkpoint | None
     note: bytes
     """Of that checkpoint, with what witnesses cosigned of it: as it is to be published."""
+
+
+class Link:
+    """A sealer's way to the database: one connection, and the leases of ledgers that end with it.
+
+    However many ledgers a process seals, this is all that it has open.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection[Any] | None = None
+        self.leases: set[int] = set()
+        """Ids of the ledgers that are leased by the connection."""
+
+    def open(self) -> Connection[Any]:
+        """The connection, made where there is none or it is lost. Raises Unavailable."""
+        if self._connection is None or self._connection.closed:
+            self.close()
+            self._connection = self._database.connect(Role.SEALER)
+        return self._connection
+
+    def close(self) -> None:
+        """Lets go of every lease."""
+        self.leases.clear()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 class Sealer:
@@ -72,7 +101,7 @@ class Sealer:
 
     def __init__(
         self,
-        database: Database,
+        link: Link,
         ledger: Ledger,
         tiles: TileFolder,
         keys: SigningKeys,
@@ -81,16 +110,13 @@ class Sealer:
     ) -> None:
         self.ledger = ledger
         self.tiles = tiles
-        self._database = database
+        self._link = link
         self._keys = keys
         self._step = step
-        self._connection: Connection[Any] | None = None
 
     def close(self) -> None:
-        """Lets go of the lease."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Lets go of the lease, and of every other of its link."""
+        self._link.close()
 
     def __enter__(self) -> Sealer:
         return self
@@ -118,30 +144,30 @@ class Sealer:
     def check(self) -> Standing:
         """Steps (1) and (2) alone, whoever has the lease. Raises as ``seal`` does, but for new entries."""
         try:
-            with self._database.connect(Role.SEALER) as connection:
-                # Published is only what was signed before: in this order nobody who seals meanwhile is accused.
-                published = self.tiles.checkpoint()
-                standing = standing_of(connection, self.ledger)
-                if standing.signed is not None:
-                    keys = self._keys.of(self.ledger.slug, self.ledger.origin)
-                    self._compare(standing, standing.signed, published, keys)
-                    self._edge(connection, standing.signed)
-                elif published is not None:
-                    raise self._diverged("a checkpoint is published, and the database has signed none")
-                return standing
+            connection = self._link.open()
+            # Published is only what was signed before: in this order nobody who seals meanwhile is accused.
+            published = self.tiles.checkpoint()
+            standing = standing_of(connection, self.ledger)
+            if standing.signed is not None:
+                keys = self._keys.of(self.ledger.slug, self.ledger.origin)
+                self._compare(standing, standing.signed, published, keys)
+                self._check_end(standing, self._edge(connection, standing.signed))
+            elif published is not None:
+                raise self._diverged("a checkpoint is published, and the database has signed none")
+            return standing
         except psycopg.Error as error:
+            self.close()
             raise Unavailable(f"database: {' '.join(str(error).split())}") from error
 
     def _leased(self) -> Connection[Any] | None:
-        if self._connection is None:
-            # Kept at once: whatever fails from here on, ``seal`` closes it.
-            self._connection = self._database.connect(Role.SEALER)
-            row = self._connection.execute(queries.get("lease_sealing"), {"ledger": self.ledger.id}).fetchone()
+        connection = self._link.open()
+        if self.ledger.id not in self._link.leases:
+            row = connection.execute(queries.get("lease_sealing"), {"ledger": self.ledger.id}).fetchone()
             if row is None or not row[0]:
-                self.close()
                 return None
+            self._link.leases.add(self.ledger.id)
             self.tiles.clear()
-        return self._connection
+        return connection
 
     def _seal(self, connection: Connection[Any]) -> Checkpoint:
         published = self.tiles.checkpoint()
@@ -160,10 +186,12 @@ class Sealer:
         if standing.signed is not None and published != standing.note:
             self.tiles.publish(standing.note)
             self._step("published")
+        self._check_end(standing, reached)
         while reached.size < standing.size:
             until = min(standing.size, (reached.size // BATCH + 1) * BATCH)
             before = reached.size
             reached, files = self._grow(connection, reached, until)
+            self._check_end(standing, reached)
             self._step("hashed")
             self.tiles.add(files)
             self._step("tiles")
@@ -302,6 +330,12 @@ class Sealer:
         rest = entries[len(entries) - until % WIDTH :]
         return _Edge(until, tiles, rest, frontier, previous), files
 
+    def _check_end(self, standing: Standing, reached: _Edge) -> None:
+        """(4), of the last entry, which none behind it vouches for yet: the head row does. Raises Tampered."""
+        if reached.size == standing.size and reached.last != standing.head:
+            what = f"expected the head row's hash {standing.head.hex()}, got the leaf hash {reached.last.hex()}"
+            raise Tampered(self.ledger.origin, max(reached.size - 1, 0), what)
+
     def _entries(self, connection: Connection[Any], start: int, until: int) -> Iterator[tuple[bytes, bytes]]:
         """Leaf hash as kept, and bytes, of the entries of a range in order."""
         statement = queries.text("scan_sealing").format(ledger=self.ledger.id, start=start, until=until)
@@ -341,12 +375,13 @@ def standing_of(connection: Connection[Any], ledger: Ledger) -> Standing:
     row = connection.execute(queries.get("sealing_state"), {"ledger": ledger.id}).fetchone()
     if row is None:
         raise Diverged(f"{ledger.origin}: the database holds no head of this ledger; it was removed")
-    if row[1] is None:
-        return Standing(row[0], None, b"")
+    size, head, signed, root, kept, cosigned = row
+    if signed is None:
+        return Standing(size, bytes(head), None, b"")
     try:
-        note = Note.parse(row[3].encode())
-        for each in row[4]:
+        note = Note.parse(kept.encode())
+        for each in cosigned:
             note = note.also(Note.parse(each.encode()).signatures)
     except CodecError as error:
         raise Diverged(f"{ledger.origin}: a note kept in the database is not what was kept: {error}") from error
-    return Standing(row[0], Checkpoint(ledger.origin, row[1], bytes(row[2])), str(note).encode())
+    return Standing(size, bytes(head), Checkpoint(ledger.origin, signed, bytes(root)), str(note).encode())

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ledger.service import application
 from ledger.store.database import Database
 from ledger.store.sealers import Sealed
+from ledger.store.sealing import Link
 from ledger.tlog.checkpoint import open_checkpoint
 from ledger.tlog.tiles import Tile, edge
 from tests.api.conftest import House, TestClient
@@ -64,7 +65,7 @@ def seal(house: House, slug: str) -> int:
     """Seals a ledger as it is."""
     installation = house.installation
     ledger = installation.ledgers.get(slug)
-    with installation.published.sealer(installation.database, ledger) as sealer:
+    with installation.published.sealer(Link(installation.database), ledger) as sealer:
         found = sealer.seal()
     assert found is not None
     return found.size

@@ -21,6 +21,7 @@ from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledgers
 from ledger.store.published import Published
+from ledger.store.sealing import Link
 from ledger.tlog.chain import GENESIS, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.merkle import Frontier
@@ -197,7 +198,7 @@ def test_another_process_that_seals_is_waited_for_as_long_as_it_may_take(
     auditor: Auditor, database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program, ledgers = auditor.program, Ledgers(database)
-    with Published(tmp_path / "data").sealer(database, ledgers.get("dffh")) as service:
+    with Published(tmp_path / "data").sealer(Link(database), ledgers.get("dffh")) as service:
         assert service.seal() is not None
         index = receive(program)["receipts"][0]["index"]
         looks = iter([lambda: None, lambda: None, service.seal])

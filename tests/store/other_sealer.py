@@ -13,7 +13,7 @@ from ledger.store import sealing
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
 from ledger.store.published import Published
-from ledger.store.sealing import Sealer
+from ledger.store.sealing import Link, Sealer
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
     published = Published(Path(orders["data"]))
     ledger = Ledger(**orders["ledger"])
     database = Database(orders["admin"], orders["passwords"])
-    with Sealer(database, ledger, published.of(ledger), published.keys, step=here) as sealer:
+    with Sealer(Link(database), ledger, published.of(ledger), published.keys, step=here) as sealer:
         sealer.seal()
 
 

@@ -17,7 +17,7 @@ import pytest
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
 from ledger.store.published import Published
-from ledger.store.sealing import Sealer, Step
+from ledger.store.sealing import Link, Sealer, Step
 from ledger.store.writer import Writer
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
 from ledger.tlog.tiles import Tile
@@ -75,7 +75,7 @@ class Place:
         """What seals the ledger, made anew as another process would make it."""
         published = Published(self.data)
         return Sealer(
-            database or self.database, self.ledger, published.of(self.ledger), published.keys, step=step
+            Link(database or self.database), self.ledger, published.of(self.ledger), published.keys, step=step
         )
 
     def seal(self, step: Step = lambda _: None) -> Checkpoint:

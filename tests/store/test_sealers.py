@@ -12,7 +12,7 @@ import pytest
 
 from ledger.errors import Diverged, Unavailable
 from ledger.store import sealers as sealers_module
-from ledger.store.database import Database
+from ledger.store.database import Database, Role
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger, Ledgers
@@ -102,6 +102,10 @@ def test_all_ledgers_are_sealed_while_they_are_written(places: list[Place]) -> N
         late.fill(7)
         until(lambda: sizes(sealing)["late"] == 7)
     sealing.check()
+    with places[0].database.connect_admin() as connection:
+        # However many ledgers: 200 of them do not take 200 connections.
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = %s"
+        assert connection.execute(query, (str(Role.SEALER),)).fetchone() == (1,)
     for place in (*places, late):
         assert place.told().root == place.tree().root(place.told().size)
     assert not any(each.alarm for each in sealing.standing().values())

@@ -125,7 +125,8 @@ def test_one_that_lost_its_lease_signs_nothing_beside_the_one_that_has_it(place:
         if name == at:
             # As if the lease had been lost with its connection.
             with other, place.database.connect(Role.SEALER) as connection:
-                other._connection = connection
+                other._link._connection = connection
+                other._link.leases.add(place.ledger.id)
                 assert other.seal() is not None
                 place.fill(10)
                 assert other.seal() is not None

@@ -14,6 +14,9 @@ from tests.waiting import until
 
 __all__ = ["place", "sealed"]
 
+LAST = SIZE + 9
+"""The last entry of ``sealed``: recorded, and not sealed yet."""
+
 
 def refused(place: Place, kind: type[AuditLedgerError], match: str, *, check: bool = True) -> None:
     """The sealer stops with this, again and again, and nothing is signed, published or written."""
@@ -125,10 +128,14 @@ def test_a_new_history_from_before_the_edge(sealed: Place) -> None:
             305, "not of 32 bytes",
         ),
         (lambda place: place.change("UPDATE ledger.entries SET entry = '' WHERE index=305"), 305, "leaf hash"),
+        # Nothing is chained to the last one yet: the head row alone vouches for it.
+        (lambda place: place.alter(LAST, b"payload", b"Payload", with_hash=True), LAST, "the head row's hash"),
+        (lambda place: place.change("UPDATE ledger.heads SET hash = sha256('')"), LAST, "the head row's hash"),
     ],
     ids=[
         "bytes", "with hash", "previous", "origin", "too large", "missing", "first missing", "end missing",
         "all missing", "short hash", "empty", "no bytes",
+        "the last with hash", "the head",
     ],
 )  # fmt: skip
 def test_an_entry_altered_before_it_was_sealed(
