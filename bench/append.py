@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from time import perf_counter
+from statistics import median
+from time import perf_counter, thread_time
 from uuid import uuid4
 
 import psycopg
@@ -204,14 +205,18 @@ def sealed(
     """Five sealed fields an entry against none: commitments, one packed row an entry, a new key a command."""
     kek = load_or_create_kek(folder / "kek", keys_exist=False, environ={})
 
+    spent: list[float] = []
+
     def with_fields(count: int) -> int:
-        session = SealingSession(kek, lambda _: ())
         drafts = command(count, str(uuid4()))
+        begun = thread_time()
+        session = SealingSession(kek, lambda _: ())
         rows: list[VaultRow] = []
         for ordinal, each in enumerate(drafts):
             for name in ("name", "address", "reasons", "telephone", "reference"):
                 session.seal(each.stream, name, b"\x10Jane Doe")
             rows += session.rows(ordinal)
+        spent.append((thread_time() - begun) / count * 1e6)
         return len(writer.submit(ledger.id, drafts, keys=session.new_keys, rows=rows).result())
 
     def without(count: int) -> int:
@@ -225,6 +230,8 @@ def sealed(
         ours, bare = turns(rounds, [partial(run, with_fields), partial(run, without)])
         name = f"append {threads} × {count}, 5 sealed fields, against none"
         report.add(name, "×", ratios(ours, bare), floor=0.65)
+        report.add(f"sealing an entry, a thread's own time, {threads} × {count}", "µs", [median(spent)])
+        spent.clear()
     with database.connect_admin() as connection:
         row = connection.execute(
             "SELECT sum(pg_total_relation_size(c.oid)) / (SELECT count(*) FROM vault.sealed) FROM pg_class c "
