@@ -16,12 +16,14 @@ from time import perf_counter
 from bench.append import command
 from bench.harness import Report, clients, embedded, ratios, turns
 from bench.projections import load
+from ledger.store.acknowledging import Acknowledging
 from ledger.store.database import Database
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.published import Published
 from ledger.store.sealers import Sealing
 from ledger.store.sealing import Link
+from ledger.store.submission import Level
 from ledger.store.tilecheck import verify_tiles
 from ledger.store.writer import Writer
 from ledger.tlog.proof import InclusionProof
@@ -138,6 +140,42 @@ def slowdown(
     report.add("append 32 × 1 with sealing, against without", "×", ratios(sealed_too, bare), floor=0.9)
 
 
+def acknowledged(
+    report: Report, database: Database, writer: Writer, ledger: Ledger, folder: Path, rounds: int
+) -> None:
+    """Writes of 64 clients, each of which waits until its entry is under a published checkpoint."""
+    published = Published(folder)
+    sealed = Sealing(database, published, interval=1.0)
+    waiting = Acknowledging(database, published, None, sealed.hurry)
+    sealed.on_seal = waiting.look
+    with Feed(database) as feed:
+        sealed.seal(feed)
+    times: list[float] = []
+
+    def one(_: int) -> int:
+        begun = perf_counter()
+        (receipt,) = writer.submit(ledger.id, command(1)).result()
+        waiting.ask(ledger, receipt.index + 1, Level.SEALED).result()
+        times.append((perf_counter() - begun) * 1e3)
+        return 1
+
+    stop = Event()
+    threads = [Thread(target=each.run, args=(stop,)) for each in (sealed, waiting)]
+    for thread in threads:
+        thread.start()
+    try:
+        rates = [clients(64, 3, one) for _ in range(rounds)]
+    finally:
+        stop.set()
+        sealed.hurry()
+        waiting.look()
+        for thread in threads:
+            thread.join()
+    report.add("writes of 64 clients acknowledged as sealed", "writes/s", rates, floor=1_500)
+    last = quantiles(times, n=100)[98]
+    report.add("one of them, p50", "ms", times, note=f"p99 {last:.0f}; asked: at most 60")
+
+
 def main() -> None:
     """Measures and keeps the figures."""
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -154,6 +192,7 @@ def main() -> None:
             offline(report, ledger, folder, given.rounds)
             deep(report, database, folder, given.entries // 10, given.rounds)
             slowdown(report, database, writer, ledger, folder, given.rounds)
+            acknowledged(report, database, writer, ledger, folder, given.rounds)
     print(f"kept in {report.keep()}")
 
 

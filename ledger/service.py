@@ -30,10 +30,11 @@ from ledger.cli.session import Announce
 from ledger.errors import SettingsError, Unavailable
 from ledger.joined import desk, door, lag, standing
 from ledger.settings import Settings
+from ledger.store.acknowledging import Acknowledging
 from ledger.store.database import Database, Role
 from ledger.store.sealers import Sealing
 from ledger.store.witnessing import Witnessing
-from ledger.tlog.policy import read_policy
+from ledger.tlog.policy import Policy, read_policy
 from projections.aside import Aside
 from projections.reports.handover import Desk
 from projections.runner import Runner
@@ -64,11 +65,13 @@ def application(
     aside: Aside | None = None,
     sealed: SealingState | None = None,
     witnessed: WitnessState | None = None,
+    acknowledged: Acknowledging | None = None,
 ) -> FastAPI:
     """The HTTP application over an open installation, with the projections' routes.
 
     ``running`` says whether the projections' runner lives; ``aside`` does what would hold commands up;
-    ``sealed`` says how sealing stands, where it is done here, ``witnessed`` how far witnesses are.
+    ``sealed`` says how sealing stands, where it is done here, ``witnessed`` how far witnesses are;
+    ``acknowledged`` tells who waits for either.
     """
     aside = aside or Aside(settings.report_processes)
 
@@ -92,6 +95,7 @@ def application(
         standing=lambda: kept_up(standing),
         sealing=sealed,
         witnessing=witnessed,
+        acknowledging=acknowledged,
     )
 
 
@@ -104,12 +108,14 @@ def request_desk(installation: Installation, request: Request) -> Desk:
 def serve(settings: Settings, announce: Announce) -> None:
     """Runs the service until SIGINT or SIGTERM. Raises SettingsError where the address is taken."""
     configure(settings.log_level)
+    policy = None if settings.policy is None else read_policy(settings.policy)
     listening = _listen(settings)
     with (
         listening,
         opened(settings, supervise=True) as installation,
         sealing(installation, settings) as sealed,
-        witnessing(installation, settings, sealed) as witnessed,
+        acknowledging(installation, policy, sealed) as acknowledged,
+        witnessing(installation, settings, policy, sealed) as witnessed,
         projecting(installation, settings) as running,
     ):
         # What an upload left that did not end, or whose command was never recorded durably.
@@ -120,7 +126,13 @@ def serve(settings: Settings, announce: Announce) -> None:
         server = Server(
             uvicorn.Config(
                 application(
-                    installation, settings, running, aside, sealed.standing if sealed else None, witnessed
+                    installation,
+                    settings,
+                    running,
+                    aside,
+                    sealed.standing if sealed else None,
+                    witnessed,
+                    acknowledged,
                 ),
                 http=patient(settings.head_timeout, settings.max_silence),
                 log_config=None,
@@ -194,8 +206,13 @@ def projecting(installation: Installation, settings: Settings) -> Iterator[Calla
 
 
 @contextmanager
-def _beside(name: str, run: Callable[..., None], *more: float) -> Iterator[Callable[[], bool]]:
-    """``run`` on a thread of its own, told to stop at the end and waited for; gives whether it lives."""
+def _beside(
+    name: str, run: Callable[..., None], *more: float, wake: Callable[[], None] = lambda: None
+) -> Iterator[Callable[[], bool]]:
+    """``run`` on a thread of its own, told to stop at the end and waited for; gives whether it lives.
+
+    ``wake`` has it look whether it is told.
+    """
     stop = Event()
     thread = Thread(target=run, args=(stop, *more), name=name)
     thread.start()
@@ -203,6 +220,7 @@ def _beside(name: str, run: Callable[..., None], *more: float) -> Iterator[Calla
         yield thread.is_alive
     finally:
         stop.set()
+        wake()
         thread.join()
 
 
@@ -217,22 +235,31 @@ def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing 
         return
     sealed = Sealing(installation.database, installation.published, interval=settings.seal_interval)
     sealed.check()
-    with _beside("sealing", sealed.run):
+    with _beside("sealing", sealed.run, wake=sealed.hurry):
         yield sealed
 
 
 @contextmanager
-def witnessing(
-    installation: Installation, settings: Settings, sealed: Sealing | None
-) -> Iterator[WitnessState | None]:
-    """The asking of witnesses, on a thread, for as long as the service lives; None without policy or sealing.
+def acknowledging(
+    installation: Installation, policy: Policy | None, sealed: Sealing | None
+) -> Iterator[Acknowledging]:
+    """Tells who waits for more than a durable entry, on a thread, for as long as the service lives."""
+    hurry = (lambda: None) if sealed is None else sealed.hurry
+    told = Acknowledging(installation.database, installation.published, policy, hurry)
+    if sealed is not None:
+        sealed.on_seal = told.look
+    with _beside("acknowledging", told.run, wake=told.look):
+        yield told
 
-    Raises SettingsError for a policy that cannot be read.
-    """
-    if settings.policy is None or sealed is None:
+
+@contextmanager
+def witnessing(
+    installation: Installation, settings: Settings, policy: Policy | None, sealed: Sealing | None
+) -> Iterator[WitnessState | None]:
+    """The asking of witnesses, on a thread, while the service lives; None without policy or sealing."""
+    if policy is None or sealed is None:
         yield None
         return
-    policy = read_policy(settings.policy)
     asking = Witnessing(installation.database, installation.published, policy, sealed)
     with _beside("witnessing", asking.run, settings.seal_interval):
         yield asking.standing

@@ -111,6 +111,12 @@ class Settings(BaseModel):
     seal_interval: float = Field(
         1.0, gt=0, le=3600, description="Seconds between two looks for entries to seal under a checkpoint"
     )
+    acknowledge_timeout: float = Field(
+        10, gt=0, le=300, description="Seconds that a write waits to be sealed or witnessed, where it asks to"
+    )
+    receipt_promise: float = Field(
+        3600, gt=0, le=604_800, description="Seconds within which a signed receipt promises a proof"
+    )
     policy: Path | None = Field(
         None, description="File of the witnesses asked to cosign checkpoints (C2SP tlog-policy, with addresses)"
     )

@@ -26,10 +26,11 @@ from ledger.api.tokens import Tokens
 from ledger.application import Installation
 from ledger.errors import AuditLedgerError, InvalidInput
 from ledger.settings import Settings
+from ledger.store.acknowledging import Acknowledging
 
 PUBLIC = frozenset({"/health"})
 """Paths that need no token. A public register joins by ``create_app(public=…)``."""
-PERHAPS_PUBLIC = re.compile("/ledgers/[^/]+/(checkpoint|tile/.+)")
+PERHAPS_PUBLIC = re.compile("/ledgers/[^/]+/(checkpoint|tile/.+|entries/[0-9]+/proof)")
 """Paths that need no token where the ledger is public: what strangers verify it by."""
 
 
@@ -45,6 +46,7 @@ def create_app(
     standing: Standing | None = None,
     sealing: SealingState | None = None,
     witnessing: WitnessState | None = None,
+    acknowledging: Acknowledging | None = None,
 ) -> FastAPI:
     """The application over an open installation. ``routers`` are the projections' (registers, reports).
 
@@ -55,7 +57,8 @@ def create_app(
     uploads = ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload")
     service = Service(
         installation, commands, executor, uploads, settings.upload_threads, lag=lag, standing=standing,
-        sealing=sealing, witnessing=witnessing,
+        sealing=sealing, witnessing=witnessing, acknowledging=acknowledging,
+        patience=settings.acknowledge_timeout, promise=settings.receipt_promise,
     )  # fmt: skip
 
     @asynccontextmanager

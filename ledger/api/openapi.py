@@ -12,7 +12,9 @@ from ledger.codec.entry import CorrectionKind
 from ledger.codec.jsonform import json_schema
 from ledger.domain.case import CommandSpec, command_table
 from ledger.law.general import EARLIEST
+from ledger.store.submission import Level
 
+_NOT_YET = "Recorded, and not acknowledged as asked in time: the same again waits again"
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
 
 
@@ -68,7 +70,7 @@ def _command(name: str, specs: tuple[CommandSpec, ...]) -> dict[str, Any]:
         "summary": first.doc,
         "description": f"Records {first.event.name}. Given by: {', '.join(roles)}.",
         "security": SECURITY,
-        "parameters": [_slug(), _idempotency_key(), _if_match()],
+        "parameters": [_slug(), _idempotency_key(), _if_match(), *_acknowledgement()],
         "requestBody": {
             "required": True,
             "content": {
@@ -85,6 +87,7 @@ def _command(name: str, specs: tuple[CommandSpec, ...]) -> dict[str, Any]:
         "responses": {
             "201": _outcome("Recorded"),
             "200": _outcome("Recorded before under this key; nothing was added"),
+            "202": _outcome(_NOT_YET),
             "default": _problem(),
         },
     }
@@ -161,9 +164,14 @@ def _attach() -> dict[str, Any]:
         "operationId": "attach",
         "summary": "Keep a file with a case, encrypted; Content-Type is its media type.",
         "security": SECURITY,
-        "parameters": [_slug(), stream, _idempotency_key(), title],
+        "parameters": [_slug(), stream, _idempotency_key(), title, *_acknowledgement()],
         "requestBody": {"required": True, "content": content},
-        "responses": {"201": _outcome("Kept"), "200": _outcome("Kept before"), "default": _problem()},
+        "responses": {
+            "201": _outcome("Kept"),
+            "200": _outcome("Kept before"),
+            "202": _outcome(_NOT_YET),
+            "default": _problem(),
+        },
     }
 
 
@@ -188,6 +196,23 @@ def _if_match() -> dict[str, Any]:
         "description": "The case's version that you saw, in quotes; another one is a conflict",
         "schema": {"type": "string"},
     }
+
+
+def _acknowledgement() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": "acknowledge",
+            "in": "query",
+            "description": "What is waited for: durable, sealed under a signed checkpoint, or witnessed",
+            "schema": {"type": "string", "enum": [*Level], "default": Level.DURABLE.value},
+        },
+        {
+            "name": "receipt",
+            "in": "query",
+            "description": "signed: the receipts are signed by the ledger, and promise a proof",
+            "schema": {"type": "string", "enum": ["signed"]},
+        },
+    ]
 
 
 def _outcome(description: str) -> dict[str, Any]:
@@ -241,6 +266,8 @@ def _shared() -> dict[str, Any]:
                 "version": {"type": "integer"},
                 "receipts": {"type": "array", "items": {"$ref": "#/components/schemas/Receipt"}},
                 "repeated": {"type": "boolean"},
+                "acknowledged": {"type": "string", "enum": [*Level]},
+                "signed_receipts": {"type": "array", "items": text, "description": "C2SP signed notes"},
             },
             "required": ["case", "version", "receipts", "repeated"],
         },

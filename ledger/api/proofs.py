@@ -10,6 +10,7 @@ from ledger.api.service import Service
 from ledger.application.access import Matter
 from ledger.errors import CodecError, NotFound, Unauthenticated, Unavailable
 from ledger.store.ledgers import Ledger
+from ledger.tlog.prover import Prover
 from ledger.tlog.tiles import Tile
 
 log = structlog.get_logger("auditledger.http")
@@ -54,6 +55,23 @@ def router(service: Service) -> APIRouter:
         except Unavailable as error:
             raise _unreadable(ledger, wanted.path, error) from error
         return Response(data, media_type=_OCTETS, headers={"Cache-Control": kept})
+
+    @api.get("/ledgers/{slug}/entries/{index}/proof", tags=["proofs"])
+    def proof(request: Request, slug: str, index: int) -> Response:
+        """That an entry is in the ledger (C2SP tlog-proof). Open to anyone where the ledger is public.
+
+        404 before the entry is sealed.
+        """
+        ledger = _readable(request, Matter.CASES)
+        folder = published.of(ledger)
+        try:
+            note = folder.checkpoint()
+            if note is None:
+                raise NotFound(f"ledger {slug}: no checkpoint is published yet")
+            data = bytes(Prover(folder.read, note).inclusion(index))
+        except Unavailable as error:
+            raise _unreadable(ledger, "a proof", error) from error
+        return Response(data, media_type=_TEXT, headers={"Cache-Control": "no-cache"})
 
     def _readable(request: Request, matter: Matter) -> Ledger:
         """The ledger of the path, where who asks may read it. Raises Unauthenticated, NotFound, Forbidden."""

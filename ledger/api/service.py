@@ -14,8 +14,10 @@ from ledger.api.edge import Metrics
 from ledger.application import Installation, Principal
 from ledger.application.access import Matter, allow, require_any_role
 from ledger.errors import Unavailable
+from ledger.store.acknowledging import Acknowledging
 from ledger.store.ledgers import Ledger
 from ledger.store.sealers import Sealed
+from ledger.store.submission import Level
 from ledger.store.witnessing import Witnessed
 
 T = TypeVar("T")
@@ -43,6 +45,12 @@ class Service:
     """How the sealing of each ledger stands, where this process seals."""
     witnessing: WitnessState | None = None
     """How far the witnesses of each ledger are, where a policy names some."""
+    acknowledging: Acknowledging | None = None
+    """Tells when what was recorded is sealed, or witnessed."""
+    patience: float = 10.0
+    """Seconds that a write waits for that, where it asks to."""
+    promise: float = 3600.0
+    """Seconds within which a signed receipt promises a proof."""
     _uploading: int = 0
 
     async def command(self, work: Callable[[], T]) -> T:
@@ -62,6 +70,17 @@ class Service:
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Does blocking work on one of the service's threads."""
         return await asyncio.get_running_loop().run_in_executor(self.executor, work, *arguments)
+
+    async def acknowledged(self, ledger: Ledger, size: int, level: Level) -> bool:
+        """Waits until the first ``size`` entries have a level; gives whether they have it in time."""
+        if level is Level.DURABLE or self.acknowledging is None:
+            return level is Level.DURABLE
+        answer = self.acknowledging.ask(ledger, size, level)
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(answer), self.patience)
+        except (TimeoutError, Unavailable):
+            return False
+        return True
 
     def allow(self, request: Request, matter: Matter) -> Ledger:
         """The ledger that the path names, where who asks may read this in it. Raises NotFound, Forbidden."""

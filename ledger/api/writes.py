@@ -7,7 +7,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import quote, unquote
 
 from starlette.requests import Request
@@ -24,6 +24,8 @@ from ledger.application.outcome import receipts_of
 from ledger.application.shown import shown_receipt
 from ledger.codec.entry import Source, SourceKind
 from ledger.errors import InvalidInput
+from ledger.store.receipts import signed_receipts
+from ledger.store.submission import Level
 from ledger.vault.opening import Destroyed, Lost, Opened, Opening, Withheld
 
 API = Source(SourceKind.API)
@@ -48,6 +50,7 @@ def routes(service: Service) -> list[Route]:
         """Record a command of law; a repeat under the same key gets the first receipts."""
         identity = command_id(request)
         version = expected_version(request)
+        asked = acknowledgement(service, request)
         body = await json_body(request)
         outcome = await service.command(
             lambda: installation.execute(
@@ -60,7 +63,7 @@ def routes(service: Service) -> list[Route]:
                 source=API,
             )
         )
-        return answer(outcome, request.path_params["slug"])
+        return await acknowledged(service, asked, outcome, request.path_params["slug"])
 
     async def openings(request: Request) -> Response:
         """Open sealed fields of entries; recorded before anything is shown."""
@@ -115,6 +118,7 @@ def routes(service: Service) -> list[Route]:
         media_type = _media_type(request.headers.get("content-type", OCTETS))
         title = _title(request.headers.get("attachment-title", ""))
         stated = request.headers.get("content-length")
+        asked = acknowledgement(service, request)
         reader = cast(BinaryIO, BodyReader(request.stream(), asyncio.get_running_loop()))
         outcome = await service.upload(
             lambda: installation.attach(
@@ -128,7 +132,7 @@ def routes(service: Service) -> list[Route]:
                 command_id=identity,
             )
         )
-        return answer(outcome, request.path_params["slug"])
+        return await acknowledged(service, asked, outcome, request.path_params["slug"])
 
     return [
         Named("/ledgers/{slug}/commands/{command}", command, methods=["POST"], name="command"),
@@ -136,6 +140,55 @@ def routes(service: Service) -> list[Route]:
         Named("/ledgers/{slug}/openings/file", file, methods=["POST"], name="file"),
         Named("/ledgers/{slug}/cases/{stream}/attachments", attach, methods=["POST"], name="attach"),
     ]
+
+
+class Asked(NamedTuple):
+    """What a write asks of its answer: a level to be waited for, receipts to be signed."""
+
+    level: Level = Level.DURABLE
+    signed: bool = False
+
+
+def acknowledgement(service: Service, request: Request) -> Asked:
+    """``acknowledge`` and ``receipt`` of the query. Raises InvalidInput, before anything is recorded."""
+    if not request.query_params:
+        return Asked()
+    for name in request.query_params:
+        if name not in ("acknowledge", "receipt"):
+            raise InvalidInput(name, "one of acknowledge, receipt", "an unknown parameter")
+    text = request.query_params.get("acknowledge", Level.DURABLE.value)
+    if text not in set(Level):
+        raise InvalidInput("acknowledge", f"one of {', '.join(Level)}", text)
+    level = Level(text)
+    if service.acknowledging is not None:
+        service.acknowledging.require(level)
+    signed = request.query_params.get("receipt")
+    if signed not in (None, "signed"):
+        raise InvalidInput("receipt", "signed, or no such parameter", signed)
+    return Asked(level, signed is not None)
+
+
+async def acknowledged(service: Service, asked: Asked, outcome: Outcome, slug: str) -> Response:
+    """The answer to a write, once it is as sure as was asked; 202 where that took too long.
+
+    What is recorded stays so: the same again waits again.
+    """
+    if asked == Asked():
+        return answer(outcome, slug)
+    ledger = service.installation.ledgers.get(slug)
+    size = max(receipt.index for receipt in outcome.receipts) + 1
+    reached = asked.level if await service.acknowledged(ledger, size, asked.level) else Level.DURABLE
+    beside: dict[str, Any] = {"acknowledged": reached.value}
+    if asked.signed:
+        notes = await service.run(
+            signed_receipts, service.installation.published, ledger, outcome.receipts, service.promise
+        )
+        beside["signed_receipts"] = [str(note) for note in notes]
+    said = answer(outcome, slug, **beside)
+    if reached is not asked.level:
+        said.status_code = 202
+        said.headers["Retry-After"] = "1"
+    return said
 
 
 def answer(outcome: Outcome, slug: str, **beside: Any) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Annotated, Any
@@ -15,8 +16,10 @@ from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
 from ledger.store.sealing import Link
+from ledger.tlog.chain import leaf_hash
 from ledger.tlog.note import Note
 from ledger.tlog.prover import Prover
+from ledger.tlog.receipt import open_receipt
 
 PATIENCE = 10.0
 """Seconds beyond its interval in which a service that seals is waited for."""
@@ -49,6 +52,9 @@ def prove(
     since: Annotated[
         int | None, typer.Option(help="Prove instead that the ledger goes on from its first so many entries.")
     ] = None,
+    receipt: Annotated[
+        Path | None, typer.Option(help="Prove what this signed receipt promises, instead of an index.")
+    ] = None,
     slug: Slug = None,
     to: Annotated[Path, typer.Option(help="Folder in which the files are written.")] = Path(),
     as_json: AsJson = False,
@@ -56,16 +62,24 @@ def prove(
     """Write a proof that an entry is in the ledger, with the entry's bytes (C2SP tlog-proof).
 
     Or, with --since, that the ledger was only added to since an earlier checkpoint. Anyone can check either
-    with the ledger's public key: see 'auditledger keys list' and 'auditledger verify --help'.
+    with the ledger's public key: see 'auditledger keys list' and 'auditledger verify --help'. Exit code 8: the
+    ledger does not hold what the receipt promises.
     """
-    if (index is None) == (since is None):
-        raise InvalidInput("INDEX", "an index, or --since and a size", "both" if index is not None else None)
+    if sum(each is not None for each in (index, since, receipt)) != 1:
+        raise InvalidInput("INDEX", "one of: an index, --since and a size, --receipt and a file", index)
     session = of(context)
     with opened_database(session.settings()) as database:
         ledger = the_ledger(database, slug)
         note = sealed(session, database, ledger)
-        prover = Prover(Published(session.settings().data_dir).of(ledger).read, str(note).encode())
+        published = Published(session.settings().data_dir)
+        prover = Prover(published.of(ledger).read, str(note).encode())
         files: dict[str, bytes] = {}
+        if receipt is not None:
+            keys = [key.verifier for key in published.keys.of(ledger.slug, ledger.origin)]
+            promised = open_receipt(_read(receipt), keys)
+            promised.due(prover.checkpoint.size, datetime.now(UTC))
+            index = promised.index
+            promised.stands(index, leaf_hash(prover.entry(index)))
         if index is not None:
             files[f"{ledger.slug}-{index}.tlog-proof"] = bytes(prover.inclusion(index))
             files[f"{ledger.slug}-{index}.entry"] = prover.entry(index)
@@ -95,13 +109,14 @@ def the_ledger(database: Database, slug: str | None) -> Ledger:
     return found[0]
 
 
-def sealed(session: Session, database: Database, ledger: Ledger) -> Note:
+def sealed(session: Session, database: Database, ledger: Ledger, patience: float = PATIENCE) -> Note:
     """The last checkpoint of a ledger, with all that it holds now; where a service seals it, waited for.
 
-    Longer than that service takes at most nobody waits: then it is what is published.
+    Longer than that service takes at most (its interval and ``patience`` seconds) nobody waits: then it is what
+    is published.
     """
     published = Published(session.settings().data_dir)
-    deadline = monotonic() + session.settings().seal_interval + PATIENCE
+    deadline = monotonic() + session.settings().seal_interval + patience
     with published.sealer(Link(database), ledger) as sealer:
         wanted: int | None = None
         while sealer.seal() is None and monotonic() < deadline:
@@ -122,6 +137,13 @@ def shown(note: Note) -> dict[str, Any]:
     """A checkpoint as JSON: the three lines, and the note whole."""
     origin, size, root = note.text.split("\n")[:3]
     return {"origin": origin, "size": int(size), "root": root, "note": str(note)}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput("--receipt", "a file that can be read", f"{path}: {error.strerror}") from error
 
 
 def _write(folder: Path, name: str, data: bytes) -> Path:

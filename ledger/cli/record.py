@@ -11,11 +11,13 @@ from typing import Annotated, Any, BinaryIO, cast
 
 import typer
 
-from ledger.cli.ledgers import TYPED, give, outcome_text, shown_outcome, today
+from ledger.cli.acknowledged import Acknowledge, Receipts, acknowledging, answer
+from ledger.cli.ledgers import TYPED, give, today
 from ledger.cli.session import AsJson, MaybeLedger, Organisation, Person, of, table, the_ledger
 from ledger.codec.jsonform import template
 from ledger.domain.case import command_table
 from ledger.errors import InvalidInput, NotFound
+from ledger.store.submission import Level
 
 
 def record(
@@ -37,6 +39,8 @@ def record(
     expect_version: Annotated[
         int | None, typer.Option(help="Version that the case must have, else it is a conflict.")
     ] = None,
+    acknowledge: Acknowledge = Level.DURABLE,
+    receipts: Receipts = None,
     person: Person = None,
     organisation: Organisation = None,
     list_all: Annotated[bool, typer.Option("--list", help="List the commands.")] = False,
@@ -45,7 +49,10 @@ def record(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Record any command of law: what happened goes in as JSON, receipts come out."""
+    """Record any command of law: what happened goes in as JSON, receipts come out.
+
+    Exit code 6 with --acknowledge: it is recorded, and that took too long; the same --command-id waits again.
+    """
     session = of(context)
     if list_all:
         return _list(context, as_json)
@@ -67,6 +74,7 @@ def record(
             body["happened"] = None if happened == "unknown" else happened
         body.setdefault("happened", today(installation))
         found = the_ledger(installation, slug)
+        waiting = acknowledging(session, installation, acknowledge)
         outcome = give(
             session,
             installation,
@@ -77,7 +85,7 @@ def record(
             command_id=command_id,
             expected_version=expect_version,
         )
-    session.show(as_json, shown_outcome(outcome), lambda: outcome_text(outcome))
+        answer(session, installation, found, outcome, waiting, acknowledge, receipts, as_json)
     return None
 
 
@@ -159,6 +167,8 @@ def attach(
     command_id: Annotated[
         str | None, typer.Option(help="UUID of this command: the same again adds nothing.")
     ] = None,
+    acknowledge: Acknowledge = Level.DURABLE,
+    receipts: Receipts = None,
     person: Person = None,
     organisation: Organisation = None,
     as_json: AsJson = False,
@@ -174,6 +184,7 @@ def attach(
     with session.installation() as installation:
         found = the_ledger(installation, slug)
         principal = session.principal(found, person, organisation)
+        waiting = acknowledging(session, installation, acknowledge)
         try:
             source = sys.stdin.buffer if file == "-" else path.open("rb")
         except OSError as error:
@@ -193,7 +204,7 @@ def attach(
                 command_id=command_id or str(uuid.uuid4()),
                 through=TYPED,
             )
-    session.show(as_json, shown_outcome(outcome), lambda: outcome_text(outcome))
+        answer(session, installation, found, outcome, waiting, acknowledge, receipts, as_json)
 
 
 class Counted:

@@ -26,6 +26,7 @@ from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
+from ledger.tlog.receipt import SignedReceipt, open_receipt
 
 FAILED = 8
 """Exit codes from here on say that what was checked is not what it should be."""
@@ -43,6 +44,9 @@ def verify(
         Path | None, typer.Option(help="Check this proof instead: .tlog-proof, or of consistency.")
     ] = None,
     entry: Annotated[Path | None, typer.Option(help="The entry's bytes that the proof is of.")] = None,
+    receipt: Annotated[
+        Path | None, typer.Option(help="A signed receipt: alone, or with the --proof that keeps its promise.")
+    ] = None,
     key: Annotated[
         list[str] | None, typer.Option(help="A verifier key that is trusted, or a file with one a line.")
     ] = None,
@@ -67,12 +71,25 @@ def verify(
     """
     session = of(context)
     kept = checkpoint or []
-    _fit(slug, tiles, proof, entry, key, policy, deep)
+    _fit(slug, tiles, proof or receipt, entry, key, policy, deep)
     wanted = Policy() if policy is None else read_policy(policy)
     keys = [*keys_of(key or []), *wanted.keys]
+    if receipt is not None and proof is None:
+        if entry is not None or policy is not None:
+            raise InvalidInput("--proof", "the proof of what the receipt promises", None)
+        with _telling(session, as_json, str(receipt)):
+            promised = open_receipt(_read(receipt), keys)
+        _said(session, as_json, [_promised(promised)])
+        return
     if proof is not None:
         with _telling(session, as_json, str(proof)):
             signed = _proof(proof, entry, keys, kept)
+            if receipt is not None:
+                if entry is None:
+                    raise InvalidInput(
+                        "--receipt", "none: the proof is of consistency, of no entry", str(receipt)
+                    )
+                open_receipt(_read(receipt), keys).kept(InclusionProof.parse(_read(proof)), _read(entry), keys)
             if policy is not None:
                 wanted.require(signed)
         _said(session, as_json, [_clean(signed)])
@@ -296,6 +313,13 @@ def _clean(signed: SignedCheckpoint) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _promised(receipt: SignedReceipt) -> dict[str, Any]:
+    return {
+        "ledger": receipt.origin, "clean": True, "index": receipt.index, "leaf_hash": receipt.leaf.hex(),
+        "recorded_at": show(receipt.recorded_at), "proof_by": show(receipt.proof_by),
+    }  # fmt: skip
+
+
 def _when(seconds: int) -> str:
     """A witness's time; of one that no calendar has, the number that it states."""
     try:
@@ -318,6 +342,11 @@ def _words(result: dict[str, Any]) -> str:
         at = "" if result["index"] is None else f"entry {result['index']}: "
         word = "TAMPERED" if result["trusted"] else "NOT TRUSTED"
         return f"{result['ledger']}: {word}, {at}{result['what']}"
+    if "proof_by" in result:
+        return (
+            f"{result['ledger']}: signed, entry {result['index']} with leaf hash {result['leaf_hash']} was "
+            f"recorded at {result['recorded_at']}; a proof is promised by {result['proof_by']}"
+        )
     signed = "none" if result["signed"] is None else result["signed"]
     end = f"last leaf hash {result['head']}" if "head" in result else f"root {result['root']}"
     for each in result.get("cosigned", ()):

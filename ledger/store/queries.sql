@@ -323,3 +323,8 @@ VALUES (%(ledger)s, %(size)s, %(witness)s, to_timestamp(%(time)s), %(note)s) ON 
 -- name: cosigned_sizes
 -- How far each witness has cosigned a ledger: the largest size.
 SELECT witness, max(size) FROM ledger.cosignatures WHERE ledger = %(ledger)s GROUP BY witness;
+
+-- name: cosigned_from
+-- The checkpoints from a size on that witnesses cosigned: the latest first, with the notes of their lines.
+SELECT size, array_agg(note ORDER BY witness) FROM ledger.cosignatures
+WHERE ledger = %(ledger)s AND size >= %(size)s GROUP BY size ORDER BY size DESC LIMIT 64;

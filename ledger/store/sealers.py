@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Event
 from typing import NamedTuple
 
@@ -45,7 +45,10 @@ class Sealing:
         self._sealers: dict[int, Sealer] = {}
         self._standing: dict[str, Sealed] = {}
         self._again: set[str] = set()
+        self._due = Event()
         self._failed = False
+        self.on_seal: Callable[[], None] | None = None
+        """Called after a ledger was sealed, on the thread that seals."""
 
     def standing(self) -> Mapping[str, Sealed]:
         """By slug, of the ledgers that this process seals. Raises Unavailable where ``run`` has failed."""
@@ -61,17 +64,21 @@ class Sealing:
         """Has a ledger looked at again though it has not grown: a witness has cosigned its checkpoint."""
         self._again.add(slug)
 
+    def hurry(self) -> None:
+        """Has what is recorded sealed now, or the thread look whether it is to stop: somebody waits for it."""
+        self._due.set()
+
     def check(self) -> None:
         """Compares what is signed, published and recorded of each ledger. Raises Diverged, Unavailable, …"""
         for ledger in self._ledgers.all():
             self._published.sealer(self._link, ledger).check()
 
     def run(self, stop: Event) -> None:
-        """Seals what is recorded, until told to stop. A database that is away is waited for."""
-        pause = self._interval
+        """Seals what is recorded, until told to stop (and to hurry). A database that is away is waited for."""
         with Feed(self._database) as feed:
             try:
-                while not stop.wait(pause):
+                pause = self._interval
+                while not self._told(stop, pause):
                     try:
                         self.seal(feed)
                         pause = self._interval
@@ -83,6 +90,12 @@ class Sealing:
                 raise
             finally:
                 self.close()
+
+    def _told(self, stop: Event, pause: float) -> bool:
+        """Waits for the next look; gives whether it was told to stop. What failed is not hurried."""
+        self._due.wait(self._interval)
+        self._due.clear()
+        return stop.is_set() or (pause > self._interval and stop.wait(pause - self._interval))
 
     def seal(self, feed: Feed) -> None:
         """Seals each ledger that has grown, once. Raises Unavailable, after the others were sealed."""
@@ -113,5 +126,7 @@ class Sealing:
             else:
                 if found is not None:
                     self._standing[ledger.slug] = Sealed(found.size)
+                    if self.on_seal is not None:
+                        self.on_seal()
         if waits is not None:
             raise waits

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from functools import lru_cache
 from threading import Lock
 from typing import NamedTuple
@@ -40,6 +41,14 @@ class Receipt:
     index: int
     leaf_hash: bytes
     recorded_at: datetime
+
+
+class Level(StrEnum):
+    """What an acknowledged entry is sure of: on disk; under a signed checkpoint; seen by witnesses too."""
+
+    DURABLE = "durable"
+    SEALED = "sealed"
+    WITNESSED = "witnessed"
 
 
 class Draft(NamedTuple):

@@ -69,9 +69,11 @@ class House:
         return Prover(self.published.of(self.ledger).read, self.note)
 
     @contextmanager
-    def witness(self, name: str = "witness.example/w1", log: VerifierKey | None = None) -> Iterator[Party]:
+    def witness(
+        self, name: str = "witness.example/w1", log: VerifierKey | None = None, state: str = "witness"
+    ) -> Iterator[Party]:
         command = [
-            sys.executable, "-m", "ledger.main", "witness", str(self.folder / "witness"), "--name", name,
+            sys.executable, "-m", "ledger.main", "witness", str(self.folder / state), "--name", name,
             "--log", str(log or self.log), "--port", "0", "--json",
         ]  # fmt: skip
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

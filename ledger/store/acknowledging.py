@@ -1,0 +1,149 @@
+"""Levels of acknowledgement: who waits for more than a durable entry is told when it is sealed, or witnessed.
+
+What counts is what strangers can check: the published checkpoint for ``sealed``, and what witnesses cosigned of
+it, by the policy, for ``witnessed``. So it does not matter which process seals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Event, Lock
+from typing import NamedTuple
+
+import psycopg
+import structlog
+
+from ledger.errors import AuditLedgerError, InvalidInput, Unavailable, Untrusted
+from ledger.store import queries
+from ledger.store.database import Database, Role
+from ledger.store.ledgers import Ledger
+from ledger.store.published import Published
+from ledger.store.submission import Level
+from ledger.tlog.checkpoint import open_checkpoint
+from ledger.tlog.note import Note
+from ledger.tlog.policy import Policy
+
+LOOK = 0.02
+"""Seconds between two looks at what is published, while somebody waits and nobody tells of a seal."""
+
+log = structlog.get_logger("auditledger.acknowledging")
+
+
+class _Waiting(NamedTuple):
+    ledger: Ledger
+    size: int
+    level: Level
+    answer: Future[None]
+
+
+class Acknowledging:
+    """Tells who waits; run on one thread.
+
+    ``hurry`` has the ledgers sealed now, where this process seals; ``look`` is to be called after each seal.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        published: Published,
+        policy: Policy | None,
+        hurry: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._published = published
+        self._policy = policy
+        self._hurry = hurry
+        self._lock = Lock()
+        self._wake = Event()
+        self._waiting: list[_Waiting] = []
+
+    def require(self, level: Level) -> None:
+        """Raises InvalidInput where nothing here gets that level: asked before anything is recorded."""
+        if level is Level.WITNESSED and self._policy is None:
+            raise InvalidInput(
+                "acknowledge", "durable or sealed: the setting policy names no witness", level.value
+            )
+
+    def ask(self, ledger: Ledger, size: int, level: Level) -> Future[None]:
+        """Done once the first ``size`` entries of a ledger have that level; cancel it to wait no longer.
+
+        It fails with Unavailable where the service stops before.
+        """
+        answer: Future[None] = Future()
+        with self._lock:
+            self._waiting.append(_Waiting(ledger, size, level, answer))
+        self._hurry()
+        self._wake.set()
+        return answer
+
+    def look(self) -> None:
+        """Has what is published looked at now."""
+        self._wake.set()
+
+    def run(self, stop: Event) -> None:
+        """Answers, until told to stop by ``stop`` and then ``look``; who still waits then is told so."""
+        while not stop.is_set():
+            self._wake.wait(LOOK if self._waiting else None)
+            self._wake.clear()
+            self.answer()
+        with self._lock:
+            left, self._waiting = self._waiting, []
+        for each in left:
+            if each.answer.set_running_or_notify_cancel():
+                each.answer.set_exception(Unavailable("the service stops"))
+
+    def answer(self) -> None:
+        """Answers all whose entries have the level that they wait for."""
+        with self._lock:
+            self._waiting = [each for each in self._waiting if not each.answer.cancelled()]
+            waiting = [*self._waiting]
+        reached: dict[tuple[int, Level], int] = {}
+        for each in waiting:
+            key = each.ledger.id, each.level
+            if key not in reached:
+                least = min(one.size for one in waiting if (one.ledger.id, one.level) == key)
+                reached[key] = self._reached(each.ledger, each.level, least)
+        told = [each for each in waiting if each.size <= reached[each.ledger.id, each.level]]
+        with self._lock:
+            gone = set(map(id, told))
+            self._waiting = [each for each in self._waiting if id(each) not in gone]
+        for each in told:
+            if each.answer.set_running_or_notify_cancel():
+                each.answer.set_result(None)
+
+    def _reached(self, ledger: Ledger, level: Level, least: int) -> int:
+        """How many entries have the level; 0 where nobody can tell for the moment, which the log says."""
+        try:
+            return self._sealed(ledger) if level is Level.SEALED else self._witnessed(ledger, least)
+        except (AuditLedgerError, psycopg.Error) as error:
+            log.warning("acknowledging waits", ledger=ledger.slug, reason=str(error))
+            return 0
+
+    def _sealed(self, ledger: Ledger) -> int:
+        note = self._published.of(ledger).checkpoint()
+        if note is None:
+            return 0
+        keys = [key.verifier for key in self._published.keys.of(ledger.slug, ledger.origin)]
+        return open_checkpoint(note, keys).checkpoint.size
+
+    def _witnessed(self, ledger: Ledger, least: int) -> int:
+        """The largest size that enough witnesses cosigned, of those from ``least`` on; 0 for none."""
+        policy = self._policy
+        if policy is None or self._sealed(ledger) < least:
+            return 0
+        with self._database.connect(Role.READER) as connection:
+            rows = connection.execute(
+                queries.get("cosigned_from"), {"ledger": ledger.id, "size": least}
+            ).fetchall()
+        for size, notes in rows:
+            first, *others = (Note.parse(each.encode()) for each in notes)
+            for other in others:
+                first = first.also(other.signatures)
+            try:
+                if policy.met(first.verify([party.key for party in policy.witnesses.values()])):
+                    return int(size)
+            except Untrusted:
+                # Of witnesses that the policy no longer names.
+                continue
+        return 0

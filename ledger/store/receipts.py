@@ -1,0 +1,34 @@
+"""Receipts signed by the ledger's keys at acknowledgement (4-wire 'Receipts')."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from ledger.errors import Unavailable
+from ledger.store.ledgers import Ledger
+from ledger.store.published import Published
+from ledger.store.submission import Receipt
+from ledger.tlog.note import Note
+from ledger.tlog.receipt import SignedReceipt
+
+
+def signed_receipts(
+    published: Published, ledger: Ledger, receipts: Sequence[Receipt], promise: float
+) -> list[Note]:
+    """A signed receipt of each, which promises a proof within so many seconds from now.
+
+    Raises Unavailable where the ledger has no signing key yet, or none here: the same command gives its
+    receipts again.
+    """
+    keys = published.keys.of(ledger.slug, ledger.origin)
+    if not keys:
+        raise Unavailable(
+            f"recorded, and its receipt not signed: {ledger.slug} has no signing key here; repeat with the "
+            "same command id once it is sealed"
+        )
+    by = datetime.now(UTC) + timedelta(seconds=promise)
+    return [
+        SignedReceipt(each.ledger, each.index, each.leaf_hash, each.recorded_at, by).sign(keys)
+        for each in receipts
+    ]
