@@ -31,9 +31,9 @@ from ledger.store.ledgers import Ledger
 from ledger.store.tiles import TileFolder
 from ledger.tlog.chain import GENESIS, HASH_LENGTH, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, sign
-from ledger.tlog.merkle import EMPTY_ROOT, Frontier, fold, subtrees
+from ledger.tlog.merkle import EMPTY_ROOT, fold, subtrees
 from ledger.tlog.note import Note, SigningKey
-from ledger.tlog.tiles import WIDTH, Tile, bundle, bundle_at, edge, grown, hashes_of, split, unbundle
+from ledger.tlog.tiles import WIDTH, Tile, bundle, bundle_at, edge, edge_root, grown, hashes_of, split, unbundle
 from ledger.vault.signing import SigningKeys
 
 BATCH = 64 * WIDTH
@@ -51,8 +51,11 @@ class _Edge(NamedTuple):
     tiles: dict[int, list[bytes]]
     entries: list[bytes]
     """Of the partial bundle."""
-    frontier: Frontier
     last: bytes
+
+    @property
+    def root(self) -> bytes:
+        return edge_root(self.tiles)
 
 
 class Standing(NamedTuple):
@@ -195,7 +198,7 @@ class Sealer:
             self._step("hashed")
             self.tiles.add(files)
             self._step("tiles")
-            found = Checkpoint(self.ledger.origin, reached.size, reached.frontier.root())
+            found = Checkpoint(self.ledger.origin, reached.size, reached.root)
             signed = self._sign(connection, found, before, keys)
         return signed
 
@@ -263,11 +266,11 @@ class Sealer:
         size = signed.size
         with self._reading():
             tiles = {tile.level or 0: split(tile, self.tiles.read(tile)) for tile in edge(size)}
-            frontier = Frontier(size, hashes_of(subtrees(0, size), size, self.tiles.read))
             last = hashes_of([(0, size - 1)], size, self.tiles.read)[0] if size else GENESIS
             part = bundle_at(size // WIDTH, size)
             entries = unbundle(part, self.tiles.read(part)) if part.width else []
-        if frontier.root() != signed.root:
+        found = _Edge(size, tiles, entries, last)
+        if found.root != signed.root:
             raise self._diverged(f"the tiles fold to another root of {size} entries than was signed")
         if entries and list(map(leaf_hash, entries)) != tiles[0]:
             raise self._diverged("the last bundle of entries is not what its tile says")
@@ -277,7 +280,7 @@ class Sealer:
             ).fetchone()
             if kept is None or leaf_hash(bytes(kept[1])) != last:
                 raise self._diverged(f"entry {size - 1} in the database is not the one that was sealed: a fork")
-        return _Edge(size, tiles, entries, frontier, last)
+        return found
 
     def _diverged(self, what: str) -> Diverged:
         return Diverged(f"{self.ledger.origin}: {what}; nothing is signed before this is looked into")
@@ -290,7 +293,6 @@ class Sealer:
         """(4): the entries up to ``until``, hashed anew, as the files that they add and the new edge."""
         entries = [*before.entries]
         leaves: list[bytes] = []
-        frontier = before.frontier
         previous, index = before.last, before.size
         begin = prefix(self.ledger.origin)
         for kept, entry in self._entries(connection, before.size, until):
@@ -311,7 +313,6 @@ class Sealer:
                 )
             leaves.append(leaf)
             entries.append(entry)
-            frontier.append(leaf)
             previous = leaf
             index += 1
         if index != until:
@@ -328,7 +329,7 @@ class Sealer:
             for tile in edge(until)
         }
         rest = entries[len(entries) - until % WIDTH :]
-        return _Edge(until, tiles, rest, frontier, previous), files
+        return _Edge(until, tiles, rest, previous), files
 
     def _check_end(self, standing: Standing, reached: _Edge) -> None:
         """(4), of the last entry, which none behind it vouches for yet: the head row does. Raises Tampered."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ledger.errors import CodecError
 from ledger.tlog.chain import HASH_LENGTH
-from ledger.tlog.merkle import Subtree, complete
+from ledger.tlog.merkle import EMPTY_ROOT, Subtree, complete, fold, subtrees
 
 WIDTH = 256
 HEIGHT = 8
@@ -141,6 +141,16 @@ def unbundle(tile: Tile, data: bytes) -> list[bytes]:
     if at != len(data):
         raise CodecError(f"{tile.path}: expected {tile.width} whole entries, got other {len(data)} bytes")
     return entries
+
+
+def edge_root(edges: Mapping[int, Sequence[bytes]]) -> bytes:
+    """The root of a tree, by the hashes of the partial tile of each level: all that is at its right edge."""
+    hashes = [
+        complete(row[number << level : (number + 1) << level])
+        for row in (edges[each] for each in sorted(edges, reverse=True))
+        for level, number in subtrees(0, len(row))
+    ]
+    return fold(hashes) if hashes else EMPTY_ROOT
 
 
 def grown(

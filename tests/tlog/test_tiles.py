@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from ledger.errors import CodecError
 from ledger.tlog import merkle
-from ledger.tlog.tiles import WIDTH, Tile, bundle, bundle_at, edge, grown, hashes_of, split, tile_at, unbundle
+from ledger.tlog.tiles import (
+    WIDTH,
+    Tile,
+    bundle,
+    bundle_at,
+    edge,
+    edge_root,
+    grown,
+    hashes_of,
+    split,
+    tile_at,
+    unbundle,
+)
 from tests.tlog import naive
 from tests.tlog.naive import TREE
 
@@ -231,6 +243,15 @@ def test_growing_past_65_536_leaves_in_random_batches(seed: int) -> None:
 def test_tiles_are_not_made_from_another_edge(edges: dict[int, list[bytes]], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         list(grown(300, HASHES[300:301], edges))
+
+
+@given(st.integers(0, len(HASHES)))
+@settings(deadline=None)
+def test_the_root_is_that_of_the_edge(size: int) -> None:
+    log = Log()
+    log.grow(HASHES[:size])
+    edges = {tile.level or 0: split(tile, log.written[tile]) for tile in edge(size)}
+    assert edge_root(edges) == TREE.root(size)
 
 
 # --- reading ------------------------------------------------------------------------------------------
