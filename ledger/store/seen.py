@@ -42,13 +42,14 @@ class Seen:
         cannot be kept.
         """
         checkpoint = Checkpoint.parse(Note.parse(note).text)
-        before = self.last(checkpoint.origin)
-        if before is not None and before.size > checkpoint.size:
-            return
         path = self._path(checkpoint.origin)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            durable.put(path, note)
+            with durable.alone(self._folder):
+                before = self.last(checkpoint.origin)
+                if before is not None and before.size > checkpoint.size:
+                    return
+                durable.put(path, note)
             durable.sync_directory(self._folder.parent)
         except OSError as error:
             raise SettingsError(f"{path}: the checkpoint cannot be remembered: {error.strerror}") from error

@@ -15,6 +15,8 @@ from pathlib import Path
 from ledger import durable
 from ledger.errors import Diverged, NotFound, Unavailable
 from ledger.tlog.chain import HASH_LENGTH
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.note import Note
 from ledger.tlog.tiles import WIDTH, Tile, bundle, unbundle
 
 WRITERS = 8
@@ -84,16 +86,23 @@ class TileFolder:
             raise Unavailable(f"{self.folder}: tiles cannot be written: {error.strerror}") from error
 
     def publish(self, note: bytes) -> None:
-        """Replaces the checkpoint, durable on return. Raises Unavailable."""
+        """Replaces the checkpoint, durable on return; a larger one stays. Raises Unavailable, CodecError.
+
+        Who was frozen between signing and publishing, while another process went on, takes nothing back.
+        """
         try:
             made = self._make(self.folder)
             (self.folder / _NEW).mkdir(exist_ok=True)
-            new = self._written(note)
-            try:
-                os.replace(new, self.folder / "checkpoint")
-            except OSError:
-                new.unlink(missing_ok=True)
-                raise
+            with durable.alone(self.folder):
+                before = self.checkpoint()
+                if before is not None and _size(before) > _size(note):
+                    return
+                new = self._written(note)
+                try:
+                    os.replace(new, self.folder / "checkpoint")
+                except OSError:
+                    new.unlink(missing_ok=True)
+                    raise
             for folder in {self.folder, *(each.parent for each in made)}:
                 durable.sync_directory(folder)
             self._durable |= made
@@ -145,3 +154,7 @@ class TileFolder:
             each = each.parent
         folder.mkdir(parents=True, exist_ok=True)
         return doubted
+
+
+def _size(note: bytes) -> int:
+    return Checkpoint.parse(Note.parse(note).text).size

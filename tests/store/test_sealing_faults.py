@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -268,3 +269,24 @@ def test_a_folder_that_cannot_be_cleared_is_unavailable(place: Place) -> None:
     left.rmdir()
     place.seal()
     assert place.check() == 10
+
+
+def test_who_is_frozen_before_publishing_takes_nothing_back(place: Place) -> None:
+    """Another process got the lease meanwhile, sealed more and published it."""
+    place.fill(300)
+    place.seal()
+    place.fill(5)
+
+    def frozen(step: str) -> None:
+        if step != "signed" or place.told().size > 300:
+            return
+        first.close()
+        place.fill(7)
+        assert place.seal().size == 312
+
+    first = place.sealer(frozen)
+    with suppress(Unavailable):
+        first.seal()
+    first.close()
+    assert place.told().size == 312
+    assert place.check(300, 305) == 312

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -73,3 +75,14 @@ def test_what_was_seen_is_remembered_when_the_power_is_cut(
         last = seen.last(ORIGIN)
         assert last is not None
         assert last.size == size
+
+
+def test_of_many_who_remember_at_once_the_largest_stays(tmp_path: Path) -> None:
+    """Two that had read the one before, of which the slower one kept the smaller: it would go back."""
+    for _ in range(20):
+        sizes = random.sample(range(1000), 16)
+        with ThreadPoolExecutor(len(sizes)) as threads:
+            list(threads.map(lambda size: Seen(tmp_path / "seen").remember(note_of(size)), sizes))
+        last = Seen(tmp_path / "seen").last(ORIGIN)
+        assert last is not None
+        assert last.size >= max(sizes)
