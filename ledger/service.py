@@ -22,10 +22,11 @@ from ledger.api.app import create_app
 from ledger.api.body import command_id, json_body
 from ledger.api.logs import configure
 from ledger.api.patience import patient
-from ledger.api.service import SealingState, WitnessState, principal
+from ledger.api.service import SealingState, VaultState, WitnessState, principal
 from ledger.api.writes import answer
 from ledger.application import Installation, Principal
 from ledger.application.opened import opened
+from ledger.application.reconciling import Reconciling
 from ledger.cli.session import Announce
 from ledger.errors import SettingsError, Unavailable
 from ledger.joined import desk, door, lag, standing
@@ -64,11 +65,13 @@ def application(
     aside: Aside | None = None,
     sealed: SealingState | None = None,
     witnessed: WitnessState | None = None,
+    vault: VaultState | None = None,
 ) -> FastAPI:
     """The HTTP application over an open installation, with the projections' routes.
 
     ``running`` says whether the projections' runner lives; ``aside`` does what would hold commands up;
-    ``sealed`` says how sealing stands, where it is done here, ``witnessed`` how far witnesses are.
+    ``sealed`` says how sealing stands, where it is done here, ``witnessed`` how far witnesses are,
+    ``vault`` how the vault stands to what entries destroyed.
     """
     aside = aside or Aside(settings.report_processes)
 
@@ -92,6 +95,7 @@ def application(
         standing=lambda: kept_up(standing),
         sealing=sealed,
         witnessing=witnessed,
+        vault=vault,
     )
 
 
@@ -110,6 +114,7 @@ def serve(settings: Settings, announce: Announce) -> None:
         opened(settings, supervise=True) as installation,
         sealing(installation, settings) as sealed,
         witnessing(installation, settings, sealed) as witnessed,
+        reconciling(installation, settings) as vault,
         projecting(installation, settings) as running,
     ):
         # What an upload left that did not end, or whose command was never recorded durably.
@@ -120,7 +125,13 @@ def serve(settings: Settings, announce: Announce) -> None:
         server = Server(
             uvicorn.Config(
                 application(
-                    installation, settings, running, aside, sealed.standing if sealed else None, witnessed
+                    installation,
+                    settings,
+                    running,
+                    aside,
+                    sealed.standing if sealed else None,
+                    witnessed,
+                    vault,
                 ),
                 http=patient(settings.head_timeout, settings.max_silence),
                 log_config=None,
@@ -194,7 +205,7 @@ def projecting(installation: Installation, settings: Settings) -> Iterator[Calla
 
 
 @contextmanager
-def _beside(name: str, run: Callable[..., None], *more: float) -> Iterator[Callable[[], bool]]:
+def _beside(name: str, run: Callable[..., None], *more: float | bool) -> Iterator[Callable[[], bool]]:
     """``run`` on a thread of its own, told to stop at the end and waited for; gives whether it lives."""
     stop = Event()
     thread = Thread(target=run, args=(stop, *more), name=name)
@@ -219,6 +230,18 @@ def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing 
     sealed.check()
     with _beside("sealing", sealed.run):
         yield sealed
+
+
+@contextmanager
+def reconciling(installation: Installation, settings: Settings) -> Iterator[VaultState]:
+    """The vault held to the destruction entries: whole before anything is answered, then on a thread.
+
+    Raises Unavailable, VaultError.
+    """
+    vault = Reconciling(installation)
+    vault.all(whole=True)
+    with _beside("reconciling", vault.run, settings.reconcile_interval, settings.rewrite_vault):
+        yield vault.state
 
 
 @contextmanager

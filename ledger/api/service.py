@@ -17,11 +17,13 @@ from ledger.errors import Unavailable
 from ledger.store.ledgers import Ledger
 from ledger.store.sealers import Sealed
 from ledger.store.witnessing import Witnessed
+from ledger.vault.shredding import Reconciled
 
 T = TypeVar("T")
 Lag = Callable[[], Mapping[str, Any]]
 Standing = Callable[[], Mapping[str, Mapping[str, int]]]
 SealingState = Callable[[], Mapping[str, Sealed]]
+VaultState = Callable[[], Mapping[str, Reconciled]]
 WitnessState = Callable[[], Mapping[str, Witnessed]]
 
 
@@ -43,6 +45,8 @@ class Service:
     """How the sealing of each ledger stands, where this process seals."""
     witnessing: WitnessState | None = None
     """How far the witnesses of each ledger are, where a policy names some."""
+    vault: VaultState | None = None
+    """How the vault stands to what entries destroyed, where this process looks after that."""
     _uploading: int = 0
 
     async def command(self, work: Callable[[], T]) -> T:

@@ -7,13 +7,15 @@ and the service each minute. Each step leaves what the next call goes on from.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ledger.application.outcome import CommandInput, files_in
-from ledger.codec.declare import Attachment, Sealed, fields_of, sealed_fields
-from ledger.domain.destruction.aggregate import is_named_stream
+from ledger.application.outcome import CommandInput, files_of
+from ledger.application.streams import Lookup
+from ledger.codec.declare import Attachment, Sealed, sealed_fields
+from ledger.domain.destruction.aggregate import is_named_stream, matter_of
 from ledger.domain.destruction.events import DestructionAuthorised, DestructionScope
+from ledger.domain.destruction.standing import holds_on
 from ledger.domain.event import decode_event
 from ledger.errors import (
     CodecError,
@@ -74,6 +76,41 @@ def keys_of(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> tu
         return ()
     contents = commands.live_keys(ledger, LEDGER_STREAM if is_named_stream(case) else case)
     return tuple(sorted(chosen | {key.id for key in contents if key.subject == CONTENT}))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a destruction would do, before anything is recorded. ``demanded``: whether two people are."""
+
+    case: str
+    keys: tuple[str, ...]
+    entries: int
+    fields: int
+    files: int
+    holds: tuple[str, ...]
+    demanded: bool
+
+    def shown(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "keys": list(self.keys), "holds": list(self.holds)}
+
+
+def plan(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> Planned:
+    """What a proposal of these fields (JSON) would destroy, and which holds stand against it.
+
+    Raises InvalidInput, LawRefused (no subject named), NotFound where nothing is recorded in the case.
+    """
+    standing = commands.streams.destruction(ledger)
+    case = fields["case"]
+    keys = keys_of(commands, ledger, {**fields, "scope": DestructionScope(fields["scope"])})
+    holds = holds_on(standing, matter_of(case, keys, ledger.origin, Lookup(commands)))
+    rows = commands.feed.stream(ledger.id, case)
+    counts = [sealed_under((row,), frozenset(keys)) for row in rows]
+    return Planned(
+        case=case, keys=keys, entries=sum(count != (0, 0) for count in counts),
+        fields=sum(count[0] for count in counts), files=sum(count[1] for count in counts),
+        holds=tuple(sorted(holds)), demanded=standing.demanded,
+    )  # fmt: skip
 
 
 def carry_out(commands: Commands, ledger: Ledger) -> None:
@@ -174,6 +211,5 @@ def sealed_in(row: StoredRow) -> Iterable[tuple[Sealed | Attachment, bool]]:
         yield corrects.reason, False
     for _, _, sealed in sealed_fields(event):
         yield sealed, False
-    for each in fields_of(type(event)):
-        for _, file in files_in(each.name, getattr(event, each.name)):
-            yield file, True
+    for _, file in files_of(event):
+        yield file, True

@@ -330,6 +330,18 @@ class Installation(Commands):
             for (index, fields), openings in zip(entries, opened, strict=True)
         ]
 
+    def destroyed_at(self, ledger_id: int, asked: Sequence[tuple[int, str]]) -> dict[tuple[int, str], str]:
+        """Which of these sealed values, by (index, path), are destroyed, in words; nothing is opened for it."""
+        gone = self.streams.destroyed_now(ledger_id)
+        if not gone:
+            return {}
+        return {
+            (row.index, field.path): str(gone[field.key])
+            for row in self.feed.entries(ledger_id, {index for index, _ in asked})
+            for field in sealed_fields_of(self._event(row))
+            if field.key in gone
+        }
+
     def _record_opening(
         self,
         ledger: Ledger,

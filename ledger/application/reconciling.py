@@ -6,12 +6,14 @@ It loads structlog, which a command by itself does without.
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Event
 from typing import TYPE_CHECKING
 
 import structlog
 
 from ledger.application.destroying import Removed, finish, remove, sealed_in
 from ledger.domain.destruction.standing import DestructionStanding
+from ledger.errors import AuditLedgerError, Unavailable
 from ledger.store.ledgers import Ledger
 from ledger.vault.shredding import Reconciled
 
@@ -42,6 +44,29 @@ class Reconciling:
         self._seen: dict[int, int] = {}
         self._lost: dict[int, set[str]] = {}
         self.standing: dict[str, Reconciled] = {}
+        self.failed: str | None = None
+        """Why the last look of ``run`` failed; None where it did not."""
+
+    def state(self) -> dict[str, Reconciled]:
+        """By slug, how the vault stood the last time. Raises Unavailable where the last look failed."""
+        if self.failed is not None:
+            raise Unavailable(f"vault: {self.failed}")
+        return dict(self.standing)
+
+    def run(self, stop: Event, interval: float, rewrite: bool) -> None:
+        """Reconciles every ``interval`` seconds until told to stop; what fails is tried again the next time.
+
+        ``rewrite``: whether pages that hold what was removed are written anew, while writers wait.
+        """
+        while not stop.wait(interval):
+            try:
+                self.all(whole=False)
+                if rewrite and not self._commands.shredder.rewrite():
+                    log.warning("the vault's pages still hold what was removed: somebody reads there")
+                self.failed = None
+            except (AuditLedgerError, OSError) as error:
+                self.failed = str(error)
+                log.error("the vault cannot be held to the destruction entries", reason=str(error))
 
     def all(
         self, *, whole: bool, every_entry: bool = False, progress: Progress = _quiet

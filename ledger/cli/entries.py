@@ -61,7 +61,7 @@ def entries(
         stop = END if until is None else until
         rows = _rows(installation, found, after, stop, case, wanted, follow)
         for row in rows if limit is None else islice(rows, limit):
-            _print(session, shown_entry(row, raw=raw), as_json, decode)
+            _print(session, shown_entry(row, installation.streams.destroyed(found), raw=raw), as_json, decode)
 
 
 def event_names(given: list[str] | None) -> list[str] | None:
@@ -125,7 +125,9 @@ def _print(session: Session, entry: dict[str, Any], as_json: bool, decode: bool)
 def _words(value: Any) -> str:
     if isinstance(value, dict):
         if "sealed" in value:
-            return "(withheld)"
+            if value["sealed"] == "destroyed":
+                return f"(destroyed on {value['on'][:10]} under {value['under']})"
+            return f"({value['sealed']})"
         return ", ".join(f"{k} {_words(v)}" for k, v in value.items() if v is not None)
     if isinstance(value, list):
         more = f"; … {len(value)} in all (--json shows them)" if len(value) > SHOWN else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import psycopg
 
@@ -117,8 +118,18 @@ class Shredder:
         return True
 
 
-def reconciled(connect: Connect) -> list[tuple[int, float, int, int, str | None, bool]]:
-    """Of each ledger that was reconciled: its number, seconds ago, how often something came back, keys lost and
-    one of them; and whether pages may still hold what was removed. ``connect`` as of an ``Opener``."""
+class Noted(NamedTuple):
+    """What is kept of a ledger's last reconciling. ``unwritten``: pages may still hold what was removed."""
+
+    ledger: int
+    seconds_ago: float
+    came_back: int
+    lost: int
+    lost_key: str | None
+    unwritten: bool
+
+
+def reconciled(connect: Connect) -> list[Noted]:
+    """What is kept of each ledger, for who looks at the database alone. ``connect`` as of an ``Opener``."""
     unwritten = fetch(connect, "last_removal", ())[0][0] is not None
-    return [(*row, unwritten) for row in fetch(connect, "reconciled", ())]
+    return [Noted._make((*row, unwritten)) for row in fetch(connect, "reconciled", ())]

@@ -9,7 +9,7 @@ from enum import Enum
 from functools import cached_property
 
 from ledger.codec.declare import CaseRef
-from ledger.domain.case import Case, Context, Role, command, load_cases
+from ledger.domain.case import Case, Context, Lookup, Role, command, load_cases
 from ledger.domain.destruction.events import (
     DestroyedAgain,
     DestructionApproved,
@@ -22,7 +22,7 @@ from ledger.domain.destruction.events import (
     HoldReleased,
     SecondPersonDemanded,
 )
-from ledger.domain.destruction.standing import STREAM, Destruction, DestructionStanding, reach_of, standing_of
+from ledger.domain.destruction.standing import STREAM, Destruction, DestructionStanding, holds_on, standing_of
 from ledger.domain.event import CaseEvent, load_events
 from ledger.domain.timeline import earliest, latest
 from ledger.errors import InvalidInput
@@ -105,7 +105,7 @@ class DestructionRecord(Case):
         )
         law.ledgers_own_streams_stay(is_named_stream(e.case), e.scope is DestructionScope.CASE)
         law.destruction_names_keys(e.keys, self.standing.destroyed)
-        law.not_destroyed_while_hold_covers(self.holds_on(e.case, e.keys, context))
+        law.not_destroyed_while_hold_covers(self._held(e.case, e.keys, context))
 
     @command(DestructionApproved, roles=APPROVERS, stream=STREAM)
     def approve(self, e: DestructionApproved, context: Context) -> None:
@@ -138,7 +138,7 @@ class DestructionRecord(Case):
             (e.scope, e.case, e.keys, e.ground, e.disposal_authority, e.proposed_by, e.approved_by),
         )  # fmt: skip
         law.destruction_names_keys(wanted.keys, now.destroyed)
-        law.not_destroyed_while_hold_covers(self.holds_on(wanted.case, wanted.keys, context))
+        law.not_destroyed_while_hold_covers(self._held(wanted.case, wanted.keys, context))
 
     @command(DestructionCompleted, roles=SYSTEM, stream=STREAM)
     def complete(self, e: DestructionCompleted, context: Context) -> None:
@@ -157,16 +157,13 @@ class DestructionRecord(Case):
         found = self.standing.destructions.get(destruction)
         return found, None if found is None else found.standing
 
-    def holds_on(self, case: str, keys: Sequence[str], context: Context) -> list[str]:
-        """The ids of the holds that cover these keys of a case. Raises NotFound where there is no such case."""
-        matter = matter_of(case, keys, context)
-        return [name for name, hold in self.standing.holds.items() if law.hold_covers(reach_of(hold), matter)]
+    def _held(self, case: str, keys: Sequence[str], context: Context) -> list[str]:
+        return holds_on(self.standing, matter_of(case, keys, context.ledger, context.lookup))
 
 
-def matter_of(case: str, keys: Sequence[str], context: Context) -> law.Matter:
-    """A case as holds ask for it. Raises NotFound where nothing is recorded in it."""
-    ref = CaseRef(context.ledger, case, context.lookup.size_of(context.ledger))
-    found = context.lookup.case(ref)
+def matter_of(case: str, keys: Sequence[str], ledger: str, lookup: Lookup) -> law.Matter:
+    """A case of a ledger (by its origin) as holds ask for it. Raises NotFound where there is none."""
+    found = lookup.case(CaseRef(ledger, case, lookup.size_of(ledger)))
     opening = found.facts[0]
     texts = {text for fact in found.facts for text in _texts(fact)}
     texts |= {fact.header.actor.organisation for fact in found.facts}

@@ -18,7 +18,7 @@ from ledger.domain.destruction.events import (
     SecondPersonDemanded,
 )
 from ledger.domain.event import CaseEvent
-from ledger.law.destruction import Reach, says_under_what
+from ledger.law.destruction import Matter, Reach, hold_covers, says_under_what
 
 STREAM = "destruction"
 """The named stream of a ledger in which all of this stands: a hold and a destruction never pass each other."""
@@ -111,3 +111,8 @@ def reach_of(hold: HoldPlaced) -> Reach:
         hold.case, frozenset(hold.keys), hold.area, hold.event, hold.organisation,
         hold.opened_from, hold.opened_to,
     )  # fmt: skip
+
+
+def holds_on(standing: DestructionStanding, matter: Matter) -> list[str]:
+    """The ids of the open holds that cover what would be destroyed."""
+    return [name for name, hold in standing.holds.items() if hold_covers(reach_of(hold), matter)]
