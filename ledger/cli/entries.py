@@ -21,6 +21,8 @@ from ledger.cli.session import (
     print_json,
     the_ledger,
 )
+from ledger.clock import melbourne_date
+from ledger.codec.jsonform import parse_moment
 from ledger.domain.event import load_events
 from ledger.errors import InvalidInput
 from ledger.store.feed import END, StoredRow
@@ -126,7 +128,8 @@ def _words(value: Any) -> str:
     if isinstance(value, dict):
         if "sealed" in value:
             if value["sealed"] == "destroyed":
-                return f"(destroyed on {value['on'][:10]} under {value['under']})"
+                on = melbourne_date(parse_moment(value["on"], "on"))
+                return f"(destroyed on {on} under {value['under']})"
             return f"({value['sealed']})"
         return ", ".join(f"{k} {_words(v)}" for k, v in value.items() if v is not None)
     if isinstance(value, list):

@@ -123,9 +123,12 @@ class AttachmentFiles:
 
     def file(self, ledger: int, key_id: str, mark: bytes) -> Path:
         """Where an attachment lies. All of one key lie in one folder: destroying the key empties it."""
+        return self._folder(ledger, key_id) / mark.hex()
+
+    def _folder(self, ledger: int, key_id: str) -> Path:
         if not key_id.isalnum():
             raise InvalidInput("key", "letters and digits", key_id)
-        return self._directory / str(ledger) / key_id / mark.hex()
+        return self._directory / str(ledger) / key_id
 
     def held(self, ledger: int) -> set[str]:
         """The ids of the keys of a ledger under which files, or their folders, lie."""
@@ -140,7 +143,7 @@ class AttachmentFiles:
         A crash in here leaves some of them, or names that come back with the power: the next call removes them.
         """
         removed = 0
-        for folder in (self.file(ledger, key, b"").parent for key in keys):
+        for folder in (self._folder(ledger, key) for key in keys):
             if not folder.exists():
                 continue
             for file in folder.iterdir():
