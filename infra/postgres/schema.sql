@@ -528,23 +528,13 @@ ALTER TABLE vault.reconciled OWNER TO auditledger_vault;
 COMMENT ON TABLE vault.reconciled IS 'A row a ledger: keys destroyed, how often something came back, keys lost';
 
 CREATE TABLE vault.removals (
-    id bigint NOT NULL,
-    reason text NOT NULL,
-    removed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    removed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    reason text NOT NULL
 );
 
 ALTER TABLE vault.removals OWNER TO auditledger_vault;
 
 COMMENT ON TABLE vault.removals IS 'What was destroyed since the vault''s tables were last written anew';
-
-ALTER TABLE vault.removals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME vault.removals_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
 
 ALTER TABLE ONLY ledger.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (ledger);
@@ -599,9 +589,6 @@ ALTER TABLE ONLY vault.keys
 
 ALTER TABLE ONLY vault.reconciled
     ADD CONSTRAINT vault_reconciled_pk PRIMARY KEY (ledger);
-
-ALTER TABLE ONLY vault.removals
-    ADD CONSTRAINT vault_removals_pk PRIMARY KEY (id);
 
 ALTER TABLE ONLY vault.sealed
     ADD CONSTRAINT vault_sealed_pk PRIMARY KEY (ledger, index, key);

@@ -30,8 +30,16 @@ from ledger.clock import Clock, SimulatedClock, SystemClock, melbourne_date
 from ledger.codec.entry import Precision, Source, SourceKind
 from ledger.domain.case import Case, CommandSpec, Context, command_table
 from ledger.domain.destruction.standing import STREAM as DESTRUCTION
-from ledger.domain.event import Header, decode_event
-from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
+from ledger.domain.event import CaseEvent, Header, decode_event
+from ledger.errors import (
+    CommandReused,
+    Conflict,
+    ContentDestroyed,
+    Forbidden,
+    InvalidInput,
+    LawRefused,
+    NotFound,
+)
 from ledger.law.general import Role, lives_where_it_belongs
 from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
@@ -220,13 +228,13 @@ class Commands:
     ) -> Outcome:
         """``role``: the role already established (the system's, an auditor's of another organisation)."""
         for attempt in range(TRIES):
-            recorded, case_rows = self._prelude(ledger, command, command_id)
+            recorded, facts = self._prelude(ledger, command, command_id)
             first = self._first_outcome(ledger, command, command_id, recorded, principal, role)
             if first is not None:
                 return first
             try:
                 return self._attempt(
-                    ledger, command, case_rows, principal, command_id, expected_version, source, role
+                    ledger, command, facts, principal, command_id, expected_version, source, role
                 )
             except (LawRefused, Conflict, InvalidInput, NotFound, CommandReused, KeyGone) as error:
                 # A repeat of ours may have been recorded meanwhile: then that is the answer, not this error.
@@ -261,16 +269,21 @@ class Commands:
 
     def _prelude(
         self, ledger: Ledger, command: CommandInput, command_id: str
-    ) -> tuple[list[StoredRow], list[StoredRow]]:
-        """What the command recorded already, and its case; brings roles and calendar up to the same moment."""
+    ) -> tuple[list[StoredRow], Sequence[CaseEvent]]:
+        """What the command recorded already, and the facts of its case; brings what every command is judged
+        against up to the same moment.
+        """
         wanted = self.streams.positions(ledger)
-        if command.stream is not None:
+        kept = command.stream in wanted
+        if command.stream is not None and not kept:
             wanted[command.stream] = 0
         recorded, found = self.feed.prelude(ledger.id, command_id, wanted)
         for stream, rows in found.items():
             if stream in JUDGED_AGAINST:
                 self.streams.extend(ledger, stream, rows)
-        return recorded, found.get(command.stream or "", [])
+        if kept and command.stream is not None:
+            return recorded, self.streams.as_read(ledger, command.stream)
+        return recorded, [decode_event(row.decoded) for row in found.get(command.stream or "", [])]
 
     def _first_outcome(
         self,
@@ -322,7 +335,7 @@ class Commands:
         self,
         ledger: Ledger,
         command: CommandInput,
-        case_rows: Sequence[StoredRow],
+        facts: Sequence[CaseEvent],
         principal: Principal,
         command_id: str,
         expected_version: int | None,
@@ -331,7 +344,7 @@ class Commands:
     ) -> Outcome:
         application = self.application(ledger)
         self.simulated_moment(ledger)
-        case, spec = self._case_for(ledger, command, case_rows, source)
+        case, spec = self._case_for(ledger, command, facts, source)
         now = self.clock.now()
         today = melbourne_date(now)
         if role is None:
@@ -399,12 +412,12 @@ class Commands:
 
     @staticmethod
     def _case_for(
-        ledger: Ledger, command: CommandInput, rows: Sequence[StoredRow], source: Source
+        ledger: Ledger, command: CommandInput, facts: Sequence[CaseEvent], source: Source
     ) -> tuple[Case, CommandSpec]:
         """The case as its facts make it, or a blank one, and the row of the command table that fits it."""
         case: Case | None = None
-        for row in rows:
-            case = decode_event(row.decoded).mutate(case)
+        for fact in facts:
+            case = fact.mutate(case)
         first = command.specs[0]
         if first.stream is not None:
             return case or first.case.blank(first.stream), first
@@ -446,7 +459,7 @@ class Commands:
         for path, file in named:
             kept = None
             if file.key in own:
-                with suppress(NotFound):
+                with suppress(NotFound, ContentDestroyed):
                     kept, _ = self.opener.attachment(ledger.id, file.key, file.commitment)
             if kept is None or (kept.path, kept.length) != (f"{path}.content", file.length):
                 raise InvalidInput(f"fields.{path}", "a file kept for this field of this case", "another")

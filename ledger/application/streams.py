@@ -70,6 +70,10 @@ class Streams:
                 self._facts[ledger.id, stream] = facts
         return facts
 
+    def as_read(self, ledger: Ledger, stream: str) -> tuple[CaseEvent, ...]:
+        """All facts of a stream as last read: where a prelude of this moment has just brought them up to date."""
+        return self._facts.get((ledger.id, stream), ())
+
     def facts(self, ledger: Ledger, stream: str) -> tuple[CaseEvent, ...]:
         """All facts of a stream, as far as they are committed now: asks the database what is new."""
         known = len(self._facts.get((ledger.id, stream), ()))

@@ -93,11 +93,11 @@ SELECT key FROM gone;
 
 -- name: last_removal
 -- The last removal since the tables were written anew; null where there was none.
-SELECT max(id) FROM vault.removals;
+SELECT max(removed_at) FROM vault.removals;
 
 -- name: forget_removals
 -- The tables were written anew since this removal: no page holds what was removed up to it.
-DELETE FROM vault.removals WHERE id <= %s RETURNING true;
+DELETE FROM vault.removals WHERE removed_at <= %s RETURNING true;
 
 -- name: dead_rows
 -- How many removed rows the vault's pages still hold, after a VACUUM of this session.

@@ -177,7 +177,7 @@ def test_what_is_recorded_after_a_destruction_is_sealed_under_keys_of_its_own(ho
     check_ledger(house.installation.database, house.ledger)
 
 
-# --- who must agree -----------------------------------------------------------------------------------------------
+# --- who must agree ---
 
 
 def test_two_people_where_the_organisation_says_so(house: House) -> None:
@@ -288,7 +288,7 @@ def test_no_correction_undoes_a_destruction(house: House) -> None:
     check_ledger(house.installation.database, house.ledger)
 
 
-# --- holds --------------------------------------------------------------------------------------------------------
+# --- holds ---
 
 
 @pytest.mark.parametrize(

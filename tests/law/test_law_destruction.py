@@ -68,7 +68,7 @@ def test_ipp_4_2_a_destruction_states_its_ground_and_its_authority():
     states("no_longer_needed", None, None, "instrument of delegation 12")
     states("no_longer_needed", None, "GA28 2.9.1", None)
     states("other", "by court order 3 of 2025", None, "the order")
-    with pytest.raises(LawRefused, match="the authority .* must be stated"):
+    with pytest.raises(LawRefused, match=r"the authority .* must be stated"):
         states("no_longer_needed", None, None, " ")
     with pytest.raises(LawRefused, match="'other' must come with its words"):
         states("other", None, None, "the order")

@@ -1,10 +1,10 @@
 -- Destruction of sealed values (4-wire 'Sealed fields'): what the vault needs beside its tables.
 
--- Removed rows stay in a table's pages until it is written anew: one row here a removal since then.
+-- Removed rows stay in a table's pages until it is written anew: one row here a removal since then. No sequence,
+-- which a restored dump would set back.
 CREATE TABLE vault.removals (
-    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT vault_removals_pk PRIMARY KEY,
-    reason text NOT NULL,
-    removed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    removed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    reason text NOT NULL
 );
 COMMENT ON TABLE vault.removals IS 'What was destroyed since the vault''s tables were last written anew';
 ALTER TABLE vault.removals OWNER TO auditledger_vault;
