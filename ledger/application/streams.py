@@ -71,7 +71,7 @@ class Streams:
         return facts
 
     def as_read(self, ledger: Ledger, stream: str) -> tuple[CaseEvent, ...]:
-        """All facts of a stream as last read: where a prelude of this moment has just brought them up to date."""
+        """All facts of a stream as last read: a prelude of this moment has just brought them up to date."""
         return self._facts.get((ledger.id, stream), ())
 
     def facts(self, ledger: Ledger, stream: str) -> tuple[CaseEvent, ...]:
