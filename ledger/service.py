@@ -11,6 +11,7 @@ from threading import Event, Thread
 from types import FrameType
 from typing import Any, TypeVar
 
+import structlog
 import uvicorn
 from fastapi import FastAPI, Request
 
@@ -238,7 +239,7 @@ def reconciling(installation: Installation, settings: Settings) -> Iterator[Vaul
 
     Raises Unavailable, VaultError.
     """
-    vault = Reconciling(installation)
+    vault = Reconciling(installation, structlog.get_logger("auditledger.vault").error)
     vault.all(whole=True)
     with _beside("reconciling", vault.run, settings.reconcile_interval, settings.rewrite_vault):
         yield vault.state

@@ -1,15 +1,10 @@
-"""The vault held to the destruction entries: on every start, after a restore, each minute.
-
-It loads structlog, which a command by itself does without.
-"""
+"""The vault held to the destruction entries: on every start, after a restore, each minute."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event
 from typing import TYPE_CHECKING
-
-import structlog
 
 from ledger.application.destroying import Removed, finish, remove, sealed_in
 from ledger.domain.destruction.standing import DestructionStanding
@@ -24,23 +19,24 @@ RECENT = 1_000
 """The last entries, whose keys are looked for first: a vault older than its ledger lacks them."""
 BATCH = 1_000
 Progress = Callable[[int, int], None]
+Alarm = Callable[..., object]
+"""Takes what is wrong, in words, and what it is of by name: a logger's ``error``."""
 
-log = structlog.get_logger("auditledger.vault")
 
-
-def _quiet(_done: int, _total: int) -> None:
-    """Shows nothing."""
+def _quiet(*_: object, **__: object) -> None:
+    """Shows nothing, and tells nobody: the caller does."""
 
 
 class Reconciling:
     """Holds the vault to the destruction entries of each ledger, again and again.
 
     What entries destroyed and a backup brought back is removed again; a key that is missing and that no entry
-    names is lost. Both are alarms: logged, kept for ``doctor``, and told by ``standing``.
+    names is lost. Both are alarms: told to ``alarm``, kept for ``doctor``, and in ``standing``.
     """
 
-    def __init__(self, commands: Commands) -> None:
+    def __init__(self, commands: Commands, alarm: Alarm = _quiet) -> None:
         self._commands = commands
+        self._alarm = alarm
         self._seen: dict[int, int] = {}
         self._lost: dict[int, set[str]] = {}
         self.standing: dict[str, Reconciled] = {}
@@ -62,11 +58,11 @@ class Reconciling:
             try:
                 self.all(whole=False)
                 if rewrite and not self._commands.shredder.rewrite():
-                    log.warning("the vault's pages still hold what was removed: somebody reads there")
+                    self._alarm("the vault's pages still hold what was removed: somebody reads there")
                 self.failed = None
             except (AuditLedgerError, OSError) as error:
                 self.failed = str(error)
-                log.error("the vault cannot be held to the destruction entries", reason=str(error))
+                self._alarm("the vault cannot be held to the destruction entries", reason=str(error))
 
     def all(
         self, *, whole: bool, every_entry: bool = False, progress: Progress = _quiet
@@ -113,7 +109,7 @@ class Reconciling:
             assert fact is not None
             assert fact.case is not None
             removed.add(remove(commands, ledger, fact.case, back & set(fact.keys)))
-        log.error(
+        self._alarm(
             "destroyed values came back and were removed again",
             ledger=ledger.slug, keys=removed.keys, rows=removed.rows, files=removed.files,
         )  # fmt: skip
@@ -145,7 +141,7 @@ class Reconciling:
                 named = set()
             progress(rows[-1].index + 1, size)
         for key in lost - self._lost.get(ledger.id, set()):
-            log.error("a key is lost: no entry destroyed it", ledger=ledger.slug, key=key)
+            self._alarm("a key is lost: no entry destroyed it", ledger=ledger.slug, key=key)
         self._seen[ledger.id], self._lost[ledger.id] = size, lost
         return lost
 

@@ -277,7 +277,8 @@ def test_a_service_removes_what_comes_back_while_it_runs(house: House) -> None:
     keys, database = keys_of(house, case), house.installation.database
     dump = dumped(database)
     destroy(house, case)
-    reconciling, stop = Reconciling(house.installation), threading.Event()
+    said: list[str] = []
+    reconciling, stop = Reconciling(house.installation, lambda what, **_: said.append(what)), threading.Event()
     reconciling.all(whole=True)
     thread = threading.Thread(target=reconciling.run, args=(stop, 0.05, True))
     thread.start()
@@ -288,6 +289,7 @@ def test_a_service_removes_what_comes_back_while_it_runs(house: House) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert reconciling.state()["dffh"].came_back == 1
+        assert said.count("destroyed values came back and were removed again") == 1
     finally:
         stop.set()
         thread.join()
