@@ -170,3 +170,27 @@ def test_reconcile_says_what_came_back_and_what_is_lost(office: Program, databas
     assert checks["vault"]["ok"] is False
     assert "1 keys are lost" in checks["vault"]["detail"]
     assert "destroyed values came back 1 times" in checks["vault"]["detail"]
+
+
+def test_registers_list_what_was_destroyed_and_what_is_held(office: Program) -> None:
+    case, _ = received(office)
+    said = office.ok("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+    hold = {"hold": "inquiry-1", "reason": "an inquiry", "kind": "inquiry", "area": "request"}
+    for word, fields in (("HoldPlaced", hold), ("HoldReleased", {"hold": "inquiry-1"}), ("HoldPlaced", hold)):
+        office.ok(
+            "record", f"destruction.{word}", "-", "--ledger", "dffh", person="privacy",
+            text=json.dumps({"fields": fields}),
+        )  # fmt: skip
+    (row,) = office.ok("replay", "destructions", "--ledger", "dffh", person="officer")["rows"]
+    expected = {
+        "destruction": said["destruction"], "case_id": case, "scope": "case", "ground": "no_longer_needed",
+        "standing": "completed", "proposed_by": PRIVACY, "approved_by": None, "keys": 2, "fields": 3,
+        "files": 0, "came_back": 0, "authority": "withheld",
+    }  # fmt: skip
+    assert {name: row[name] for name in expected} == expected
+    assert row["destroyed_on"] is not None
+    first, second = office.ok("replay", "holds", "--ledger", "dffh", person="officer")["rows"]
+    assert [first["hold"], first["kind"], first["area"], first["reason"]] == [
+        "inquiry-1", "inquiry", "request", "withheld",
+    ]  # fmt: skip
+    assert (first["released_on"] is None, second["released_on"] is None) == (False, True)
