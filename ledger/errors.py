@@ -158,9 +158,17 @@ class Untrusted(AuditLedgerError):
 
 
 class VaultError(AuditLedgerError):
-    """A sealed value or an attachment cannot be opened: lost, destroyed, or altered."""
+    """A sealed value or an attachment cannot be opened: lost or altered."""
 
     title = "Vault"
+
+
+class ContentDestroyed(AuditLedgerError):
+    """An entry destroyed what was sealed: the message says when, and under what. It does not come back."""
+
+    title = "Destroyed"
+    status = 410
+    exit_code = 2
 
 
 def _shown(got: object) -> str:

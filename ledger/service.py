@@ -11,6 +11,7 @@ from threading import Event, Thread
 from types import FrameType
 from typing import Any, TypeVar
 
+import structlog
 import uvicorn
 from fastapi import FastAPI, Request
 
@@ -22,10 +23,11 @@ from ledger.api.app import create_app
 from ledger.api.body import command_id, json_body
 from ledger.api.logs import configure
 from ledger.api.patience import patient
-from ledger.api.service import SealingState, WitnessState, principal
+from ledger.api.service import SealingState, VaultState, WitnessState, principal
 from ledger.api.writes import answer
 from ledger.application import Installation, Principal
 from ledger.application.opened import opened
+from ledger.application.reconciling import Reconciling
 from ledger.cli.session import Announce
 from ledger.errors import SettingsError, Unavailable
 from ledger.joined import desk, door, lag, standing
@@ -66,6 +68,7 @@ def application(
     sealed: SealingState | None = None,
     witnessed: WitnessState | None = None,
     acknowledged: Acknowledging | None = None,
+    vault: VaultState | None = None,
 ) -> FastAPI:
     """The HTTP application over an open installation, with the projections' routes.
 
@@ -96,6 +99,7 @@ def application(
         sealing=sealed,
         witnessing=witnessed,
         acknowledging=acknowledged,
+        vault=vault,
     )
 
 
@@ -116,6 +120,7 @@ def serve(settings: Settings, announce: Announce) -> None:
         sealing(installation, settings) as sealed,
         acknowledging(installation, policy, sealed) as acknowledged,
         witnessing(installation, settings, policy, sealed) as witnessed,
+        reconciling(installation, settings) as vault,
         projecting(installation, settings) as running,
     ):
         # What an upload left that did not end, or whose command was never recorded durably.
@@ -133,6 +138,7 @@ def serve(settings: Settings, announce: Announce) -> None:
                     sealed.standing if sealed else None,
                     witnessed,
                     acknowledged,
+                    vault,
                 ),
                 http=patient(settings.head_timeout, settings.max_silence),
                 log_config=None,
@@ -207,7 +213,7 @@ def projecting(installation: Installation, settings: Settings) -> Iterator[Calla
 
 @contextmanager
 def _beside(
-    name: str, run: Callable[..., None], *more: float, wake: Callable[[], None] = lambda: None
+    name: str, run: Callable[..., None], *more: float | bool, wake: Callable[[], None] = lambda: None
 ) -> Iterator[Callable[[], bool]]:
     """``run`` on a thread of its own, told to stop at the end and waited for; gives whether it lives.
 
@@ -250,6 +256,18 @@ def acknowledging(
         sealed.on_seal = told.look
     with _beside("acknowledging", told.run, wake=told.look):
         yield told
+
+
+@contextmanager
+def reconciling(installation: Installation, settings: Settings) -> Iterator[VaultState]:
+    """The vault held to the destruction entries: whole before anything is answered, then on a thread.
+
+    Raises Unavailable, VaultError.
+    """
+    vault = Reconciling(installation, structlog.get_logger("auditledger.vault").error)
+    vault.all(whole=True)
+    with _beside("reconciling", vault.run, settings.reconcile_interval, settings.rewrite_vault):
+        yield vault.state
 
 
 @contextmanager

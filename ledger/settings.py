@@ -117,6 +117,12 @@ class Settings(BaseModel):
     receipt_promise: float = Field(
         3600, gt=0, le=604_800, description="Seconds within which a signed receipt promises a proof"
     )
+    reconcile_interval: float = Field(
+        60.0, gt=0, le=3600, description="Seconds between two looks for destroyed values that came back"
+    )
+    rewrite_vault: bool = Field(
+        True, description="Write the vault's tables anew after a destruction; false: 'reconcile' alone does"
+    )
     policy: Path | None = Field(
         None, description="File of the witnesses asked to cosign checkpoints (C2SP tlog-policy, with addresses)"
     )

@@ -149,7 +149,7 @@ def view(
 def compared(door: Door, register: Register, earlier: Moment, later: Moment) -> dict[str, Any]:
     """What changed in a register from one moment to another, as JSON. Raises UnknownSchema."""
     before, after = (replay(door.conninfo, register, each) for each in (earlier, later))
-    changes = diff(door.conninfo, before, after)
+    changes = diff(door.conninfo, before, after, door.opener)
     with connect(door.conninfo, "auditledger registers") as connection:
         stated = notice_of(connection, later.heads)
     return {

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -21,8 +22,8 @@ from projections.calendar import CLOCKS
 from projections.connection import connect
 from projections.doors import Door
 from projections.explain import explain
+from projections.query import Opener, every, opened, unopened
 from projections.query import as_json as plain
-from projections.query import every, opened
 from projections.rebuild import rebuild, way_back
 from projections.steps import said, shown, steps
 
@@ -112,7 +113,7 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
             stated: dict[str, Any] = {"register": name, **_at(view)}
             if happened_by is not None:
                 stated |= {"happened_by": happened_by, "left_out_of_unknown_date": view.left_out}
-            _print(context, show, wanted, rows, view, stated, csv=csv, as_json=as_json)
+            _print(context, show, wanted, rows, view, stated, opened_door.opener, csv=csv, as_json=as_json)
 
     def diff_command(
         context: typer.Context,
@@ -212,7 +213,10 @@ def commands(door: OpenDoor, show: Show, progress: Progress) -> dict[str, Callab
                 rows = [row | {"explanation": _words(view, row)} for row in rows]
             stated = {"register": "clocks", **_at(view)}
             shown = {"csv": csv, "as_json": as_json}
-            _print(context, show, wanted, rows, view, stated, **shown, only=CLOCK_COLUMNS, explained=explained)
+            _print(
+                context, show, wanted, rows, view, stated, opened_door.opener, **shown,
+                only=CLOCK_COLUMNS, explained=explained,
+            )  # fmt: skip
 
     return {
         "replay": replay_command,
@@ -252,11 +256,12 @@ def _steps(
         if not as_json:
             by = names_at or "no common"
             sys.stdout.write(f"Entries up to {until} (names at {by}), one by one{_mark(notice)}\n")
+        sealed = partial(unopened, until.heads[0].id, opener=door.opener)
         for step in steps(connection, until.heads[0], wanted, stream=case, since=start):
             if as_json:
-                _json({**shown(step), **notice})
+                _json({**shown(step, sealed), **notice})
             else:
-                sys.stdout.write(said(step, names, names_case=case is None))
+                sys.stdout.write(said(step, names, sealed, names_case=case is None))
 
 
 def _words(view: asked.View, row: Mapping[str, Any]) -> str:
@@ -288,6 +293,7 @@ def _print(
     rows: Iterable[dict[str, Any]],
     view: asked.View,
     stated: Mapping[str, Any],
+    opener: Opener | None,
     *,
     csv: bool,
     as_json: bool,
@@ -296,7 +302,7 @@ def _print(
 ) -> None:
     if csv and as_json:
         raise InvalidInput("--csv", "it or --json, not both", None)
-    rows = asked.by_slug(view, opened(rows, wanted, None))
+    rows = asked.by_slug(view, opened(rows, wanted, opener))
     if csv:
         sys.stdout.writelines(asked.as_csv(view, rows, ["explanation"] if explained else []))
         return

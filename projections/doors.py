@@ -19,4 +19,4 @@ class Door:
     today: date
     """The Melbourne date of now, by the installation's clock."""
     opener: Opener | None = None
-    """Opens sealed values for the caller, and records it; None: they stay withheld."""
+    """Says which sealed values are destroyed; None: they all read withheld."""

@@ -35,7 +35,8 @@ DUE_WITHIN = "due_within"
 MOST_DAYS = 36_525
 
 Opener = Callable[[int, Sequence[tuple[int, str]]], Mapping[tuple[int, str], str]]
-"""Opens sealed values of a ledger, by (index, path); records the opening. Given by the composition root."""
+"""What stands for sealed values of a ledger, by (index, path), where they are not just withheld: that they are
+destroyed, on … under … Given by the composition root: the read side sees no vault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def case_rows(
 
 
 def opened(rows: Iterable[dict[str, Any]], register: Register, opener: Opener | None) -> list[dict[str, Any]]:
-    """The rows with their sealed values: as the opener gives them, or ``withheld``."""
+    """The rows with what stands for their sealed values: as the opener says, or ``withheld``."""
     sealed = [column.name for column in register.columns if column.kind is Kind.SEALED]
     shown = [dict(row) for row in rows]
     wanted: dict[int, list[tuple[int, str]]] = {}
@@ -140,6 +141,12 @@ def opened(rows: Iterable[dict[str, Any]], register: Register, opener: Opener | 
             if row[name] is not None:
                 row[name] = values.get(row["ledger"], {}).get(_pointer(row[name]), WITHHELD)
     return shown
+
+
+def unopened(ledger: int, pointer: str, opener: Opener | None) -> str:
+    """What stands for one sealed value: as the opener says, or ``withheld``."""
+    at = _pointer(pointer)
+    return WITHHELD if opener is None else opener(ledger, [at]).get(at, WITHHELD)
 
 
 def as_json(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from projections import sql, tables
 from projections.base import Kind, Register
 from projections.connection import connect
 from projections.facts import LedgerHead, heads
-from projections.query import WITHHELD
+from projections.query import Opener, unopened
 from projections.shares import fold_streams
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -260,8 +260,11 @@ ORDER BY coalesce(a.ledger, b.ledger), coalesce(a.index, b.index), coalesce(a.ke
 """
 
 
-def diff(conninfo: str, before: Replay, after: Replay) -> list[Change]:
-    """Rows added, changed and removed between two moments of one register, field by field; sealed: withheld."""
+def diff(conninfo: str, before: Replay, after: Replay, opener: Opener | None = None) -> list[Change]:
+    """Rows added, changed and removed between two moments of one register, field by field.
+
+    Of a sealed value is said that it is there, not where: withheld, or what the opener says.
+    """
     slugs = {head.id: head.slug for head in (*before.moment.heads, *after.moment.heads)}
     query = compose.SQL(_DIFFERENCES).format(before=before.table, after=after.table)
     sealed = {column.name for column in before.register.columns if column.kind is Kind.SEALED}
@@ -276,7 +279,7 @@ def diff(conninfo: str, before: Replay, after: Replay) -> list[Change]:
                 for column in before.register.all_columns
             }
             changed = {
-                name: _withheld(pair) if name in sealed else pair
+                name: _unopened(either["ledger"], pair, opener) if name in sealed else pair
                 for name, pair in fields.items()
                 if pair[0] != pair[1]
             }
@@ -284,7 +287,7 @@ def diff(conninfo: str, before: Replay, after: Replay) -> list[Change]:
     return changes
 
 
-def _withheld(pair: tuple[Any, Any]) -> tuple[Any, Any]:
-    """A sealed value before and after: that it is there, not where."""
-    before, after = (None if value is None else WITHHELD for value in pair)
+def _unopened(ledger: int, pair: tuple[Any, Any], opener: Opener | None) -> tuple[Any, Any]:
+    """A sealed value before and after."""
+    before, after = (None if value is None else unopened(ledger, value, opener) for value in pair)
     return before, after

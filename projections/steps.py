@@ -5,7 +5,7 @@ Each step folds its case as at that entry, with what was corrected by then, as a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -24,7 +24,6 @@ from projections.calendar import CALENDAR_STREAM, calendar_of
 from projections.clocks import Clock, clocks_of
 from projections.facts import Fact, LedgerHead, Poison, facts_of
 from projections.fold import fold, status_of
-from projections.query import WITHHELD
 from projections.views.days import days_from, recorded_on
 
 _BLOCK = 1_000
@@ -204,8 +203,8 @@ def _changes(before: Mapping[str, Rows], after: Mapping[str, Rows]) -> Iterator[
                 yield RowChange(name, key, kind, changed)
 
 
-def shown(step: Step) -> dict[str, Any]:
-    """A step as JSON. Sealed values are withheld; a change of one shows as that."""
+def shown(step: Step, sealed: Callable[[str], str]) -> dict[str, Any]:
+    """A step as JSON. ``sealed`` says what stands for a sealed value, by its pointer."""
     fact = step.fact
     out: dict[str, Any] = {"index": fact.index, "case": step.stream}
     if step.judged_on is None or isinstance(fact, Poison):
@@ -225,7 +224,7 @@ def shown(step: Step) -> dict[str, Any]:
                 "key": change.key,
                 "kind": change.kind,
                 "fields": {
-                    name: [_value(change.register, name, one) for one in pair]
+                    name: [_value(change.register, name, one, sealed) for one in pair]
                     for name, pair in change.fields.items()
                 },
             }
@@ -238,7 +237,7 @@ def shown(step: Step) -> dict[str, Any]:
         ],
         "after": {
             name: [
-                {"key": key} | {column: _value(name, column, value) for column, value in row.items()}
+                {"key": key} | {column: _value(name, column, value, sealed) for column, value in row.items()}
                 for key, row in rows.items()
             ]
             for name, rows in step.rows.items()
@@ -247,9 +246,12 @@ def shown(step: Step) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def said(step: Step, names: Mapping[str, str], *, names_case: bool) -> str:
-    """A step as lines of text. ``names``: of organisations; ``names_case``: where they are of several cases."""
-    told = shown(step)
+def said(step: Step, names: Mapping[str, str], sealed: Callable[[str], str], *, names_case: bool) -> str:
+    """A step as lines of text. ``sealed`` as of ``shown``.
+
+    ``names``: of organisations; ``names_case``: where they are of several cases.
+    """
+    told = shown(step, sealed)
     if "parked" in told:
         return f"{told['index']}  parked by {told['parked']}\n"
     mark = "" if told["corrects"] is None else f"  corrects {told['corrects']['index']}"
@@ -294,9 +296,9 @@ def _word(value: object, names: Mapping[str, str]) -> str:
     return "–" if value is None else names.get(str(value), str(value))
 
 
-def _value(name: str, column: str, value: object) -> Any:
+def _value(name: str, column: str, value: object, sealed: Callable[[str], str]) -> Any:
     if value is not None and column != "status" and register(name).column(column).kind is Kind.SEALED:
-        return WITHHELD
+        return sealed(str(value))
     return _plain(value)
 
 

@@ -130,6 +130,7 @@ CREATE TABLE vault.attachments (
     CONSTRAINT vault_attachments_commitment CHECK ((octet_length(commitment) = 32)),
     CONSTRAINT vault_attachments_length CHECK ((length >= 0))
 );
+ALTER TABLE ONLY vault.attachments ALTER COLUMN sealed SET STATISTICS 0;
 
 ALTER TABLE vault.attachments OWNER TO auditledger_vault;
 
@@ -174,6 +175,8 @@ CREATE TABLE vault.actors (
     sealed bytea NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
+ALTER TABLE ONLY vault.actors ALTER COLUMN lookup SET STATISTICS 0;
+ALTER TABLE ONLY vault.actors ALTER COLUMN sealed SET STATISTICS 0;
 
 ALTER TABLE vault.actors OWNER TO auditledger_vault;
 
@@ -198,6 +201,7 @@ CREATE TABLE vault.keys (
     kek_id text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
+ALTER TABLE ONLY vault.keys ALTER COLUMN wrapped SET STATISTICS 0;
 
 ALTER TABLE vault.keys OWNER TO auditledger_vault;
 
@@ -291,6 +295,7 @@ CREATE TABLE vault.sealed (
     key text NOT NULL COLLATE pg_catalog."C",
     ciphertext bytea NOT NULL
 );
+ALTER TABLE ONLY vault.sealed ALTER COLUMN ciphertext SET STATISTICS 0;
 ALTER TABLE ONLY vault.sealed ALTER COLUMN ciphertext SET STORAGE EXTERNAL;
 
 ALTER TABLE vault.sealed OWNER TO auditledger_vault;
@@ -508,6 +513,29 @@ ALTER TABLE vault.keys ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE vault.reconciled (
+    ledger integer NOT NULL,
+    destroyed bigint NOT NULL,
+    came_back bigint NOT NULL,
+    lost bigint NOT NULL,
+    lost_key text COLLATE pg_catalog."C",
+    reconciled_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+)
+WITH (fillfactor='10');
+
+ALTER TABLE vault.reconciled OWNER TO auditledger_vault;
+
+COMMENT ON TABLE vault.reconciled IS 'A row a ledger: keys destroyed, how often something came back, keys lost';
+
+CREATE TABLE vault.removals (
+    removed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    reason text NOT NULL
+);
+
+ALTER TABLE vault.removals OWNER TO auditledger_vault;
+
+COMMENT ON TABLE vault.removals IS 'What was destroyed since the vault''s tables were last written anew';
+
 ALTER TABLE ONLY ledger.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (ledger);
 
@@ -558,6 +586,9 @@ ALTER TABLE ONLY vault.attachments
 
 ALTER TABLE ONLY vault.keys
     ADD CONSTRAINT vault_keys_pk PRIMARY KEY (id);
+
+ALTER TABLE ONLY vault.reconciled
+    ADD CONSTRAINT vault_reconciled_pk PRIMARY KEY (ledger);
 
 ALTER TABLE ONLY vault.sealed
     ADD CONSTRAINT vault_sealed_pk PRIMARY KEY (ledger, index, key);

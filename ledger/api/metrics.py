@@ -13,6 +13,7 @@ from ledger.api.service import Standing
 from ledger.errors import Unavailable
 from ledger.store.sealers import Sealed
 from ledger.store.witnessing import Witnessed
+from ledger.vault.shredding import Reconciled
 
 GAUGES: Mapping[str, tuple[str, str]] = {
     "entries": ("auditledger_ledger_entries", "Entries of the ledger"),
@@ -75,6 +76,25 @@ def of_sealing(
         for slug, number in numbers.items():
             if slug in slugs:
                 gauge.add_metric([slug], number)
+        made.append(gauge)
+    registry = CollectorRegistry()
+    registry.register(_Made(tuple(made)))
+    return generate_latest(registry)
+
+
+def of_vault(found: Mapping[str, Reconciled], slugs: Collection[str]) -> bytes:
+    """How the vault stands to what entries of these ledgers destroyed, as Prometheus reads it."""
+    gauges = {
+        "auditledger_vault_destroyed_keys": ("Keys that entries of the ledger destroyed", "destroyed"),
+        "auditledger_vault_came_back": ("How often destroyed values were in the vault again", "came_back"),
+        "auditledger_vault_lost_keys": ("Keys that are missing and that no entry destroyed", "lost"),
+    }
+    made: list[Metric] = []
+    for name, (says, field) in gauges.items():
+        gauge = GaugeMetricFamily(name, says, labels=["ledger"])
+        for slug, each in found.items():
+            if slug in slugs:
+                gauge.add_metric([slug], getattr(each, field))
         made.append(gauge)
     registry = CollectorRegistry()
     registry.register(_Made(tuple(made)))

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ledger.api.metrics import of_ledgers, of_sealing
+from ledger.api.metrics import of_ledgers, of_sealing, of_vault
 from ledger.api.service import Service, principal
 from ledger.application.access import NAMED_STREAMS, Matter, readable, roles
 from ledger.application.outcome import parse_command_id, receipts_of
@@ -67,7 +67,7 @@ def router(service: Service) -> APIRouter:
             "ledger": found.origin,
             "case": stream,
             "version": rows[-1].version,
-            "entries": shown_timeline(rows),
+            "entries": shown_timeline(rows, installation.streams.destroyed(found)),
             **notice(found),
         }
         return JSONResponse(content, headers={"ETag": f'"{rows[-1].version}"'})
@@ -90,10 +90,11 @@ def router(service: Service) -> APIRouter:
             if name not in load_events():
                 raise InvalidInput("event", "the full name of an event", name)
         rows = feed.read(found.id, after, limit, events=event)
+        gone = installation.streams.destroyed(found)
         content = {
             "ledger": found.origin,
             "size": feed.head(found.id).size,
-            "entries": [shown_entry(row, raw=raw) for row in rows],
+            "entries": [shown_entry(row, gone, raw=raw) for row in rows],
             "next": rows[-1].index if rows else after,
             **notice(found),
         }
@@ -108,7 +109,9 @@ def router(service: Service) -> APIRouter:
         row = feed.entry(found.id, index)
         if request.headers.get("accept", "").split(";")[0].strip() == OCTETS:
             return Response(row.entry, media_type=OCTETS, headers={"Leaf-Hash": row.leaf_hash.hex()})
-        return JSONResponse({**shown_entry(row, raw=True), **notice(found)})
+        return JSONResponse(
+            {**shown_entry(row, installation.streams.destroyed(found), raw=True), **notice(found)}
+        )
 
     @api.get("/ledgers/{slug}/receipts/{command}", tags=["entries"])
     def receipts(request: Request, slug: str, command: str) -> JSONResponse:
@@ -163,6 +166,9 @@ def router(service: Service) -> APIRouter:
             # Where sealing has failed there are no gauges of it, as of the registers.
             with suppress(Unavailable):
                 text += of_sealing(service.sealing(), witnessed, slugs)
+        if service.vault is not None:
+            with suppress(Unavailable):
+                text += of_vault(service.vault(), slugs)
         return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)
 
     @api.get("/health", tags=["service"])
@@ -205,6 +211,12 @@ def state(service: Service) -> tuple[dict[str, Any], bool]:
             content["sealing"] = "ok" if not stopped else f"stopped for {stopped} ledgers"
         except Unavailable:
             content["sealing"] = "failed"
+    if service.vault is not None:
+        try:
+            lost = sum(each.lost for each in service.vault().values())
+            content["vault"] = "ok" if not lost else f"{lost} keys lost"
+        except Unavailable:
+            content["vault"] = "failed"
     if not healthy:
         content["status"] = "unavailable"
     return content, healthy

@@ -19,11 +19,13 @@ from ledger.store.ledgers import Ledger
 from ledger.store.sealers import Sealed
 from ledger.store.submission import Level
 from ledger.store.witnessing import Witnessed
+from ledger.vault.shredding import Reconciled
 
 T = TypeVar("T")
 Lag = Callable[[], Mapping[str, Any]]
 Standing = Callable[[], Mapping[str, Mapping[str, int]]]
 SealingState = Callable[[], Mapping[str, Sealed]]
+VaultState = Callable[[], Mapping[str, Reconciled]]
 WitnessState = Callable[[], Mapping[str, Witnessed]]
 
 
@@ -51,6 +53,8 @@ class Service:
     """Seconds that a write waits for that, where it asks to."""
     promise: float = 3600.0
     """Seconds within which a signed receipt promises a proof."""
+    vault: VaultState | None = None
+    """How the vault stands to what entries destroyed, where this process looks after that."""
     _uploading: int = 0
 
     async def command(self, work: Callable[[], T]) -> T:

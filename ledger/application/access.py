@@ -30,8 +30,8 @@ class Matter(StrEnum):
     REPORTS = "reports"
 
 
-NAMED_STREAMS = frozenset({"ledger", "roles", "calendar"})
-"""Streams about the ledger itself, which hold no case."""
+NAMED_STREAMS = frozenset({"ledger", "roles", "calendar", "destruction"})
+"""Streams about the ledger itself, which hold no case; an administrator, too, reads what to approve."""
 READERS: dict[Matter, frozenset[Role]] = {
     Matter.LEDGER: frozenset(Role) - {Role.SYSTEM},
     Matter.CASES: CASE_WRITERS | {Role.AUDITOR},

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.utils import Environment
 
+from ledger.application.destroying import AUTHORISE, carry_out, filled_in
 from ledger.application.outcome import (
     MEDIA_TYPE,
     CommandInput,
@@ -28,8 +29,17 @@ from ledger.application.streams import JUDGED_AGAINST, Lookup, Streams
 from ledger.clock import Clock, SimulatedClock, SystemClock, melbourne_date
 from ledger.codec.entry import Precision, Source, SourceKind
 from ledger.domain.case import Case, CommandSpec, Context, command_table
-from ledger.domain.event import Header, decode_event
-from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
+from ledger.domain.destruction.standing import STREAM as DESTRUCTION
+from ledger.domain.event import CaseEvent, Header, decode_event
+from ledger.errors import (
+    CommandReused,
+    Conflict,
+    ContentDestroyed,
+    Forbidden,
+    InvalidInput,
+    LawRefused,
+    NotFound,
+)
 from ledger.law.general import Role, lives_where_it_belongs
 from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
@@ -45,6 +55,7 @@ from ledger.store.writer import Writer
 from ledger.vault.attachments import AttachmentFiles
 from ledger.vault.kek import KEK_VARIABLE, load_or_create_kek
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, ContentKeys, SealingSession, WrappedKey
+from ledger.vault.shredding import Shredder
 from ledger.vault.store import Kept, KeyGone, Opener, VaultKeys, keys_exist
 
 if TYPE_CHECKING:
@@ -54,6 +65,7 @@ if TYPE_CHECKING:
 TRIES = 32
 """How often a command is judged again because its case moved on meanwhile."""
 SYSTEM = Principal("system", "system", "system")
+SYSTEM_SOURCE = Source(SourceKind.SYSTEM)
 DEFAULT_REGULATOR = "ovic"
 
 
@@ -113,17 +125,19 @@ class Commands:
             self._kek = load_or_create_kek(data_dir / "kek", keys_exist=exist, environ=environ)
             self.ledgers = Ledgers(database)
             self.feed = Feed(database)
+            self.streams = Streams(self.feed, self.ledgers, regulator)
             self.writer = Writer(database)
         except BaseException:
             for each in self._pools:
                 each.close()
             raise
-        self.vault_keys = VaultKeys(writer_pool.connection, self._kek)
-        self.opener = Opener(vault_pool.connection, self._kek)
+        destroyed = self.streams.destroyed_now
+        self.vault_keys = VaultKeys(writer_pool.connection, self._kek, destroyed)
+        self.opener = Opener(vault_pool.connection, self._kek, destroyed)
         self.kept = Kept(vault_pool.connection)
+        self.shredder = Shredder(vault_pool.connection)
         self.files = AttachmentFiles(data_dir / "attachments")
         self.published = Published(data_dir)
-        self.streams = Streams(self.feed, self.ledgers, regulator)
         self._applications: dict[int, LedgerApplication] = {}
         self.supervisor: Supervisor | None = None
         """What keeps an embedded database up, in a service that does."""
@@ -171,13 +185,19 @@ class Commands:
         the caller saw (If-Match); ``given``: what a repeat must match in place of the body, where that is new
         at each attempt (files that were kept, positions). Raises InvalidInput, NotFound, Forbidden, LawRefused,
         Conflict, CommandReused, Unavailable (nothing was written), OutcomeUnknown (repeat with the same id).
+        What the entry says is destroyed, is destroyed on return.
         """
         ledger = self.ledgers.get(slug)
         parsed = parse_command(command, body)
         if given is not None:
             parsed = replace(parsed, canonical=asked_for(command, given))
         source = source or Source(SourceKind.API)
-        return self._execute(ledger, parsed, principal, parse_command_id(command_id), expected_version, source)
+        outcome = self._execute(
+            ledger, parsed, principal, parse_command_id(command_id), expected_version, source
+        )
+        if command == AUTHORISE:
+            carry_out(self, ledger)
+        return outcome
 
     def recorded(
         self, slug: str, command: str, given: Mapping[str, Any], *, principal: Principal, command_id: str
@@ -187,7 +207,8 @@ class Commands:
         Raises CommandReused, Forbidden, NotFound.
         """
         ledger = self.ledgers.get(slug)
-        self.streams.facts(ledger, "roles")
+        for stream in JUDGED_AGAINST:
+            self.streams.facts(ledger, stream)
         rows = self.feed.by_command(ledger.id, parse_command_id(command_id))
         canonical = asked_for(command, given)
         specs = command_table()[command]
@@ -207,13 +228,13 @@ class Commands:
     ) -> Outcome:
         """``role``: the role already established (the system's, an auditor's of another organisation)."""
         for attempt in range(TRIES):
-            recorded, case_rows = self._prelude(ledger, command, command_id)
+            recorded, facts = self._prelude(ledger, command, command_id)
             first = self._first_outcome(ledger, command, command_id, recorded, principal, role)
             if first is not None:
                 return first
             try:
                 return self._attempt(
-                    ledger, command, case_rows, principal, command_id, expected_version, source, role
+                    ledger, command, facts, principal, command_id, expected_version, source, role
                 )
             except (LawRefused, Conflict, InvalidInput, NotFound, CommandReused, KeyGone) as error:
                 # A repeat of ours may have been recorded meanwhile: then that is the answer, not this error.
@@ -229,18 +250,40 @@ class Commands:
                     raise
         raise AssertionError("unreachable")
 
+    def record_as_system(
+        self,
+        ledger: Ledger,
+        command: str,
+        fields: Mapping[str, Any],
+        *,
+        case: str | None = None,
+        happened: str | None = "today",
+    ) -> Outcome:
+        """Records a command as the system, in no person's name. Raises as ``execute``."""
+        if happened == "today":
+            happened = melbourne_date(self.clock.now()).isoformat()
+        body = {"case": case, "happened": happened, "fields": dict(fields)}
+        parsed = parse_command(command, body)
+        command_id = str(uuid.uuid4())
+        return self._execute(ledger, parsed, SYSTEM, command_id, None, SYSTEM_SOURCE, role=Role.SYSTEM)
+
     def _prelude(
         self, ledger: Ledger, command: CommandInput, command_id: str
-    ) -> tuple[list[StoredRow], list[StoredRow]]:
-        """What the command recorded already, and its case; brings roles and calendar up to the same moment."""
+    ) -> tuple[list[StoredRow], Sequence[CaseEvent]]:
+        """What the command recorded already, and the facts of its case; brings what every command is judged
+        against up to the same moment.
+        """
         wanted = self.streams.positions(ledger)
-        if command.stream is not None:
+        kept = command.stream in wanted
+        if command.stream is not None and not kept:
             wanted[command.stream] = 0
         recorded, found = self.feed.prelude(ledger.id, command_id, wanted)
         for stream, rows in found.items():
             if stream in JUDGED_AGAINST:
                 self.streams.extend(ledger, stream, rows)
-        return recorded, found.get(command.stream or "", [])
+        if kept and command.stream is not None:
+            return recorded, self.streams.as_read(ledger, command.stream)
+        return recorded, [decode_event(row.decoded) for row in found.get(command.stream or "", [])]
 
     def _first_outcome(
         self,
@@ -276,15 +319,23 @@ class Commands:
         """The keys under which ``content_mac`` of a case's commands is made (of a ledger's: LEDGER_STREAM)."""
         return ContentKeys(
             (wrapped.id, self._kek.unwrap(wrapped.id, wrapped.wrapped, wrapped.kek_id))
-            for wrapped in self.vault_keys.keys_of(ledger.id, owner)
+            for wrapped in self.live_keys(ledger, owner)
             if wrapped.subject == CONTENT
         )
+
+    def live_keys(self, ledger: Ledger, stream: str) -> list[WrappedKey]:
+        """The wrapped keys of a case, oldest first, without those that an entry destroyed, as last read.
+
+        A backup may have brought one back: nothing is sealed under it, nor told by it, until it is gone again.
+        """
+        gone = self.streams.destroyed_as_read(ledger.id)
+        return [key for key in self.vault_keys.keys_of(ledger.id, stream) if key.id not in gone]
 
     def _attempt(
         self,
         ledger: Ledger,
         command: CommandInput,
-        case_rows: Sequence[StoredRow],
+        facts: Sequence[CaseEvent],
         principal: Principal,
         command_id: str,
         expected_version: int | None,
@@ -293,11 +344,13 @@ class Commands:
     ) -> Outcome:
         application = self.application(ledger)
         self.simulated_moment(ledger)
-        case, spec = self._case_for(ledger, command, case_rows, source)
+        case, spec = self._case_for(ledger, command, facts, source)
         now = self.clock.now()
         today = melbourne_date(now)
         if role is None:
             role = self.streams.role_for(ledger, principal, spec.name, spec.roles, today)
+        if spec.stream == DESTRUCTION:
+            command = filled_in(self, ledger, command)
         if expected_version is not None and case.version != expected_version:
             raise Conflict(f"case {case.id}: expected version {expected_version}, it is at {case.version}")
         fresh = case.version == 0 and spec.stream is None
@@ -359,12 +412,12 @@ class Commands:
 
     @staticmethod
     def _case_for(
-        ledger: Ledger, command: CommandInput, rows: Sequence[StoredRow], source: Source
+        ledger: Ledger, command: CommandInput, facts: Sequence[CaseEvent], source: Source
     ) -> tuple[Case, CommandSpec]:
         """The case as its facts make it, or a blank one, and the row of the command table that fits it."""
         case: Case | None = None
-        for row in rows:
-            case = decode_event(row.decoded).mutate(case)
+        for fact in facts:
+            case = fact.mutate(case)
         first = command.specs[0]
         if first.stream is not None:
             return case or first.case.blank(first.stream), first
@@ -392,7 +445,7 @@ class Commands:
 
     def _lookup_keys(self, ledger: Ledger, fresh: str | None) -> Callable[[str], Sequence[WrappedKey]]:
         """Wrapped keys by stream; a case that has no entry yet has no key yet."""
-        return lambda stream: () if stream == fresh else self.vault_keys.keys_of(ledger.id, stream)
+        return lambda stream: () if stream == fresh else self.live_keys(ledger, stream)
 
     def check_files(self, ledger: Ledger, stream: str, command: CommandInput) -> None:
         """Every file that the fields name is kept for just that field of that case (4-wire 'Entry').
@@ -402,11 +455,11 @@ class Commands:
         named = command.attachments()
         if not named:
             return
-        own = {key.id for key in self.vault_keys.keys_of(ledger.id, stream)}
+        own = {key.id for key in self.live_keys(ledger, stream)}
         for path, file in named:
             kept = None
             if file.key in own:
-                with suppress(NotFound):
+                with suppress(NotFound, ContentDestroyed):
                     kept, _ = self.opener.attachment(ledger.id, file.key, file.commitment)
             if kept is None or (kept.path, kept.length) != (f"{path}.content", file.length):
                 raise InvalidInput(f"fields.{path}", "a file kept for this field of this case", "another")

@@ -10,7 +10,7 @@ from datetime import date
 from importlib.metadata import version
 from typing import Any, BinaryIO, cast
 
-from ledger.application.commands import SYSTEM, Commands
+from ledger.application.commands import Commands
 from ledger.application.outcome import (
     MEDIA_TYPE,
     Outcome,
@@ -33,7 +33,6 @@ from ledger.vault.attachments import CHUNK
 from ledger.vault.opening import Opening, SealedField
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM
 
-SYSTEM_SOURCE = Source(SourceKind.SYSTEM)
 OVER_HTTP = Source(SourceKind.API)
 SWEPT_AFTER = 24 * 3600.0
 """Seconds after which an upload that was not finished is over."""
@@ -170,27 +169,11 @@ class Installation(Commands):
         if self.streams.facts(ledger, stream):
             return
         try:
-            self._record_as_system(ledger, command, fields, case=case, happened=happened)
+            self.record_as_system(ledger, command, fields, case=case, happened=happened)
         except (LawRefused, InvalidInput, Conflict):
             # Where another process was first, law refuses a second one; theirs is the step that was wanted.
             if not self.streams.facts(ledger, stream):
                 raise
-
-    def _record_as_system(
-        self,
-        ledger: Ledger,
-        command: str,
-        fields: Mapping[str, Any],
-        *,
-        case: str | None,
-        happened: str | None,
-    ) -> Outcome:
-        if happened == "today":
-            happened = melbourne_date(self.clock.now()).isoformat()
-        body = {"case": case, "happened": happened, "fields": dict(fields)}
-        parsed = parse_command(command, body)
-        command_id = str(uuid.uuid4())
-        return self._execute(ledger, parsed, SYSTEM, command_id, None, SYSTEM_SOURCE, role=Role.SYSTEM)
 
     # --- who may ---------------------------------------------------------------------------------------------
 
@@ -346,6 +329,18 @@ class Installation(Commands):
             {f.path: o for f, o in zip(fields, openings, strict=True) if f.path in shown[index]}
             for (index, fields), openings in zip(entries, opened, strict=True)
         ]
+
+    def destroyed_at(self, ledger_id: int, asked: Sequence[tuple[int, str]]) -> dict[tuple[int, str], str]:
+        """Which of these sealed values, by (index, path), are destroyed, in words; nothing is opened for it."""
+        gone = self.streams.destroyed_now(ledger_id)
+        if not gone:
+            return {}
+        return {
+            (row.index, field.path): str(gone[field.key])
+            for row in self.feed.entries(ledger_id, {index for index, _ in asked})
+            for field in sealed_fields_of(self._event(row))
+            if field.key in gone
+        }
 
     def _record_opening(
         self,

@@ -10,10 +10,11 @@ from uuid import UUID
 
 import rfc8785
 
-from ledger.codec.declare import Attachment
+from ledger.codec.declare import Attachment, fields_of
 from ledger.codec.entry import Actor, Correction, CorrectionKind, HappenedOn, Precision
 from ledger.codec.jsonform import parse_fields, parse_happened, unsaid
 from ledger.domain.case import CommandSpec, command_table
+from ledger.domain.event import CaseEvent
 from ledger.errors import InvalidInput, NotFound
 from ledger.law.general import Role
 from ledger.store.feed import StoredRow
@@ -73,18 +74,25 @@ class CommandInput:
 
     def attachments(self) -> list[tuple[str, Attachment]]:
         """The files that the fields name, each with the dotted path of its field."""
-        return [found for name, value in self.fields.items() for found in _attachments(name, value)]
+        return [found for name, value in self.fields.items() for found in files_in(name, value)]
 
 
-def _attachments(path: str, value: object) -> Iterator[tuple[str, Attachment]]:
+def files_of(event: CaseEvent) -> Iterator[tuple[str, Attachment]]:
+    """The files that a recorded event names, each with the dotted path of its field."""
+    for each in fields_of(type(event)):
+        yield from files_in(each.name, getattr(event, each.name))
+
+
+def files_in(path: str, value: object) -> Iterator[tuple[str, Attachment]]:
+    """The files that the value of a field names, each with the dotted path of where it stands."""
     if isinstance(value, Attachment):
         yield path, value
     elif isinstance(value, tuple):
         for place, item in enumerate(value):
-            yield from _attachments(f"{path}.{place}", item)
+            yield from files_in(f"{path}.{place}", item)
     elif hasattr(type(value), "__avro_name__") and is_dataclass(value):
         for each in fields(value):
-            yield from _attachments(f"{path}.{each.name}", getattr(value, each.name))
+            yield from files_in(f"{path}.{each.name}", getattr(value, each.name))
 
 
 def receipts_of(ledger: Ledger, rows: Iterable[StoredRow]) -> tuple[Receipt, ...]:

@@ -1,12 +1,16 @@
-"""Entries as JSON, for every door: HTTP timelines and feed, ``auditledger entries``. Sealed stays sealed."""
+"""Entries as JSON, for every door: HTTP timelines and feed, ``auditledger entries``. Sealed stays sealed.
+
+Each takes the keys that entries destroyed, as they say now: an entry of a moment before shows it too.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from ledger.application.outcome import files_of
 from ledger.clock import melbourne_date
 from ledger.codec.declare import Sealed, sealed_fields
 from ledger.codec.entry import Entry, happened_date
@@ -16,14 +20,15 @@ from ledger.errors import CodecError
 from ledger.store.feed import StoredRow
 from ledger.store.mapper import REASON_PATH
 from ledger.store.submission import Receipt
-from ledger.vault.opening import Word
+from ledger.vault.opening import Destroyed, Word
 
 DEMONSTRATION = "demonstration, invented events"
 """Stands on every page of a ledger that was created as a demonstration."""
 
 
-def shown_entry(row: StoredRow, *, raw: bool = False) -> dict[str, Any]:
-    """One entry, decoded; a sealed value is shown as withheld, with the path by which it can be opened.
+def shown_entry(row: StoredRow, gone: Mapping[str, Destroyed], *, raw: bool = False) -> dict[str, Any]:
+    """One entry, decoded; a sealed value is shown as withheld, with the path by which it can be opened, or as
+    destroyed, on … under …
 
     ``raw`` adds the entry's bytes in base64. An entry newer than this version, or whose payload does not
     decode, is shown without ``fields`` and says why in ``undecoded``: the ledger is to be read all the same.
@@ -41,7 +46,7 @@ def shown_entry(row: StoredRow, *, raw: bool = False) -> dict[str, Any]:
         "source": show(entry.source),
         "command": entry.command,
         "part": entry.part,
-        "corrects": _corrects(entry),
+        "corrects": _corrects(entry, gone),
         "leaf_hash": row.leaf_hash.hex(),
     }
     try:
@@ -51,14 +56,17 @@ def shown_entry(row: StoredRow, *, raw: bool = False) -> dict[str, Any]:
     else:
         fields = show(event)
         for path, _, sealed in sealed_fields(event):
-            _replace(fields, path.split("."), withheld(path, sealed))
+            _replace(fields, path.split("."), unopened(path, sealed, gone))
+        for path, file in files_of(event):
+            if file.key in gone:
+                _at(fields, path.split("."))["content"] = destroyed(gone[file.key])
         out["fields"] = fields
     if raw:
         out["bytes"] = base64.b64encode(row.entry).decode()
     return out
 
 
-def shown_timeline(rows: Sequence[StoredRow]) -> list[dict[str, Any]]:
+def shown_timeline(rows: Sequence[StoredRow], gone: Mapping[str, Destroyed]) -> list[dict[str, Any]]:
     """The entries of one case in order, with the Melbourne calendar days between its dates.
 
     ``days_between``: from happening to recording; ``days_after_entry_before``: from the happening and from
@@ -74,7 +82,7 @@ def shown_timeline(rows: Sequence[StoredRow]) -> list[dict[str, Any]]:
             "recorded": _days(None if before is None else before[1], recorded),
         }
         between = {"days_between": _days(happened, recorded), "days_after_entry_before": after}
-        shown.append({**shown_entry(row), **between})
+        shown.append({**shown_entry(row, gone), **between})
         before = happened, recorded
     return shown
 
@@ -83,14 +91,16 @@ def _days(start: date | None, end: date | None) -> int | None:
     return None if start is None or end is None else (end - start).days
 
 
-def withheld(path: str, sealed: Sealed) -> dict[str, str]:
-    """What stands where a sealed value is not shown."""
-    return {
-        "sealed": Word.WITHHELD.value,
-        "path": path,
-        "commitment": sealed.commitment.hex(),
-        "key": sealed.key,
-    }
+def unopened(path: str, sealed: Sealed, gone: Mapping[str, Destroyed]) -> dict[str, str]:
+    """What stands where a sealed value is not opened: that it is withheld, or that it was destroyed."""
+    found = gone.get(sealed.key)
+    said = {"sealed": Word.WITHHELD.value} if found is None else destroyed(found)
+    return {**said, "path": path, "commitment": sealed.commitment.hex(), "key": sealed.key}
+
+
+def destroyed(found: Destroyed) -> dict[str, str]:
+    """That a value was destroyed: when, and under what."""
+    return {"sealed": found.word.value, "on": show(found.on), "under": found.under}
 
 
 def shown_receipt(receipt: Receipt) -> dict[str, Any]:
@@ -103,7 +113,7 @@ def shown_receipt(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _corrects(entry: Entry) -> dict[str, Any] | None:
+def _corrects(entry: Entry, gone: Mapping[str, Destroyed]) -> dict[str, Any] | None:
     corrects = entry.corrects
     if corrects is None:
         return None
@@ -111,12 +121,16 @@ def _corrects(entry: Entry) -> dict[str, Any] | None:
     return {
         "index": corrects.index,
         "kind": corrects.kind.value,
-        "reason": withheld(REASON_PATH, reason) if isinstance(reason, Sealed) else reason,
+        "reason": unopened(REASON_PATH, reason, gone) if isinstance(reason, Sealed) else reason,
     }
 
 
 def _replace(fields: Any, path: list[str], value: Any) -> None:
     *parents, last = path
-    for name in parents:
+    _at(fields, parents)[last] = value
+
+
+def _at(fields: Any, path: list[str]) -> Any:
+    for name in path:
         fields = fields[int(name)] if isinstance(fields, list) else fields[name]
-    fields[last] = value
+    return fields

@@ -5,7 +5,8 @@ Each is the fold of one stream, kept until the stream grows: one query by versio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ from ledger.application.outcome import Principal
 from ledger.codec.declare import CaseRef
 from ledger.domain.case import Case
 from ledger.domain.common.aggregate import CommonCase
+from ledger.domain.destruction.events import DestructionAuthorised
+from ledger.domain.destruction.standing import STREAM as DESTRUCTION
+from ledger.domain.destruction.standing import DestructionStanding
 from ledger.domain.event import CaseEvent, decode_event
 from ledger.domain.installation.events import GrantedRole, RoleGranted
 from ledger.domain.installation.standing import calendar_of, grants_in_force
@@ -23,13 +27,15 @@ from ledger.law.general import Role
 from ledger.law.installation import GRANTED_BY_REGULATOR
 from ledger.store.feed import Feed, StoredRow
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
+from ledger.vault.opening import Destroyed
+from ledger.vault.store import INSTALLATION
 
 if TYPE_CHECKING:
     from ledger.application.commands import Commands
 
 ROLES, CALENDAR = "roles", "calendar"
-JUDGED_AGAINST = (ROLES, CALENDAR)
-"""Streams that every command of a ledger is judged against."""
+JUDGED_AGAINST = (ROLES, CALENDAR, DESTRUCTION)
+"""Streams that every command of a ledger is judged against: who may, which days count, what is destroyed."""
 REPORTS_ON_ALL = frozenset({Role.REPORTER, Role.MINISTER_OFFICE})
 """Roles that, granted in ``common`` (the lead department's), report on every ledger (1-law 'Who acts')."""
 
@@ -44,6 +50,7 @@ class Streams:
         self._lock = Lock()
         self._facts: dict[tuple[int, str], tuple[CaseEvent, ...]] = {}
         self._calendars: dict[int, tuple[int, Calendar]] = {}
+        self._destroyed: dict[int, _Folded] = {}
         self._seen_at: dict[tuple[int, str], int] = {}
 
     def positions(self, ledger: Ledger) -> dict[str, int]:
@@ -62,6 +69,10 @@ class Streams:
             if len(facts) > len(self._facts.get((ledger.id, stream), ())):
                 self._facts[ledger.id, stream] = facts
         return facts
+
+    def as_read(self, ledger: Ledger, stream: str) -> tuple[CaseEvent, ...]:
+        """All facts of a stream as last read: a prelude of this moment has just brought them up to date."""
+        return self._facts.get((ledger.id, stream), ())
 
     def facts(self, ledger: Ledger, stream: str) -> tuple[CaseEvent, ...]:
         """All facts of a stream, as far as they are committed now: asks the database what is new."""
@@ -84,6 +95,39 @@ class Streams:
         if known is None or known[0] != len(facts):
             known = self._calendars[ledger.id] = (len(facts), calendar_of(facts))
         return known[1]
+
+    def destruction(self, ledger: Ledger) -> DestructionStanding:
+        """Where destruction in a ledger stands now; asks the database what is new. Not to be changed."""
+        self.facts(ledger, DESTRUCTION)
+        return self._fold(ledger.id).standing
+
+    def destruction_as_read(self, ledger_id: int) -> DestructionStanding:
+        """The same as last read."""
+        return self._fold(ledger_id).standing
+
+    def destroyed(self, ledger: Ledger) -> Mapping[str, Destroyed]:
+        """The keys that entries of a ledger destroyed, as they say now: key id → on …, under …"""
+        self.facts(ledger, DESTRUCTION)
+        return self._fold(ledger.id).keys
+
+    def destroyed_as_read(self, ledger_id: int) -> Mapping[str, Destroyed]:
+        """The same as last read: where a prelude of this moment has just brought it up to date."""
+        return self._fold(ledger_id).keys
+
+    def destroyed_now(self, ledger_id: int) -> Mapping[str, Destroyed]:
+        """``destroyed`` by the number of a ledger; the installation's own keys have no entries."""
+        if ledger_id == INSTALLATION:
+            return {}
+        return self.destroyed(next(each for each in self._ledgers.all() if each.id == ledger_id))
+
+    def _fold(self, ledger_id: int) -> _Folded:
+        facts = self._facts.get((ledger_id, DESTRUCTION), ())
+        folded = self._destroyed.get(ledger_id)
+        if folded is None or folded.count < len(facts):
+            with self._lock:
+                folded = self._destroyed.setdefault(ledger_id, _Folded())
+                folded.take(facts[folded.count :])
+        return folded
 
     def roles(self, ledger: Ledger, principal: Principal, on: date) -> frozenset[Role]:
         """The roles that the ledger's own grants, as last read, give this person there on a day.
@@ -149,6 +193,23 @@ class Streams:
                 found |= granted & REPORTS_ON_ALL
             found |= granted & {Role.REGULATOR}
         return frozenset(found)
+
+
+@dataclass(slots=True)
+class _Folded:
+    """Destruction in a ledger, as far as it was folded; what is said of a key never changes."""
+
+    standing: DestructionStanding = field(default_factory=DestructionStanding)
+    keys: dict[str, Destroyed] = field(default_factory=dict)
+    count: int = 0
+
+    def take(self, facts: Sequence[CaseEvent]) -> None:
+        for fact in facts:
+            self.standing.take(fact)
+            if isinstance(fact, DestructionAuthorised):
+                gone = [(key, self.standing.destroyed[key]) for key in fact.keys]
+                self.keys.update((key, Destroyed(each.on, each.under)) for key, each in gone)
+        self.count += len(facts)
 
 
 class Lookup:

@@ -61,6 +61,8 @@ COMMANDS = (
     Loaded("checkpoint", "ledger.cli.proofs:checkpoint", "Seal a ledger; print its signed checkpoint."),
     Loaded("prove", "ledger.cli.proofs:prove", "Write a proof that strangers can check."),
     Loaded("keys", "ledger.cli.proofs:keys", "List the keys that sign checkpoints."),
+    Loaded("destroy", "ledger.cli.destruction:destroy", "Destroy sealed values for good; proofs stay."),
+    Loaded("reconcile", "ledger.cli.destruction:reconcile", "Hold the vault to what entries destroyed."),
     Loaded("witness", "ledger.cli.witness:witness", "Run a witness: it cosigns what only grows."),
 )
 """What this layer has; ``ledger.main`` adds what reads registers, and the rest."""

@@ -21,6 +21,8 @@ from ledger.cli.session import (
     print_json,
     the_ledger,
 )
+from ledger.clock import melbourne_date
+from ledger.codec.jsonform import parse_moment
 from ledger.domain.event import load_events
 from ledger.errors import InvalidInput
 from ledger.store.feed import END, StoredRow
@@ -61,7 +63,7 @@ def entries(
         stop = END if until is None else until
         rows = _rows(installation, found, after, stop, case, wanted, follow)
         for row in rows if limit is None else islice(rows, limit):
-            _print(session, shown_entry(row, raw=raw), as_json, decode)
+            _print(session, shown_entry(row, installation.streams.destroyed(found), raw=raw), as_json, decode)
 
 
 def event_names(given: list[str] | None) -> list[str] | None:
@@ -125,7 +127,10 @@ def _print(session: Session, entry: dict[str, Any], as_json: bool, decode: bool)
 def _words(value: Any) -> str:
     if isinstance(value, dict):
         if "sealed" in value:
-            return "(withheld)"
+            if value["sealed"] == "destroyed":
+                on = melbourne_date(parse_moment(value["on"], "on"))
+                return f"(destroyed on {on} under {value['under']})"
+            return f"({value['sealed']})"
         return ", ".join(f"{k} {_words(v)}" for k, v in value.items() if v is not None)
     if isinstance(value, list):
         more = f"; … {len(value)} in all (--json shows them)" if len(value) > SHOWN else ""

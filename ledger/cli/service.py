@@ -24,6 +24,7 @@ from ledger.store.opened import reach_database
 from ledger.store.published import Published
 from ledger.store.sealing import Link
 from ledger.vault.kek import KEK_VARIABLE, load_kek
+from ledger.vault.shredding import reconciled
 from ledger.vault.store import wrapped_by
 
 RUNNING = "service.json"
@@ -200,7 +201,9 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 KEK = "key-encryption key"
-_CHECKED = ("data directory", "service", "database", "migrations", "ledgers", KEK, "sealing", "registers")
+_CHECKED = (
+    "data directory", "service", "database", "migrations", "ledgers", KEK, "vault", "sealing", "registers",
+)  # fmt: skip
 _WORDS = {True: "ok", False: "WRONG", None: "not seen"}
 
 
@@ -246,10 +249,9 @@ def _service(settings: Settings) -> dict[str, Any]:
     except (urllib.error.URLError, OSError, ValueError) as error:
         return _check("service", False, f"{url} does not answer: {error}")
     said = f"{running['url']}, version {health['version']}"
-    sealing = health.get("sealing", "ok")
-    if sealing != "ok":
-        said += f"; sealing {sealing}: the log says why"
-    return _check("service", health["status"] == "ok" and sealing == "ok", said)
+    wrong = {name: health[name] for name in ("sealing", "vault") if health.get(name, "ok") != "ok"}
+    said += "".join(f"; {name} {words}: the log says why" for name, words in wrong.items())
+    return _check("service", health["status"] == "ok" and not wrong, said)
 
 
 def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
@@ -271,6 +273,7 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
             checks.append(_check(step, True, ", ".join(each.slug for each in ledgers) or "none yet"))
             step = KEK
             checks.append(_kek(settings, wrapped_by(lambda: database.connect(Role.VAULT))))
+            checks.append(_vault(database, ledgers))
             checks.append(_sealing(settings, database, ledgers))
     except AuditLedgerError as error:
         return [*checks, _check(step, False, _what_to_do(settings, step, error))]
@@ -300,6 +303,31 @@ def _kek(settings: Settings, wrapping: Sequence[str]) -> dict[str, Any]:
         said = f"expected {', '.join(foreign)}, which wrapped keys of the vault, got {key.kek_id}"
         return _check(KEK, False, f"{said}; mend {where}, or restore it from its backup")
     return _check(KEK, True, f"{key.kek_id}, {where}")
+
+
+def _vault(database: Database, ledgers: Sequence[Ledger]) -> dict[str, Any]:
+    """How the vault stood to the destruction entries when it was last held to them."""
+    slugs = {each.id: each.slug for each in ledgers}
+    found = reconciled(lambda: database.connect(Role.VAULT))
+    if not found:
+        return _check("vault", True, "not held to the entries yet; a service does, or 'auditledger reconcile'")
+    oldest = max(each.seconds_ago for each in found)
+    said = [f"held to the entries {oldest:.0f} s ago"]
+    said += [
+        f"{slugs[each.ledger]}: {each.lost} keys are lost ({each.lost_key}); restore the vault's newest "
+        "backup, then run 'auditledger reconcile'"
+        for each in found
+        if each.lost
+    ]
+    said += [
+        f"{slugs[each.ledger]}: destroyed values came back {each.came_back} times and were removed again; "
+        "see its stream 'destruction'"
+        for each in found
+        if each.came_back
+    ]
+    if found[0].unwritten:
+        said.append("pages may still hold what was removed: the service writes them anew, or 'reconcile'")
+    return _check("vault", not any(each.lost for each in found), "; ".join(said))
 
 
 def _sealing(settings: Settings, database: Database, ledgers: Sequence[Ledger]) -> dict[str, Any]:

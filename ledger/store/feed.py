@@ -197,6 +197,10 @@ class Feed:
             rows.sort(key=lambda row: row.version)
         return mine, found
 
+    def entries(self, ledger_id: int, indexes: Iterable[int]) -> list[StoredRow]:
+        """The entries at these indexes, in order; those that are not there are left out."""
+        return self._rows("entries_at", {"ledger": ledger_id, "indexes": sorted(indexes)})
+
     def entry(self, ledger_id: int, index: int) -> StoredRow:
         """The entry at an index. Raises NotFound."""
         found = self.read(ledger_id, index - 1, 1, until=index + 1)

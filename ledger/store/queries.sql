@@ -181,6 +181,12 @@ FROM ledger.entries WHERE ledger = %(ledger)s AND index > %(after)s AND index < 
     AND (%(events)s::text[] IS NULL OR event = ANY (%(events)s))
 ORDER BY index LIMIT %(limit)s;
 
+-- name: entries_at
+-- The entries of a ledger at these indexes, in order.
+SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command::text, part,
+    content_mac, leaf_hash, entry
+FROM ledger.entries WHERE ledger = %(ledger)s AND index = ANY (%(indexes)s) ORDER BY index;
+
 -- name: streams
 -- Whole streams, each in order of version, up to a position.
 SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command::text, part,

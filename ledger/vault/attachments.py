@@ -15,7 +15,7 @@ import os
 import secrets
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,9 +123,36 @@ class AttachmentFiles:
 
     def file(self, ledger: int, key_id: str, mark: bytes) -> Path:
         """Where an attachment lies. All of one key lie in one folder: destroying the key empties it."""
+        return self._folder(ledger, key_id) / mark.hex()
+
+    def _folder(self, ledger: int, key_id: str) -> Path:
         if not key_id.isalnum():
             raise InvalidInput("key", "letters and digits", key_id)
-        return self._directory / str(ledger) / key_id / mark.hex()
+        return self._directory / str(ledger) / key_id
+
+    def held(self, ledger: int) -> set[str]:
+        """The ids of the keys of a ledger under which files, or their folders, lie."""
+        try:
+            return set(os.listdir(self._directory / str(ledger)))
+        except FileNotFoundError:
+            return set()
+
+    def remove(self, ledger: int, keys: Iterable[str]) -> int:
+        """Removes the files of keys that are destroyed, durably on return; says how many there were.
+
+        A crash in here leaves some of them, or names that come back with the power: the next call removes them.
+        """
+        removed = 0
+        for folder in (self._folder(ledger, key) for key in keys):
+            if not folder.exists():
+                continue
+            for file in folder.iterdir():
+                file.unlink(missing_ok=True)
+                removed += 1
+            sync_directory(folder)
+            folder.rmdir()
+            sync_directory(folder.parent)
+        return removed
 
     def sweep(self, named: set[tuple[int, str, bytes]], older_than: float) -> list[Path]:
         """Removes unfinished files and files that no vault row names, older than so many seconds; lists them.

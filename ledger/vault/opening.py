@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from ledger.clock import melbourne_date
+
 
 class Word(StrEnum):
     """The four words that stand where a sealed value would."""
@@ -50,6 +52,9 @@ class Destroyed:
     on: datetime
     under: str
     word: ClassVar[Word] = Word.DESTROYED
+
+    def __str__(self) -> str:
+        return f"{self.word.value} on {melbourne_date(self.on)} under {self.under}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,3 +51,75 @@ SELECT vault.put_actor(%s, %s, %s, %s);
 -- name: open_actors
 -- Sealed name and login of actors, with their wrapped keys.
 SELECT id, key, sealed, wrapped, kek_id FROM vault.open_actors(%s);
+
+-- name: present_keys
+-- Which of these keys are there, though an entry destroyed them.
+SELECT id FROM vault.keys WHERE ledger = %s AND id = ANY (%s);
+
+-- name: present_rows
+-- Under which of these keys there are still sealed rows; reads the whole table.
+SELECT DISTINCT key FROM vault.sealed WHERE ledger = %s AND key = ANY (%s);
+
+-- name: present_attachments
+-- Under which of these keys there are still rows of attachments.
+SELECT DISTINCT key FROM vault.attachments WHERE ledger = %s AND key = ANY (%s);
+
+-- name: shred_keys
+-- Destroys keys, in order of id as writers hold them, and notes that pages are to be written anew.
+WITH doomed AS MATERIALIZED (
+    SELECT k.id FROM vault.keys k WHERE k.ledger = %s AND k.id = ANY (%s) ORDER BY k.id FOR UPDATE
+), noted AS (
+    INSERT INTO vault.removals (reason) SELECT 'keys' WHERE EXISTS (SELECT FROM doomed)
+)
+DELETE FROM vault.keys USING doomed WHERE keys.id = doomed.id RETURNING keys.id;
+
+-- name: shred_rows
+-- Removes what entries at these indexes sealed under keys that are gone.
+WITH gone AS (
+    DELETE FROM vault.sealed WHERE ledger = %s AND key = ANY (%s) AND index = ANY (%s) RETURNING key
+), noted AS (
+    INSERT INTO vault.removals (reason) SELECT 'rows' WHERE EXISTS (SELECT FROM gone)
+)
+SELECT key FROM gone;
+
+-- name: shred_attachments
+-- Removes the rows of attachments under keys that are gone.
+WITH gone AS (
+    DELETE FROM vault.attachments WHERE ledger = %s AND key = ANY (%s) RETURNING key
+), noted AS (
+    INSERT INTO vault.removals (reason) SELECT 'attachments' WHERE EXISTS (SELECT FROM gone)
+)
+SELECT key FROM gone;
+
+-- name: last_removal
+-- The last removal since the tables were written anew; null where there was none.
+SELECT max(removed_at) FROM vault.removals;
+
+-- name: forget_removals
+-- The tables were written anew since this removal: no page holds what was removed up to it.
+DELETE FROM vault.removals WHERE removed_at <= %s RETURNING true;
+
+-- name: dead_rows
+-- How many removed rows the vault's pages still hold, after a VACUUM of this session.
+SELECT coalesce(sum(n_dead_tup), 0)::bigint FROM pg_stat_user_tables
+WHERE schemaname = 'vault' AND relname IN ('keys', 'sealed', 'attachments');
+
+-- name: keyless
+-- Keys that sealed rows or attachments name and that are not there; reads the whole table.
+SELECT DISTINCT key FROM vault.sealed s
+WHERE ledger = %s AND NOT EXISTS (SELECT FROM vault.keys k WHERE k.id = s.key)
+UNION
+SELECT key FROM vault.attachments a
+WHERE ledger = %s AND NOT EXISTS (SELECT FROM vault.keys k WHERE k.id = a.key);
+
+-- name: note_reconciled
+-- Keeps how the vault stood to a ledger's destruction entries.
+INSERT INTO vault.reconciled AS r (ledger, destroyed, came_back, lost, lost_key) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (ledger) DO UPDATE SET destroyed = excluded.destroyed, came_back = excluded.came_back,
+    lost = excluded.lost, lost_key = excluded.lost_key, reconciled_at = clock_timestamp()
+RETURNING true;
+
+-- name: reconciled
+-- How the vault stood to each ledger's destruction entries, and how many seconds ago.
+SELECT ledger, extract(epoch FROM clock_timestamp() - reconciled_at)::float8, came_back, lost, lost_key
+FROM vault.reconciled ORDER BY ledger;

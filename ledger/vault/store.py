@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg.rows import TupleRow
 
 from ledger.codec.avro import decode_primitive, decode_string, encode_string
-from ledger.errors import CodecError, NotFound, Unavailable, VaultError
+from ledger.errors import CodecError, ContentDestroyed, NotFound, Unavailable, VaultError
 from ledger.vault.attachments import AttachmentFiles, AttachmentRow
 from ledger.vault.kek import KeyEncryptionKey, WrongKek
-from ledger.vault.opening import Lost, Opened, Opening, SealedField, Withheld
+from ledger.vault.opening import Destroyed, Lost, Opened, Opening, SealedField, Withheld
 from ledger.vault.sealing import CASE, WrappedKey, make_key, open_bytes, seal_bytes, unpack
 
 KEY_GONE = "AL001"
@@ -32,6 +32,16 @@ ACTORS = "actors"
 LOOKUP = "lookup"
 
 Connect = Callable[[], AbstractContextManager[psycopg.Connection[TupleRow]]]
+DestroyedKeys = Callable[[int], Mapping[str, Destroyed]]
+"""By ledger number the keys that entries of it say are destroyed, as they say now: a vault that a backup
+brought back knows nothing of it."""
+
+
+def none_destroyed(_ledger: int) -> Mapping[str, Destroyed]:
+    """Of ledgers that have no entries."""
+    return {}
+
+
 _HEADING = re.compile(r"^-- name: (\w+)\n-- \S.*\n", re.MULTILINE)
 
 
@@ -54,24 +64,35 @@ class VaultKeys:
     ``connect`` gives connections in autocommit of the role ``auditledger_writer``.
     """
 
-    def __init__(self, connect: Connect, kek: KeyEncryptionKey) -> None:
+    def __init__(
+        self, connect: Connect, kek: KeyEncryptionKey, destroyed: DestroyedKeys = none_destroyed
+    ) -> None:
         self._connect = connect
         self._kek = kek
+        self._destroyed = destroyed
 
     def keys_of(self, ledger: int, stream: str) -> list[WrappedKey]:
-        """The wrapped keys of a case, oldest first: the lookup of a ``SealingSession``."""
-        return [WrappedKey(*row) for row in _fetch(self._connect, "keys_of", (ledger, stream))]
+        """The wrapped keys of a case, oldest first: the lookup of a ``SealingSession``.
+
+        Those that entries destroyed and a backup brought back are among them: the caller leaves them out.
+        """
+        return [WrappedKey(*row) for row in fetch(self._connect, "keys_of", (ledger, stream))]
 
     def ensure(self, ledger: int, stream: str, subject: str) -> tuple[str, bytes]:
         """Id and clear bytes of a subject's oldest key, committed here and now if there was none.
 
         For what needs a key before the command that names it: attachments, ids of an import, the content
-        key of a ledger. Two that race get the same key.
+        key of a ledger. Two that race get the same key. Raises VaultError for one that is destroyed.
         """
         offered, _ = make_key(self._kek, stream, subject)
         parameters = (ledger, stream, subject, offered.id, offered.wrapped, offered.kek_id)
-        (row,) = _fetch(self._connect, "ensure_key", parameters)
+        (row,) = fetch(self._connect, "ensure_key", parameters)
         key = WrappedKey(*row)
+        if key.id in self._destroyed(ledger):
+            raise VaultError(
+                f"key {key.id}: an entry says that it is destroyed, and a backup brought it back; "
+                "run 'auditledger reconcile', then try again"
+            )
         return key.id, self._kek.unwrap(key.id, key.wrapped, key.kek_id)
 
     def attach(
@@ -93,7 +114,7 @@ class VaultKeys:
         row = files.write(source, length, ledger=ledger, key_id=key_id, key=key, field_path=field_path)
         parameters = (ledger, key_id, row.commitment, row.path, row.length, row.sealed)
         try:
-            _fetch(self._connect, "put_attachment", parameters)
+            fetch(self._connect, "put_attachment", parameters)
         except KeyGone:
             # Any other failure may have left the row: then the file stays, and a sweep decides.
             files.file(ledger, key_id, row.commitment).unlink(missing_ok=True)
@@ -102,7 +123,7 @@ class VaultKeys:
 
     def attachment_names(self) -> set[tuple[int, str, bytes]]:
         """(ledger, key id, commitment) of every attachment that has a row: what a sweep must keep."""
-        return {(row[0], row[1], bytes(row[2])) for row in _fetch(self._connect, "attachment_names", ())}
+        return {(row[0], row[1], bytes(row[2])) for row in fetch(self._connect, "attachment_names", ())}
 
     def actor_id(self, issuer: str, login: str, name: str) -> str:
         """The opaque id (a random UUID) of who signs in; at the first time name and login are sealed away.
@@ -111,14 +132,14 @@ class VaultKeys:
         """
         _, lookup_key = self.ensure(INSTALLATION, ACTORS, LOOKUP)
         mac = hmac.digest(lookup_key, encode_string(issuer) + encode_string(login), "sha256")
-        found = _fetch(self._connect, "find_actor", (mac,))[0][0]
+        found = fetch(self._connect, "find_actor", (mac,))[0][0]
         if found is not None:
             return str(found)
         actor = str(uuid.uuid4())
         key_id, key = self.ensure(INSTALLATION, ACTORS, actor)
         details = b"".join(encode_string(text) for text in (issuer, login, name))
         sealed = seal_bytes(AESGCM(key), details, actor.encode())
-        return str(_fetch(self._connect, "put_actor", (actor, mac, key_id, sealed))[0][0])
+        return str(fetch(self._connect, "put_actor", (actor, mac, key_id, sealed))[0][0])
 
 
 class KeptAttachment(NamedTuple):
@@ -143,23 +164,27 @@ class Kept:
         """The attachments whose rows are older than so many seconds."""
         return [
             KeptAttachment(row[0], row[1], row[2], bytes(row[3]))
-            for row in _fetch(self._connect, "attachments_before", (seconds,))
+            for row in fetch(self._connect, "attachments_before", (seconds,))
         ]
 
     def forget(self, kept: KeptAttachment) -> None:
         """Removes a row. A crash after it leaves a file without one, which the sweep of files removes."""
-        _fetch(self._connect, "drop_attachment", (kept.ledger, kept.key, kept.commitment))
+        fetch(self._connect, "drop_attachment", (kept.ledger, kept.key, kept.commitment))
 
 
 class Opener:
     """Opens sealed values. Every call of it is itself an entry, which the application records first.
 
-    ``connect`` gives connections in autocommit of the role ``auditledger_vault``.
+    ``connect`` gives connections in autocommit of the role ``auditledger_vault``. What ``destroyed`` says is
+    destroyed is not even looked for.
     """
 
-    def __init__(self, connect: Connect, kek: KeyEncryptionKey) -> None:
+    def __init__(
+        self, connect: Connect, kek: KeyEncryptionKey, destroyed: DestroyedKeys = none_destroyed
+    ) -> None:
         self._connect = connect
         self._kek = kek
+        self._destroyed = destroyed
 
     def open(
         self,
@@ -172,18 +197,26 @@ class Opener:
         Fields that ``may_open`` denies are withheld. Raises ``WrongKek`` where the key-encryption key is not
         the one in use at sealing: that is a wrong setting, and no value is called lost for it.
         """
-        wanted = sorted(
-            {(i, f.key) for i, fields in entries for f in fields if may_open(i, f)},
-        )
+        asked = {(i, f.key) for i, fields in entries for f in fields if may_open(i, f)}
+        gone = self._destroyed(ledger) if asked else {}
+        wanted = sorted(each for each in asked if each[1] not in gone)
         opened = self._pairs(ledger, entries, wanted) if wanted else {}
-        return [
-            [opened[i, f.key][f.path] if may_open(i, f) else Withheld() for f in fields]
-            for i, fields in entries
-        ]
+
+        def opening(index: int, field: SealedField) -> Opening:
+            if not may_open(index, field):
+                return Withheld()
+            return gone[field.key] if field.key in gone else opened[index, field.key][field.path]
+
+        return [[opening(i, f) for f in fields] for i, fields in entries]
 
     def attachment(self, ledger: int, key: str, mark: bytes) -> tuple[AttachmentRow, bytes]:
-        """The row of an attachment and its key in clear. Raises NotFound where either is gone."""
-        rows = _fetch(self._connect, "open_attachment", (ledger, key, mark))
+        """The row of an attachment and its key in clear.
+
+        Raises ContentDestroyed where an entry destroyed its key, NotFound where row or key is gone otherwise.
+        """
+        if (gone := self._destroyed(ledger).get(key)) is not None:
+            raise ContentDestroyed(f"attachment {mark.hex()}: {gone}")
+        rows = fetch(self._connect, "open_attachment", (ledger, key, mark))
         if not rows:
             raise NotFound(f"attachment {mark.hex()}: expected a row and a key {key} in the vault, got none")
         path, length, sealed, wrapped, kek_id = rows[0]
@@ -193,7 +226,7 @@ class Opener:
     def actors(self, ids: Sequence[str]) -> dict[str, ActorDetails | Lost]:
         """Issuer, login and name of actors by id; ids never seen are left out."""
         details: dict[str, ActorDetails | Lost] = {}
-        for actor, key_id, sealed, wrapped, kek_id in _fetch(self._connect, "open_actors", (list(ids),)):
+        for actor, key_id, sealed, wrapped, kek_id in fetch(self._connect, "open_actors", (list(ids),)):
             key = self._unwrap(key_id, wrapped, kek_id)
             details[actor] = key if isinstance(key, Lost) else _actor(key, actor, sealed)
         return details
@@ -201,7 +234,7 @@ class Opener:
     def _pairs(
         self, ledger: int, entries: Sequence[tuple[int, Sequence[SealedField]]], wanted: list[tuple[int, str]]
     ) -> dict[tuple[int, str], dict[str, Opening]]:
-        rows = _fetch(self._connect, "open_rows", (ledger, [i for i, _ in wanted], [k for _, k in wanted]))
+        rows = fetch(self._connect, "open_rows", (ledger, [i for i, _ in wanted], [k for _, k in wanted]))
         found = {(row[0], row[1]): row[2:] for row in rows}
         fields_at = dict(entries)
         keys: dict[str, bytes | Lost] = {}
@@ -267,14 +300,15 @@ def key_gone(error: psycopg.Error) -> KeyGone | None:
     return KeyGone(f"{error.diag.message_primary}: expected it until the commit; seal the command anew")
 
 
-def _fetch(connect: Connect, query: str, parameters: tuple[Any, ...]) -> list[TupleRow]:
-    with _ours(), connect() as connection:
+def fetch(connect: Connect, query: str, parameters: tuple[Any, ...]) -> list[TupleRow]:
+    """The rows of a named query. Raises KeyGone, Unavailable."""
+    with ours(), connect() as connection:
         return connection.execute(_queries()[query], parameters).fetchall()
 
 
 @contextmanager
-def _ours() -> Iterator[None]:
-    """Database errors as ours: a key gone, or the database away."""
+def ours() -> Iterator[None]:
+    """Database errors as ours: KeyGone for a key that is gone, Unavailable for a database that is away."""
     try:
         yield
     except psycopg.OperationalError as error:
@@ -287,9 +321,9 @@ def _ours() -> Iterator[None]:
 
 def keys_exist(connect: Connect) -> bool:
     """Whether any wrapped key exists: then a missing key-encryption key is a loss, not a beginning."""
-    return bool(_fetch(connect, "has_keys", ())[0][0])
+    return bool(fetch(connect, "has_keys", ())[0][0])
 
 
 def wrapped_by(connect: Connect) -> list[str]:
     """The ids of the key-encryption keys that wrapped the vault's keys; ``connect`` as of an ``Opener``."""
-    return [row[0] for row in _fetch(connect, "wrapped_by", ())]
+    return [row[0] for row in fetch(connect, "wrapped_by", ())]

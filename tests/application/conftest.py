@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from ledger.application import Installation, Outcome, Principal
+from ledger.clock import melbourne_date
 from ledger.store.database import Database
+from ledger.store.ledgers import Ledger
 
 
 @dataclass
@@ -23,6 +25,16 @@ class House:
     administrator: Principal
     officer: Principal
     privacy_officer: Principal
+
+    @property
+    def ledger(self) -> Ledger:
+        """The department's ledger."""
+        return self.installation.ledgers.get("dffh")
+
+    @property
+    def today(self) -> str:
+        """The Melbourne date of now."""
+        return melbourne_date(self.installation.clock.now()).isoformat()
 
     def run(self, command: str, fields: dict[str, Any], **kwargs: Any) -> Outcome:
         """Records a command as the officer, unless another principal is named."""

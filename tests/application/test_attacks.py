@@ -321,7 +321,7 @@ def test_founding_that_failed_at_a_step_is_finished_by_the_same_call(
         )
 
     with Installation(database, tmp_path) as installation, monkeypatch.context() as patch:
-        record, ensure = installation._record_as_system, installation.vault_keys.ensure
+        record, ensure = installation.record_as_system, installation.vault_keys.ensure
 
         def dying(ledger: Any, command: str, *args: Any, **kwargs: Any) -> Any:
             if crash in command and not persisted:
@@ -339,7 +339,7 @@ def test_founding_that_failed_at_a_step_is_finished_by_the_same_call(
                 raise Died
             return key
 
-        patch.setattr(installation, "_record_as_system", dying)
+        patch.setattr(installation, "record_as_system", dying)
         patch.setattr(installation.vault_keys, "ensure", ensuring)
         with pytest.raises(Died):
             found(installation)

@@ -98,6 +98,8 @@ def test_the_list_of_commands_is_whole_and_not_cut() -> None:
         "checkpoint",
         "prove",
         "keys",
+        "destroy",
+        "reconcile",
         "witness",
         "replay",
         "diff",

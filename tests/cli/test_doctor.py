@@ -13,7 +13,17 @@ from ledger.store.database import Database
 from tests.cli.conftest import Answer, Program
 
 KEK = "key-encryption key"
-CHECKS = ["data directory", "service", "database", "migrations", "ledgers", KEK, "sealing", "registers"]
+CHECKS = [
+    "data directory",
+    "service",
+    "database",
+    "migrations",
+    "ledgers",
+    KEK,
+    "vault",
+    "sealing",
+    "registers",
+]
 
 
 def examined(program: Program) -> tuple[dict[str, tuple[bool | None, str]], Answer]:

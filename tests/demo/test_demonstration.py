@@ -65,7 +65,7 @@ def history(installation: Installation) -> list[tuple[Any, ...]]:
                         entry.recorded_at,
                         entry.happened_on,
                         entry.actor,
-                        json.dumps(in_clear(shown_entry(row).get("fields"))),
+                        json.dumps(in_clear(shown_entry(row, {}).get("fields"))),
                     )
                 )
     return found

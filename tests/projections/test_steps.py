@@ -17,7 +17,7 @@ from ledger.store.ledgers import Ledger
 from projections import steps as module
 from projections.base import register, registers
 from projections.connection import connect
-from projections.query import Query, page
+from projections.query import WITHHELD, Query, page
 from projections.replay import replay, resolve
 from projections.steps import shown, steps
 from tests.projections.book import Book, make, seal
@@ -43,7 +43,10 @@ def case(book: Book) -> str:
 def stepped(conninfo: str, asked: str | None = None, **given: Any) -> list[dict[str, Any]]:
     wanted = [one for one in registers().values() if one.name != "clocks"]
     with connect(conninfo) as connection:
-        return [shown(step) for step in steps(connection, resolve(conninfo, asked).heads[0], wanted, **given)]
+        return [
+            shown(step, lambda _: WITHHELD)
+            for step in steps(connection, resolve(conninfo, asked).heads[0], wanted, **given)
+        ]
 
 
 def fields(step: dict[str, Any], name: str) -> dict[str, Any]:

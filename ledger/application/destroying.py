@@ -1,0 +1,215 @@
+"""Destruction carried out: the entry first, then keys, rows and files, then its receipt.
+
+One function does it all, whoever calls: the command that was just recorded, a start after a crash or a restore,
+and the service each minute. Each step leaves what the next call goes on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ledger.application.outcome import CommandInput, files_of
+from ledger.application.streams import Lookup
+from ledger.codec.declare import Attachment, Sealed, sealed_fields
+from ledger.domain.destruction.aggregate import is_named_stream, matter_of
+from ledger.domain.destruction.events import DestructionAuthorised, DestructionScope
+from ledger.domain.destruction.standing import holds_on
+from ledger.domain.event import decode_event
+from ledger.errors import (
+    CodecError,
+    Conflict,
+    InvalidInput,
+    LawRefused,
+    OutcomeUnknown,
+    Unavailable,
+    VaultError,
+)
+from ledger.law.destruction import subject_is_named
+from ledger.store.feed import StoredRow
+from ledger.store.ledgers import Ledger
+from ledger.vault.sealing import CASE, CONTENT, LEDGER_STREAM
+
+if TYPE_CHECKING:
+    from ledger.application.commands import Commands
+
+PROPOSE, AUTHORISE = "destruction.DestructionProposed", "destruction.DestructionAuthorised"
+Step = Callable[[str], None]
+
+
+def filled_in(commands: Commands, ledger: Ledger, command: CommandInput) -> CommandInput:
+    """A command about destruction with what only the vault and its proposal know; law judges it whole.
+
+    Raises InvalidInput (a key that is not the case's), LawRefused (no subject named).
+    """
+    fields = command.fields
+    if command.name == PROPOSE:
+        return replace(command, fields={**fields, "keys": keys_of(commands, ledger, fields)})
+    found = commands.streams.destruction_as_read(ledger.id).destructions.get(fields.get("destruction", ""))
+    if command.name != AUTHORISE or found is None:
+        return command
+    wanted = found.proposed
+    same = {name: getattr(wanted, name) for name in ("scope", "case", "keys", "ground", "disposal_authority")}
+    whose = {"proposed_by": wanted.header.actor.id, "approved_by": found.approved_by}
+    return replace(command, fields={**fields, **same, **whose})
+
+
+def keys_of(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids of the keys that a proposal is about, in order; none where nothing of it is in the vault.
+
+    The key of the case's contents goes with any subject: by it a guess at what was submitted could be told.
+    """
+    case, stated = fields["case"], fields.get("keys", ())
+    whole = fields["scope"] is DestructionScope.CASE
+    subject_is_named(whole, fields.get("subject"), stated)
+    own = [key for key in commands.live_keys(ledger, case) if case != LEDGER_STREAM or key.subject == CASE]
+    if whole:
+        chosen = {key.id for key in own}
+    elif stated:
+        chosen = set(stated)
+        if other := sorted(chosen - {key.id for key in own}):
+            raise InvalidInput("fields.keys", f"keys that serve case {case} and are in the vault", other[0])
+    else:
+        chosen = {key.id for key in own if key.subject == fields["subject"] != CONTENT}
+    if not chosen:
+        return ()
+    contents = commands.live_keys(ledger, LEDGER_STREAM if is_named_stream(case) else case)
+    return tuple(sorted(chosen | {key.id for key in contents if key.subject == CONTENT}))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a destruction would do, before anything is recorded. ``demanded``: whether two people are."""
+
+    case: str
+    keys: tuple[str, ...]
+    entries: int
+    fields: int
+    files: int
+    holds: tuple[str, ...]
+    demanded: bool
+
+    def shown(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "keys": list(self.keys), "holds": list(self.holds)}
+
+
+def plan(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> Planned:
+    """What a proposal of these fields (JSON) would destroy, and which holds stand against it.
+
+    Raises InvalidInput, LawRefused (no subject named), NotFound where nothing is recorded in the case.
+    """
+    standing = commands.streams.destruction(ledger)
+    case = fields["case"]
+    keys = keys_of(commands, ledger, {**fields, "scope": DestructionScope(fields["scope"])})
+    holds = holds_on(standing, matter_of(case, keys, ledger.origin, Lookup(commands)))
+    rows = commands.feed.stream(ledger.id, case)
+    counts = [sealed_under((row,), frozenset(keys)) for row in rows]
+    return Planned(
+        case=case, keys=keys, entries=sum(count != (0, 0) for count in counts),
+        fields=sum(count[0] for count in counts), files=sum(count[1] for count in counts),
+        holds=tuple(sorted(holds)), demanded=standing.demanded,
+    )  # fmt: skip
+
+
+def carry_out(commands: Commands, ledger: Ledger) -> None:
+    """Finishes what was authorised and has no receipt yet. Raises OutcomeUnknown where it cannot be done now.
+
+    The entry is durable: the next call, the service's next minute or the next start goes on.
+    """
+    try:
+        finish(commands, ledger)
+    except (Unavailable, VaultError, OSError) as error:
+        raise OutcomeUnknown(
+            f"the destruction is recorded, and not carried out yet: {error}; repeat the command with the same "
+            "id, or run 'auditledger reconcile'"
+        ) from error
+
+
+def finish(commands: Commands, ledger: Ledger, step: Step = lambda _: None) -> int:
+    """Carries out each destruction that has no receipt yet; how many. ``step`` is told what was just done."""
+    unfinished = commands.streams.destruction(ledger).unfinished()
+    for each in unfinished:
+        assert each.case is not None
+        rows = commands.feed.stream(ledger.id, each.case)
+        remove(commands, ledger, each.case, each.keys, step)
+        fields, files = sealed_under(rows, frozenset(each.keys))
+        said = {"destruction": each.destruction, "keys": len(each.keys), "fields": fields, "files": files}
+        try:
+            commands.record_as_system(ledger, "destruction.DestructionCompleted", said)
+        except (LawRefused, Conflict):
+            # Another process was at it too, and its receipt came first.
+            if each.destruction in {left.destruction for left in unfinished_now(commands, ledger)}:
+                raise
+        step("receipt")
+    return len(unfinished)
+
+
+def unfinished_now(commands: Commands, ledger: Ledger) -> list[DestructionAuthorised]:
+    """What has no receipt, as the database says now."""
+    return commands.streams.destruction(ledger).unfinished()
+
+
+@dataclass(slots=True)
+class Removed:
+    """What was found and removed."""
+
+    keys: int = 0
+    rows: int = 0
+    files: int = 0
+
+    def add(self, more: Removed) -> None:
+        """Adds what else was removed."""
+        self.keys, self.rows, self.files = self.keys + more.keys, self.rows + more.rows, self.files + more.files
+
+
+def remove(
+    commands: Commands, ledger: Ledger, case: str, keys: Iterable[str], step: Step = lambda _: None
+) -> Removed:
+    """Removes keys of a case, what entries of it sealed under them, and their files; durable on return.
+
+    Raises VaultError where something of it is there all the same, Unavailable, OSError.
+    """
+    named = sorted(set(keys))
+    shredder = commands.shredder
+    removed = Removed(shredder.keys(ledger.id, named))
+    # From here on nothing is sealed under them, and nobody opens what was: the rest is ciphertext.
+    step("keys")
+    # Read after the keys went: a command that held one has been committed by now, with its rows.
+    indexes = [row.index for row in commands.feed.stream(ledger.id, case)]
+    removed.rows = shredder.rows(ledger.id, named, indexes)
+    step("rows")
+    shredder.attachments(ledger.id, named)
+    step("attachments")
+    removed.files = commands.files.remove(ledger.id, named)
+    step("files")
+    left = shredder.present(ledger.id, named, whole=False).all() | (commands.files.held(ledger.id) & set(named))
+    if left:
+        raise VaultError(f"{ledger.slug}: key {min(left)}: expected to be destroyed, it is there again")
+    return removed
+
+
+def sealed_under(rows: Iterable[StoredRow], keys: frozenset[str]) -> tuple[int, int]:
+    """How many sealed fields, and how many files, of these entries are under these keys."""
+    fields = files = 0
+    for row in rows:
+        for sealed, is_file in sealed_in(row):
+            if sealed.key in keys:
+                fields, files = fields + (not is_file), files + is_file
+    return fields, files
+
+
+def sealed_in(row: StoredRow) -> Iterable[tuple[Sealed | Attachment, bool]]:
+    """What an entry has sealed, and its files; nothing of one that is newer than this version."""
+    try:
+        event = decode_event(row.decoded)
+    except CodecError:
+        return
+    corrects = event.header.corrects
+    if corrects is not None and isinstance(corrects.reason, Sealed):
+        yield corrects.reason, False
+    for _, _, sealed in sealed_fields(event):
+        yield sealed, False
+    for _, file in files_of(event):
+        yield file, True

@@ -1,0 +1,150 @@
+"""The vault held to the destruction entries: on every start, after a restore, each minute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from typing import TYPE_CHECKING
+
+from ledger.application.destroying import Removed, finish, remove, sealed_in
+from ledger.domain.destruction.standing import DestructionStanding
+from ledger.errors import AuditLedgerError, Unavailable
+from ledger.store.ledgers import Ledger
+from ledger.vault.shredding import Reconciled
+
+if TYPE_CHECKING:
+    from ledger.application.commands import Commands
+
+RECENT = 1_000
+"""The last entries, whose keys are looked for first: a vault older than its ledger lacks them."""
+BATCH = 1_000
+Progress = Callable[[int, int], None]
+Alarm = Callable[..., object]
+"""Takes what is wrong, in words, and what it is of by name: a logger's ``error``."""
+
+
+def _quiet(*_: object, **__: object) -> None:
+    """Shows nothing, and tells nobody: the caller does."""
+
+
+class Reconciling:
+    """Holds the vault to the destruction entries of each ledger, again and again.
+
+    What entries destroyed and a backup brought back is removed again; a key that is missing and that no entry
+    names is lost. Both are alarms: told to ``alarm``, kept for ``doctor``, and in ``standing``.
+    """
+
+    def __init__(self, commands: Commands, alarm: Alarm = _quiet) -> None:
+        self._commands = commands
+        self._alarm = alarm
+        self._seen: dict[int, int] = {}
+        self._lost: dict[int, set[str]] = {}
+        self.standing: dict[str, Reconciled] = {}
+        self.failed: str | None = None
+        """Why the last look of ``run`` failed; None where it did not."""
+
+    def state(self) -> dict[str, Reconciled]:
+        """By slug, how the vault stood the last time. Raises Unavailable where the last look failed."""
+        if self.failed is not None:
+            raise Unavailable(f"vault: {self.failed}")
+        return dict(self.standing)
+
+    def run(self, stop: Event, interval: float, rewrite: bool) -> None:
+        """Reconciles every ``interval`` seconds until told to stop; what fails is tried again the next time.
+
+        ``rewrite``: whether pages that hold what was removed are written anew, while writers wait.
+        """
+        while not stop.wait(interval):
+            try:
+                self.all(whole=False)
+                if rewrite and not self._commands.shredder.rewrite():
+                    self._alarm("the vault's pages still hold what was removed: somebody reads there")
+                self.failed = None
+            except (AuditLedgerError, OSError) as error:
+                self.failed = str(error)
+                self._alarm("the vault cannot be held to the destruction entries", reason=str(error))
+
+    def all(
+        self, *, whole: bool, every_entry: bool = False, progress: Progress = _quiet
+    ) -> dict[str, Reconciled]:
+        """Reconciles every ledger. ``whole``: reads the vault's tables whole, as on a start, after a restore;
+        ``every_entry``: looks for the keys of all entries, not of those recorded since the last time alone.
+
+        ``progress``: entries looked at, and how many there are. Raises Unavailable, VaultError.
+        """
+        for ledger in self._commands.ledgers.all():
+            self.one(ledger, whole=whole, every_entry=every_entry, progress=progress)
+        return dict(self.standing)
+
+    def one(
+        self, ledger: Ledger, *, whole: bool, every_entry: bool = False,
+        progress: Progress = _quiet,
+    ) -> Reconciled:  # fmt: skip
+        """Reconciles one ledger."""
+        commands = self._commands
+        finished = finish(commands, ledger)
+        standing = commands.streams.destruction(ledger)
+        again = self._again(ledger, standing, whole)
+        lost = self._lost_keys(ledger, standing, whole, every_entry, progress)
+        came_back = len(standing.came_back) + bool(again)
+        found = Reconciled(
+            len(standing.destroyed), finished, again, came_back, len(lost), min(lost, default=None)
+        )
+        commands.shredder.note(ledger.id, found)
+        self.standing[ledger.slug] = found
+        return found
+
+    def _again(self, ledger: Ledger, standing: DestructionStanding, whole: bool) -> int:
+        """Removes what came back; under how many keys something had."""
+        commands = self._commands
+        named = list(standing.destroyed)
+        back = commands.shredder.present(ledger.id, named, whole=whole).all()
+        back |= commands.files.held(ledger.id) & set(named)
+        if not back:
+            return 0
+        destructions = sorted({standing.destroyed[key].destruction for key in back})
+        removed = Removed()
+        for name in destructions:
+            fact = standing.destructions[name].authorised
+            assert fact is not None
+            assert fact.case is not None
+            removed.add(remove(commands, ledger, fact.case, back & set(fact.keys)))
+        self._alarm(
+            "destroyed values came back and were removed again",
+            ledger=ledger.slug, keys=removed.keys, rows=removed.rows, files=removed.files,
+        )  # fmt: skip
+        said = {"keys": removed.keys, "rows": removed.rows, "files": removed.files}
+        for at in range(0, len(destructions), BATCH):
+            some = destructions[at : at + BATCH]
+            commands.record_as_system(ledger, "destruction.DestroyedAgain", {"destructions": some, **said})
+            # Counted once, however many entries it takes to name them all.
+            said = dict.fromkeys(said, 0)
+        return len(back)
+
+    def _lost_keys(
+        self, ledger: Ledger, standing: DestructionStanding, whole: bool, every_entry: bool,
+        progress: Progress,
+    ) -> set[str]:  # fmt: skip
+        """Keys that entries or the vault's rows name, that are missing, and that no entry destroyed."""
+        commands = self._commands
+        size = commands.feed.head(ledger.id).size
+        first = 0 if every_entry else self._seen.get(ledger.id, max(0, size - RECENT))
+        candidates = set(self._lost.get(ledger.id, ()))
+        if whole:
+            candidates |= commands.shredder.keyless(ledger.id)
+        lost = self._missing(ledger, standing, candidates)
+        named: set[str] = set()
+        for rows in commands.feed.scan(ledger.id, start=first, until=size) if first < size else ():
+            named |= {sealed.key for row in rows for sealed, _ in sealed_in(row)}
+            if len(named) > BATCH or rows[-1].index == size - 1:
+                lost |= self._missing(ledger, standing, named)
+                named = set()
+            progress(rows[-1].index + 1, size)
+        for key in lost - self._lost.get(ledger.id, set()):
+            self._alarm("a key is lost: no entry destroyed it", ledger=ledger.slug, key=key)
+        self._seen[ledger.id], self._lost[ledger.id] = size, lost
+        return lost
+
+    def _missing(self, ledger: Ledger, standing: DestructionStanding, keys: set[str]) -> set[str]:
+        wanted = {key for key in keys if key not in standing.destroyed}
+        return wanted - self._commands.shredder.present(ledger.id, wanted, whole=False).keys

@@ -1,0 +1,196 @@
+"""``destroy`` and ``reconcile`` as they are typed: agreed to, destroyed, shown, and proven all the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.store.database import Database
+from tests.cli.conftest import Program
+
+OFFICER = "0e7c2f60-0000-4000-8000-00000000000f"
+PRIVACY = "0e7c2f60-0000-4000-8000-00000000000a"
+RECEIVED = {
+    "scheme": "vps", "form": "informal", "requester_name": "Petra Planted",
+    "information_sought": "housing of Petra Planted", "purpose": "a home",
+}  # fmt: skip
+GROUND = ("--ground", "no_longer_needed", "--authority", "instrument of 2025")
+
+
+@pytest.fixture
+def office(dffh: Program) -> Program:
+    """The department with a privacy officer too."""
+    dffh.people["privacy"] = PRIVACY
+    grant = {"person": PRIVACY, "role": "privacy_officer", "organisation": dffh.people["organisation"]}
+    dffh.ok(
+        "record", "role.RoleGranted", "-", "--ledger", "dffh", "--happened", "2025-01-01",
+        text=json.dumps({"fields": grant}), person="administrator",
+    )  # fmt: skip
+    return dffh
+
+
+def received(program: Program) -> tuple[str, int]:
+    """A case with words in it, and the index of its entry."""
+    said = program.ok(
+        "record", "request.RequestReceived", "-", "--ledger", "dffh", "--happened", "2025-06-01",
+        text=json.dumps({"fields": RECEIVED}), person="officer",
+    )  # fmt: skip
+    return said["case"], said["receipts"][0]["index"]
+
+
+def entry(program: Program, case: str) -> dict[str, Any]:
+    """The first entry of a case as ``entries`` shows it."""
+    answer = program("entries", "--ledger", "dffh", "--case", case, "--json", person="officer")
+    return json.loads(answer.out.splitlines()[0])  # type: ignore[no-any-return]
+
+
+def test_a_case_is_destroyed_and_every_view_says_so_while_old_proofs_verify(
+    office: Program, tmp_path: Path
+) -> None:
+    case, index = received(office)
+    office.ok("prove", str(index), "--ledger", "dffh", "--to", str(tmp_path))
+    (key,) = [k["key"] for k in office.ok("keys", "list")["keys"] if k["ledger"] == "dffh"]
+
+    dry = office.ok("destroy", case, "--ledger", "dffh", "--dry-run", person="privacy")
+    assert (dry["fields"], dry["entries"], dry["files"], dry["holds"], dry["demanded"]) == (3, 1, 0, [], False)
+    assert len(dry["keys"]) == 2
+    assert entry(office, case)["fields"]["purpose"]["sealed"] == "withheld"
+
+    said = office.ok("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+    assert said["destroyed"] == {"keys": 2, "fields": 3, "files": 0}
+    assert said["pages_written_anew"]
+    purpose = entry(office, case)["fields"]["purpose"]
+    assert (purpose["sealed"], purpose["under"]) == ("destroyed", "no longer needed (PDPA IPP 4.2)")
+    told = office("entries", "--ledger", "dffh", "--case", case, person="officer").out
+    assert "purpose: (destroyed on 20" in told
+    (row,) = office.ok("replay", "requests", "--ledger", "dffh", person="officer")["rows"]
+    assert row["purpose"].startswith("destroyed on 20")
+    assert row["purpose"].endswith("under no longer needed (PDPA IPP 4.2)")
+    # As it was before, too: the fact is history, the content is not.
+    (row,) = office.ok(
+        "replay", "requests", "--ledger", "dffh", "--as-at", f"dffh={index + 1}", person="officer"
+    )["rows"]
+    assert row["purpose"].startswith("destroyed on 20")
+    listed = office("replay", "requests", "--ledger", "dffh", "--csv", person="officer").out
+    assert "destroyed on 20" in listed
+    steps = office(
+        "replay", "requests", "--steps", "--case", case, "--ledger", "dffh", "--json", person="officer"
+    ).out
+    assert "destroyed on 20" in steps
+    changes = office.ok("diff", "requests", "--from", "dffh=0", "--to", f"dffh={index + 1}", person="officer")[
+        "changes"
+    ]
+    assert changes[0]["fields"]["purpose"][1].startswith("destroyed on 20")
+    for text in (told, listed, steps, json.dumps(changes)):
+        assert "withheld" not in text
+
+    office.ok("verify", "--ledger", "dffh")
+    proof = tmp_path / f"dffh-{index}.tlog-proof"
+    office.ok("verify", "--proof", str(proof), "--entry", str(tmp_path / f"dffh-{index}.entry"), "--key", key)
+
+
+def test_two_people_by_the_command_line(office: Program) -> None:
+    case, _ = received(office)
+    office.ok(
+        "record", "destruction.SecondPersonDemanded", "-", "--ledger", "dffh",
+        text=json.dumps({"fields": {"demanded": True}}), person="administrator",
+    )  # fmt: skip
+    said = office.ok("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+    assert said["waits_for"] == "approval"
+    assert entry(office, case)["fields"]["purpose"]["sealed"] == "withheld"
+    named = ("--ledger", "dffh")
+    refused = office("destroy", "--authorise", said["destruction"], *named, person="privacy")
+    assert refused.code == 3
+    assert "demands a second person" in refused.err
+    office.ok("destroy", "--approve", said["destruction"], *named, person="administrator")
+    office.ok("destroy", "--authorise", said["destruction"], *named, person="privacy")
+    assert entry(office, case)["fields"]["purpose"]["sealed"] == "destroyed"
+    other, _ = received(office)
+    said = office.ok("destroy", other, *named, *GROUND, person="privacy")
+    office.ok("destroy", "--refuse", said["destruction"], "--reason", "no", *named, person="administrator")
+    assert office("destroy", "--authorise", said["destruction"], *named, person="privacy").code == 3
+
+
+def test_a_dry_run_names_the_holds_and_a_destruction_is_refused_for_them(office: Program) -> None:
+    case, _ = received(office)
+    office.ok(
+        "record", "destruction.HoldPlaced", "-", "--ledger", "dffh", person="privacy",
+        text=json.dumps({"fields": {"hold": "inquiry-1", "reason": "an inquiry", "area": "request"}}),
+    )  # fmt: skip
+    dry = office("destroy", case, "--ledger", "dffh", "--dry-run", person="privacy")
+    assert "holds          inquiry-1" in dry.out
+    refused = office("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+    assert refused.code == 3
+    assert "held: inquiry-1" in refused.err
+    assert refused.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ([], "CASE: expected a case, or one of --approve, --refuse and --authorise"),
+        (["CASE", "--approve", "x"], "CASE: expected a case, or one of"),
+        (["CASE"], "--ground: expected one of no_longer_needed"),
+        (["CASE", "--ground", "no_longer_needed"], "the authority (a disposal authority, or any in words)"),
+        (["CASE", "--key", "0" * 32, *GROUND], "keys that serve case"),
+    ],
+)
+def test_a_wrong_line_is_one_line_that_says_what_to_do(office: Program, line: list[str], said: str) -> None:
+    case, _ = received(office)
+    answer = office(
+        "destroy", *[case if each == "CASE" else each for each in line], "--ledger", "dffh", person="privacy"
+    )
+    assert answer.code in (2, 3)
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_reconcile_says_what_came_back_and_what_is_lost(office: Program, database: Database) -> None:
+    case, _ = received(office)
+    lost, _ = received(office)
+    with database.connect_admin() as connection:
+        connection.execute("CREATE TABLE kept AS SELECT * FROM vault.keys")
+        office.ok("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+        assert office.ok("reconcile")["ledgers"]["dffh"]["came_back"] == 0
+        connection.execute(
+            "INSERT INTO vault.keys OVERRIDING SYSTEM VALUE SELECT * FROM kept WHERE stream = %s", (case,)
+        )
+        connection.execute("DELETE FROM vault.keys WHERE stream = %s AND subject = 'case'", (lost,))
+    found = office("reconcile", "--json")
+    assert found.code == 1
+    assert found.json["ledgers"]["dffh"]["came_back"] == 2
+    assert found.json["ledgers"]["dffh"]["lost_keys"] == 1
+    assert "2 destroyed keys had come back" in found.err
+    assert "1 keys are lost" in found.err
+    assert found.err.count("\n") == 1
+    checks = {each["check"]: each for each in office("doctor", "--json").json["checks"]}
+    assert checks["vault"]["ok"] is False
+    assert "1 keys are lost" in checks["vault"]["detail"]
+    assert "destroyed values came back 1 times" in checks["vault"]["detail"]
+
+
+def test_registers_list_what_was_destroyed_and_what_is_held(office: Program) -> None:
+    case, _ = received(office)
+    said = office.ok("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+    hold = {"hold": "inquiry-1", "reason": "an inquiry", "kind": "inquiry", "area": "request"}
+    for word, fields in (("HoldPlaced", hold), ("HoldReleased", {"hold": "inquiry-1"}), ("HoldPlaced", hold)):
+        office.ok(
+            "record", f"destruction.{word}", "-", "--ledger", "dffh", person="privacy",
+            text=json.dumps({"fields": fields}),
+        )  # fmt: skip
+    (row,) = office.ok("replay", "destructions", "--ledger", "dffh", person="officer")["rows"]
+    expected = {
+        "destruction": said["destruction"], "case_id": case, "scope": "case", "ground": "no_longer_needed",
+        "standing": "completed", "proposed_by": PRIVACY, "approved_by": None, "keys": 2, "fields": 3,
+        "files": 0, "came_back": 0, "authority": "withheld",
+    }  # fmt: skip
+    assert {name: row[name] for name in expected} == expected
+    assert row["destroyed_on"] is not None
+    first, second = office.ok("replay", "holds", "--ledger", "dffh", person="officer")["rows"]
+    assert [first["hold"], first["kind"], first["area"], first["reason"]] == [
+        "inquiry-1", "inquiry", "request", "withheld",
+    ]  # fmt: skip
+    assert (first["released_on"] is None, second["released_on"] is None) == (False, True)
