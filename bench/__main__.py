@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PROGRAMS = ("append", "application", "http_commands", "projections", "sealing", "whole_ledger")
+PROGRAMS = ("append", "application", "bundle", "http_commands", "projections", "sealing", "whole_ledger")
 
 
 def main() -> int:

@@ -12,6 +12,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from time import perf_counter, sleep
@@ -77,13 +79,10 @@ def run(arguments: tuple[str, ...], environment: dict[str, str]) -> tuple[float,
     return perf_counter() - begun, most
 
 
-def main() -> None:
-    """Makes the ledger, runs the commands, keeps the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--entries", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=1)
-    given = parser.parse_args()
-    report = Report("whole_ledger")
+@contextmanager
+def ledger_of(entries: int) -> Iterator[tuple[dict[str, str], Path]]:
+    """A ledger ``bench`` of that many entries, founded as by who uses it: the environment of its commands, and
+    a folder beside it."""
     with embedded() as (database, folder):
         environment = {
             **os.environ,
@@ -97,7 +96,18 @@ def main() -> None:
         grant.write_text(json.dumps({"happened": f"{date.today()}", "fields": fields}))
         run(("record", "role.RoleGranted", str(grant), *("--ledger", "bench", "--person", PERSON)), environment)
         with Book(database, ledger) as book:
-            fill(book, given.entries)
+            fill(book, entries)
+        yield environment, folder
+
+
+def main() -> None:
+    """Makes the ledger, runs the commands, keeps the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=1)
+    given = parser.parse_args()
+    report = Report("whole_ledger")
+    with ledger_of(given.entries) as (environment, _):
         for name, arguments in WORK.items():
             taken = [run(arguments, environment) for _ in range(given.rounds)]
             report.add(

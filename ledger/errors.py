@@ -131,6 +131,10 @@ class Tampered(AuditLedgerError):
         self.ledger, self.index, self.what = ledger, index, what
         super().__init__(f"{ledger}: entry {index}: {what}")
 
+    def __reduce__(self) -> tuple[type[Tampered], tuple[str, int, str]]:
+        # A process that checks a range tells it to the one that asked.
+        return type(self), (self.ledger, self.index, self.what)
+
 
 class Diverged(AuditLedgerError):
     """What is signed or published of a ledger and what the database holds are not one history.
@@ -148,6 +152,20 @@ class ProofFailed(AuditLedgerError):
 
     title = "Proof failed"
     exit_code = 8
+
+
+class Altered(AuditLedgerError):
+    """What was handed over is not what it says of itself: a digest or a stated number does not fit."""
+
+    title = "Altered"
+    exit_code = 8
+
+
+class Incomplete(AuditLedgerError):
+    """Something of what was handed over is not there: cut off, left out, or never put in."""
+
+    title = "Incomplete"
+    exit_code = 11
 
 
 class Untrusted(AuditLedgerError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import typer
@@ -14,7 +14,11 @@ from ledger.cli.session import of, table
 from ledger.codec.entry import Source, SourceKind
 from ledger.joined import desk, door
 from ledger.store.database import Role
+from ledger.store.ledgers import Ledger
+from projections import asked
+from projections.base import register
 from projections.doors import Door
+from projections.query import every
 from projections.reports.cli import report_command
 from projections.reports.handover import Desk
 from projections.runner import Leased, Runner
@@ -52,6 +56,20 @@ def bring_up(installation: Installation) -> None:
     """Brings the registers up to the ledgers where no service does that. Raises Unavailable."""
     with suppress(Leased), Runner(installation.database.conninfo(Role.PROJECTOR)) as runner:
         runner.catch_up()
+
+
+def entries_named(
+    installation: Installation, principal: Principal, ledger: Ledger, name: str, filters: Mapping[str, str]
+) -> Sequence[int]:
+    """The entries of a ledger that the rows of a register were built from, those that do not count left out.
+
+    Raises Forbidden, InvalidInput, NotFound (no such register), Unavailable.
+    """
+    wanted = register(name)
+    bring_up(installation)
+    with asked.view(door(installation, [principal]), wanted, ledger=ledger.slug) as view:
+        rows = every(view.connection, wanted, view.query(filters))
+        return sorted({index for row in rows for index in row["entries"]})
 
 
 def show_table(

@@ -58,12 +58,32 @@ def lag(database: Database) -> Mapping[str, Any]:
     return lag_of(database)
 
 
+def entries_named(*arguments: Any) -> Sequence[int]:
+    """The entries behind a register's rows, as ``ledger.local.entries_named`` finds them."""
+    from ledger.local import entries_named as found
+
+    return found(*arguments)
+
+
+def configure_logs(level: str) -> None:
+    """Log lines go to standard error, as ``ledger.api.logs.configure`` writes them."""
+    from ledger.api.logs import configure
+
+    configure(level)
+
+
 def app() -> Program:
     """The whole command line."""
     return program([*COMMANDS, *READ_SIDE, *TOOLS])
 
 
-DOORS = Doors(serve=serve, issue_token=issue_token, lag=lag)
+DOORS = Doors(
+    serve=serve,
+    issue_token=issue_token,
+    lag=lag,
+    entries_named=entries_named,
+    configure_logs=configure_logs,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

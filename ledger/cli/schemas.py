@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ledger.bundle.container import SCHEMA as BUNDLE_ENTRY
 from ledger.cli.session import AsJson, group, of, print_json
 from ledger.codec import check as rules
 from ledger.codec.check import LOCK, Locked, read_lock
@@ -28,9 +29,13 @@ Folder = Annotated[
 
 
 def declared() -> dict[str, dict[str, Any]]:
-    """Full name → schema of everything declared: the events, and the entry itself."""
+    """Full name → schema of everything declared: the events, the entry itself, and how bundles hold it."""
     entry = entry_schema()
-    return {entry["name"]: entry, **{name: schema_of(cls) for name, cls in load_events().items()}}
+    return {
+        entry["name"]: entry,
+        BUNDLE_ENTRY["name"]: BUNDLE_ENTRY,
+        **{name: schema_of(cls) for name, cls in load_events().items()},
+    }
 
 
 @app.command("check")

@@ -59,6 +59,10 @@ class Doors:
     issue_token: Callable[..., str]
     lag: Callable[[Database], Mapping[str, Any]]
     """How far the registers are behind, and what is parked."""
+    entries_named: Callable[[Installation, Principal, Ledger, str, Mapping[str, str]], Sequence[int]]
+    """The entries that the rows of a register were built from: of which ledger, which register, what query."""
+    configure_logs: Callable[[str], None]
+    """What is logged from here on goes to standard error, from this level up."""
 
 
 class Session:

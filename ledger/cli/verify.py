@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
+from ledger.cli.trusted import FAILED, keys_of, read_file, when
 from ledger.codec.jsonform import show
-from ledger.errors import AuditLedgerError, InvalidInput, NotFound, Tampered, Untrusted
+from ledger.errors import AuditLedgerError, InvalidInput, Tampered, Untrusted
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.opened import opened_database
@@ -27,9 +26,6 @@ from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
 from ledger.tlog.receipt import SignedReceipt, open_receipt
-
-FAILED = 8
-"""Exit codes from here on say that what was checked is not what it should be."""
 
 
 def verify(
@@ -78,7 +74,7 @@ def verify(
         if entry is not None or policy is not None:
             raise InvalidInput("--proof", "the proof of what the receipt promises", None)
         with _telling(session, as_json, str(receipt)):
-            promised = open_receipt(_read(receipt), keys)
+            promised = open_receipt(read_file(receipt), keys)
         _said(session, as_json, [_promised(promised)])
         return
     if proof is not None:
@@ -89,7 +85,9 @@ def verify(
                     raise InvalidInput(
                         "--receipt", "none: the proof is of consistency, of no entry", str(receipt)
                     )
-                open_receipt(_read(receipt), keys).kept(InclusionProof.parse(_read(proof)), _read(entry), keys)
+                open_receipt(read_file(receipt), keys).kept(
+                    InclusionProof.parse(read_file(proof)), read_file(entry), keys
+                )
             if policy is not None:
                 wanted.require(signed)
         _said(session, as_json, [_clean(signed)])
@@ -101,7 +99,7 @@ def verify(
     if tiles is not None:
         with _telling(session, as_json, str(tiles)):
             if policy is not None:
-                wanted.require(open_checkpoint(_read(tiles / "checkpoint"), keys))
+                wanted.require(open_checkpoint(read_file(tiles / "checkpoint"), keys))
             signed = _tiles(session, tiles, keys, kept, seen, deep, processes)
         _said(session, as_json, [_clean(signed)])
         return
@@ -140,7 +138,7 @@ def _by_origin(origins: Sequence[str], kept: Sequence[Path]) -> dict[str, list[b
     """Checkpoints kept from earlier, each for the log that it names. Raises InvalidInput, CodecError."""
     found: dict[str, list[bytes]] = {each: [] for each in origins}
     for path in kept:
-        note = _read(path)
+        note = read_file(path)
         origin = Checkpoint.parse(Note.parse(note).text).origin
         if origin not in found:
             raise InvalidInput("--checkpoint", f"one of {', '.join(found) or 'a ledger here'}", origin)
@@ -222,7 +220,7 @@ def _tiles(
 ) -> SignedCheckpoint:
     with session.progress() as progress:
         task = progress.add_task(f"Verifying {folder}", total=None)
-        origin = open_checkpoint(_read(folder / "checkpoint"), keys).checkpoint.origin
+        origin = open_checkpoint(read_file(folder / "checkpoint"), keys).checkpoint.origin
         before = seen.last(origin)
         signed = verify_tiles(
             folder, keys,
@@ -237,34 +235,19 @@ def _tiles(
 def _proof(
     path: Path, entry: Path | None, keys: Sequence[VerifierKey], kept: Sequence[Path]
 ) -> SignedCheckpoint:
-    data = _read(path)
+    data = read_file(path)
     if data.startswith(b"old "):
         if len(kept) != 1:
             raise InvalidInput("--checkpoint", "the one checkpoint that the proof goes on from", len(kept))
         if entry is not None:
             raise InvalidInput("--entry", "none: the proof is of consistency, of no entry", str(entry))
-        before = open_checkpoint(_read(kept[0]), keys).checkpoint
+        before = open_checkpoint(read_file(kept[0]), keys).checkpoint
         return ConsistencyProof.parse(data).verify(before, keys)
     if kept:
         raise InvalidInput("--checkpoint", "none: a proof of consistency shows what goes on from it", "one")
     if entry is None:
         raise InvalidInput("--entry", "the file of the entry's bytes", None)
-    return InclusionProof.parse(data).verify(_read(entry), keys)
-
-
-def keys_of(given: Sequence[str], option: str = "--key") -> list[VerifierKey]:
-    """Verifier keys, given as they are or by files of them. Raises CodecError, InvalidInput (of ``option``)."""
-    found: list[VerifierKey] = []
-    for text in given:
-        # A file's name may hold a plus sign too, and no key is the name of a file.
-        if os.path.isfile(text):
-            lines = [each for each in _read(Path(text)).decode("utf-8", "replace").splitlines() if each.strip()]
-        else:
-            lines = [text] if text.count("+") > 1 else []
-        if not lines:
-            raise InvalidInput(option, "a verifier key (name+id+key), or a file with one a line", text)
-        found += map(VerifierKey.parse, lines)
-    return found
+    return InclusionProof.parse(data).verify(read_file(entry), keys)
 
 
 def _of(origin: str, notes: Sequence[bytes], keys: Sequence[VerifierKey]) -> list[Checkpoint]:
@@ -274,13 +257,6 @@ def _of(origin: str, notes: Sequence[bytes], keys: Sequence[VerifierKey]) -> lis
         if each.origin != origin:
             raise Untrusted(f"checkpoint: expected one of {origin}, got one of {each.origin}")
     return found
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise NotFound(f"{path}: {error.strerror}") from error
 
 
 @contextmanager
@@ -306,7 +282,7 @@ def _clean(signed: SignedCheckpoint) -> dict[str, Any]:
         "ledger": checkpoint.origin, "clean": True, "size": checkpoint.size, "root": checkpoint.root.hex(),
         "signed": checkpoint.size,
         "cosigned": [
-            {"witness": each.key.name, "at": _when(each.time)}
+            {"witness": each.key.name, "at": when(each.time)}
             for each in signed.signed
             if each.time is not None
         ],
@@ -318,14 +294,6 @@ def _promised(receipt: SignedReceipt) -> dict[str, Any]:
         "ledger": receipt.origin, "clean": True, "index": receipt.index, "leaf_hash": receipt.leaf.hex(),
         "recorded_at": show(receipt.recorded_at), "proof_by": show(receipt.proof_by),
     }  # fmt: skip
-
-
-def _when(seconds: int) -> str:
-    """A witness's time; of one that no calendar has, the number that it states."""
-    try:
-        return str(show(datetime.fromtimestamp(seconds, UTC)))
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds} s after 1970"
 
 
 def _said(session: Session, as_json: bool, results: Sequence[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ledger.cli.session import AsJson, of
-from ledger.cli.verify import keys_of
+from ledger.cli.trusted import keys_of
 from ledger.errors import InvalidInput, SettingsError
 from ledger.tlog.keyfile import read_key, write_key
 from ledger.tlog.note import COSIGNATURE, SigningKey

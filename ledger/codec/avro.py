@@ -11,7 +11,13 @@ import io
 from typing import Any
 
 import fastavro
-from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
+from fastavro.schema import (
+    SchemaParseException,
+    UnknownType,
+    fingerprint,
+    parse_schema,
+    to_parsing_canonical_form,
+)
 
 from ledger.errors import CodecError
 
@@ -26,14 +32,18 @@ class Writer:
     """One schema text made ready: its name, canonical fingerprint, and strict encode."""
 
     def __init__(self, schema: Schema) -> None:
+        """Raises CodecError for what is no schema of Avro."""
         self.schema = schema
         self.name: str = schema["name"]
-        canonical = to_parsing_canonical_form(schema)
+        try:
+            canonical = to_parsing_canonical_form(schema)
+            # Logical types are converted by declare.py: fastavro gets the bare types.
+            # Their hint keeps fastavro from parsing the schema again at every call.
+            self._parsed = parse_schema(_without_logical_types(schema))
+        except (SchemaParseException, UnknownType) as error:
+            raise CodecError(f"{self.name}: not a schema of Avro: {error}") from error
         self.fingerprint = bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
         self.frame = MARKER + self.fingerprint
-        # Logical types are converted by declare.py: fastavro gets the bare types.
-        # Their hint keeps fastavro from parsing the schema again at every call.
-        self._parsed = parse_schema(_without_logical_types(schema))
 
     def encode(self, value: dict[str, Any]) -> bytes:
         """The single-object encoding of ``value``. Raises CodecError where it does not fit the schema."""

@@ -54,7 +54,10 @@ class Registry:
 
         Raises CodecError; UnknownSchema where the fingerprint is none of this folder's.
         """
-        fingerprint = fingerprint_of(data)
+        return self.of(fingerprint_of(data))
+
+    def of(self, fingerprint: bytes) -> Writer:
+        """The schema of a fingerprint, as it stands in the bytes. Raises UnknownSchema."""
         writer = self.by_fingerprint.get(fingerprint)
         if writer is None:
             raise UnknownSchema(f"fingerprint {fingerprint.hex()} is unknown here: upgrade this reader first")

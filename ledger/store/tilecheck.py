@@ -19,7 +19,7 @@ from ledger.codec.avro import encode_long
 from ledger.codec.entry import decode_entry, prefix
 from ledger.domain.event import decode_event
 from ledger.errors import CodecError, NotFound, ProofFailed, Tampered, UnknownSchema
-from ledger.store.ranges import in_order
+from ledger.ranges import in_order
 from ledger.store.tiles import TileFolder
 from ledger.tlog.chain import GENESIS, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint

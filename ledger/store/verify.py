@@ -27,12 +27,12 @@ from ledger.codec.declare import moment
 from ledger.codec.entry import decode_entry, prefix
 from ledger.codec.scan import DAY, INSTANT, scan_tail
 from ledger.errors import CodecError, InvalidInput, Tampered, Unavailable
+from ledger.ranges import in_order
 from ledger.store import binary, queries
 from ledger.store.copying import copied
 from ledger.store.database import Database, Role, connect
 from ledger.store.ledgers import Ledger
 from ledger.store.placing import Head
-from ledger.store.ranges import in_order
 from ledger.tlog.chain import GENESIS, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.merkle import Frontier, complete, subtrees

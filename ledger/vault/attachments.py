@@ -25,10 +25,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.codec.avro import encode_long
+from ledger.codec.commitment import SALT_BYTES, commitment_prefix
 from ledger.durable import sync_directory
 from ledger.errors import InvalidInput, Unavailable, VaultError
 from ledger.vault.randomness import random_bytes
-from ledger.vault.sealing import SALT_BYTES, commitment_prefix, open_bytes, seal_bytes
+from ledger.vault.sealing import open_bytes, seal_bytes
 
 CHUNK = 1 << 20
 TAG = 16

@@ -6,33 +6,26 @@ import hmac
 import struct
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property, lru_cache
-from hashlib import sha256
+from functools import cached_property
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.codec.avro import encode_primitive
+from ledger.codec.commitment import SALT_BYTES, commitment, commitment_prefix, hmac_sha256
 from ledger.codec.declare import Seal, Sealed
-from ledger.errors import InvalidInput, VaultError
+from ledger.errors import VaultError
 from ledger.vault.kek import KEY_BYTES, NONCE_BYTES, KeyEncryptionKey
 from ledger.vault.randomness import random_bytes
 
-SALT_BYTES = 32
 KEY_ID_BYTES = 16
 KEY_NAME = 8
 """Bytes of a key's id that stand before the HMAC in a ``content_mac``, and say which key made it."""
 CASE = "case"
 CONTENT = "content"
 LEDGER_STREAM = "ledger"
-_DOMAIN = b"ledger.v1.Sealed\x00"
 _LENGTH = struct.Struct(">I")
-_PATH_LENGTH = struct.Struct(">H")
-_BLOCK = 64
-"""Bytes of a block of SHA-256."""
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class WrappedKey(NamedTuple):
@@ -51,32 +44,6 @@ class VaultRow(NamedTuple):
     ordinal: int
     key: str
     ciphertext: bytes
-
-
-@lru_cache(4096)
-def commitment_prefix(path: str) -> bytes:
-    """What is hashed before the value: domain, length of the path, dotted path (4-wire, 'Sealed fields')."""
-    name = path.encode()
-    if not 0 < len(name) <= 0xFFFF:
-        raise InvalidInput("path", "1 to 65535 bytes of UTF-8", len(name))
-    return _DOMAIN + _PATH_LENGTH.pack(len(name)) + name
-
-
-def commitment(salt: bytes, path: str, avro_bytes: bytes) -> bytes:
-    """HMAC-SHA256 under 32 bytes of salt of the field's path and its value in Avro binary (4-wire)."""
-    if len(salt) != SALT_BYTES:
-        raise InvalidInput("salt", f"{SALT_BYTES} bytes", len(salt))
-    return hmac_sha256(salt, commitment_prefix(path) + avro_bytes)
-
-
-def hmac_sha256(key: bytes, message: bytes) -> bytes:
-    """HMAC-SHA256 (RFC 2104) of short messages.
-
-    ``hmac.digest`` lets go of the interpreter's lock at every call: of 32 clients that seal five fields each,
-    every call then wakes another thread. ``hmac.new`` does not, but takes half as long again as this.
-    """
-    key = (key if len(key) <= _BLOCK else sha256(key).digest()).ljust(_BLOCK, b"\0")
-    return sha256(key.translate(_OUTER) + sha256(key.translate(_INNER) + message).digest()).digest()
 
 
 def seal_bytes(cipher: AESGCM, plain: bytes, bound_to: bytes, nonce: bytes | None = None) -> bytes:

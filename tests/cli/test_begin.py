@@ -77,7 +77,7 @@ def test_no_help_loads_what_only_the_command_itself_needs() -> None:
 
 def test_what_looks_at_the_database_alone_loads_no_write_side() -> None:
     """``doctor``, ``token`` and ``verify`` begin without commands, law, and the service's log."""
-    loaded = loaded_by([[name, "--help"] for name in ("doctor", "token", "verify")])
+    loaded = loaded_by([[*name.split(), "--help"] for name in ("doctor", "token", "verify", "bundle verify")])
     assert loaded.isdisjoint({"ledger.application", "eventsourcing.application", "projections", "structlog"})
     assert "structlog" not in loaded_by([["record", "--help"], ["entries", "--help"]])
 
@@ -97,6 +97,7 @@ def test_the_list_of_commands_is_whole_and_not_cut() -> None:
         "verify",
         "checkpoint",
         "prove",
+        "bundle",
         "keys",
         "destroy",
         "reconcile",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ledger.bundle.container import SCHEMA
 from ledger.codec.check import LOCK, Locked, check, compatible, read_lock, release, write
 from ledger.codec.declare import schema_of
 from ledger.codec.entry import entry_schema
@@ -163,6 +164,7 @@ def test_an_incompatible_addition_writes_nothing(tmp_path: Path) -> None:
 def test_the_schemas_shipped_are_in_order() -> None:
     declared = {name: schema_of(cls) for name, cls in load_events().items()}
     declared["ledger.v1.Entry"] = entry_schema()
+    declared["ledger.v1.BundleEntry"] = SCHEMA
     lock = schema_folder().joinpath(LOCK)
     check(texts_in(schema_folder()), read_lock(lock.read_text("utf-8")), declared)
 

@@ -8,10 +8,11 @@ import re
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ledger.codec.commitment import commitment
 from ledger.codec.entry import ENTRY_FRAME, MAX_ENTRY, entry_schema
 from ledger.domain.case import command_table
 from ledger.tlog.chain import GENESIS, leaf_hash
-from ledger.vault.sealing import commitment, pack
+from ledger.vault.sealing import pack
 from tests.docs.generate import ROOT
 
 PAGE = (ROOT / "schemas" / "README.md").read_text("utf-8")

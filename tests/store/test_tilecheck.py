@@ -21,10 +21,10 @@ from ledger.errors import (
     UnknownSchema,
     Untrusted,
 )
+from ledger.ranges import in_order
 from ledger.store import tilecheck
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
-from ledger.store.ranges import in_order
 from ledger.store.tilecheck import verify_tiles
 from ledger.tlog.chain import GENESIS
 from ledger.tlog.checkpoint import Checkpoint

@@ -1,0 +1,279 @@
+"""Exporting evidence bundles: what is asked for is resolved, opened where it is to be, sealed, and written.
+
+The entries' bytes come from the published files, which are what was signed; the database only says which
+entries a case or a register names. What was written is verified before it gets its name.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from ledger import durable
+from ledger.application.access import Matter, allow
+from ledger.application.installation import Installation, sealed_fields_of
+from ledger.application.outcome import Principal
+from ledger.bundle.disclosures import Disclosure
+from ledger.bundle.manifest import CASE, Basis, Subject
+from ledger.bundle.verify import Verified, verify
+from ledger.bundle.write import Content, write
+from ledger.codec.registry import registry
+from ledger.domain.event import decode_event
+from ledger.errors import InvalidInput, NotFound, Unavailable
+from ledger.law.secrecy import export_names_its_basis
+from ledger.store.ledgers import Ledger
+from ledger.store.tiles import TileFolder
+from ledger.tlog.checkpoint import open_checkpoint
+from ledger.tlog.note import VerifierKey
+from ledger.tlog.proof import ConsistencyProof
+from ledger.tlog.prover import Prover
+from ledger.tlog.tiles import WIDTH, bundle_at, unbundle
+from ledger.vault.opening import Opened, Opening
+
+MOST_NAMED = 32_000
+"""Bytes of paths that one opening names, which is an entry and has at most 65,535 in all."""
+_BESIDE = 16
+"""Bytes that an entry's index and a path's length take beside it, at most."""
+
+log = structlog.get_logger("auditledger.evidence")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be exported."""
+
+    subject: Subject
+    indexes: Sequence[int] | None = None
+    """Of a register: the entries that its rows name."""
+    reason: str | None = None
+    """Why sealed fields are opened for whom the bundle is; None: none is."""
+    fields: Mapping[int, Sequence[str]] | None = None
+    """Which, by index; None: all that are sealed in the entries."""
+    since: bytes | None = None
+    """An earlier checkpoint's note, from which the bundle shows that the ledger goes on."""
+    basis: str | None = None
+    """Of the regulator's ledger: on what the information leaves it (PDPA s 120(3))."""
+    policy: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written, as the verifier found it; and how many fields stayed closed, by the word for why."""
+
+    verified: Verified
+    closed: Mapping[str, int] = field(default_factory=dict)
+
+
+def export(
+    installation: Installation,
+    slug: str,
+    principal: Principal,
+    wanted: Wanted,
+    path: Path,
+    *,
+    seal: Callable[[Ledger], bytes],
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> Exported:
+    """Writes a bundle to a file, durable on return, readable by its owner alone; logged with who took it.
+
+    ``seal``: has the ledger sealed and gives its checkpoint's note; asked for once the openings are recorded,
+    which come before any value is written. ``progress(what, done, all)``. A crash in here leaves no bundle,
+    or a whole one, and perhaps a file beside it whose name ends in ``.new``; openings that were recorded stay.
+    Raises Forbidden, NotFound, InvalidInput, LawRefused, VaultError; Unavailable where the file cannot be
+    written or the entries are not sealed yet; what the verifier raises where the published files are not what
+    was signed.
+    """
+    ledger = allow(installation, slug, principal, Matter.CASES)
+    size = installation.feed.head(ledger.id).size
+    basis = export_names_its_basis(ledger.slug == installation.regulator, wanted.basis, size)
+    chosen = _chosen(installation, ledger, wanted, size)
+    opened, closed = _opened(installation, ledger, principal, wanted, chosen, size)
+    note = seal(ledger)
+    keys = [each.verifier for each in installation.published.keys.of(ledger.slug, ledger.origin)]
+    prover = Prover(installation.published.of(ledger).read, note)
+    entries, total = _entries(installation, ledger, wanted.subject, chosen, prover)
+    content = Content(
+        note=note,
+        subject=wanted.subject,
+        entries=_counted(entries, lambda done: progress("Writing", done, total)),
+        prove=prover.inclusion,
+        schemas=registry(),
+        keys=keys,
+        policy=wanted.policy,
+        since=None if wanted.since is None else _since(prover, wanted.since, keys),
+        disclosures=opened,
+        basis=None if basis is None else Basis(*basis),
+    )
+    found = _put(path, content, keys, lambda done, of: progress("Verifying", done, of))
+    log.info(
+        "bundle exported", ledger=slug, person=principal.person, organisation=principal.organisation,
+        subject=wanted.subject.kind, entries=found.manifest.entries, disclosures=len(opened),
+        size=found.manifest.size, basis=None if basis is None else ": ".join(basis),
+    )  # fmt: skip
+    return Exported(found, closed)
+
+
+def _chosen(installation: Installation, ledger: Ledger, wanted: Wanted, size: int) -> list[int] | None:
+    """The indexes of a case or a register; None where every entry of a range is wanted."""
+    subject = wanted.subject
+    if subject.kind == CASE and subject.stream is not None:
+        rows = installation.feed.stream(ledger.id, subject.stream)
+        if not rows:
+            raise NotFound(f"case {subject.stream}: nothing is recorded in it in {ledger.slug}")
+        return [row.index for row in rows]
+    if wanted.indexes is not None:
+        if not wanted.indexes:
+            raise InvalidInput("--register", "a query that some row answers", "none")
+        return sorted(set(wanted.indexes))
+    start, end = subject.start, subject.end
+    if start is not None and end is not None and not 0 <= start < end <= size:
+        raise InvalidInput("--range", f"FROM:BEFORE within 0:{size}", f"{start}:{end}")
+    return None
+
+
+# --- opening -------------------------------------------------------------------------------------------
+
+
+def _opened(
+    installation: Installation,
+    ledger: Ledger,
+    principal: Principal,
+    wanted: Wanted,
+    chosen: Sequence[int] | None,
+    size: int,
+) -> tuple[list[Disclosure], Mapping[str, int]]:
+    """The openings, recorded before a value is seen; and how many fields could not be opened, by word."""
+    if wanted.reason is None:
+        return [], {}
+    found: list[Disclosure] = []
+    closed: Counter[str] = Counter()
+    for batch in _asked(installation, ledger, wanted, chosen, size):
+        openings = installation.open_sealed(ledger.slug, batch, reason=wanted.reason, principal=principal)
+        for (index, _), by_path in zip(batch, openings, strict=True):
+            for path, opening in by_path.items():
+                shown = _disclosed(index, path, opening)
+                if shown is None:
+                    closed[opening.word.value] += 1
+                else:
+                    found.append(shown)
+    return found, closed
+
+
+def _asked(
+    installation: Installation, ledger: Ledger, wanted: Wanted, chosen: Sequence[int] | None, size: int
+) -> Iterator[list[tuple[int, Sequence[str] | None]]]:
+    """Which fields are opened, as many entries at a time as one opening can name."""
+    subject = wanted.subject
+    start, end = subject.start or 0, size if subject.end is None else subject.end
+    if wanted.fields is not None:
+        for index in wanted.fields:
+            if not (start <= index < end if chosen is None else index in chosen):
+                raise InvalidInput("--field", "a field of an entry that is in the bundle", index)
+        yield sorted(wanted.fields.items())
+        return
+    batch: list[tuple[int, Sequence[str] | None]] = []
+    named = 0
+    for row in (
+        (row for rows in installation.feed.scan(ledger.id, start=start, until=end) for row in rows)
+        if chosen is None
+        else (installation.feed.entry(ledger.id, index) for index in chosen)
+    ):
+        paths = [each.path for each in sealed_fields_of(decode_event(row.decoded))]
+        more = sum(len(path.encode()) + _BESIDE for path in paths)
+        if batch and named + more > MOST_NAMED:
+            yield batch
+            batch, named = [], 0
+        if paths:
+            batch.append((row.index, paths))
+            named += more
+    if batch:
+        yield batch
+
+
+def _disclosed(index: int, path: str, opening: Opening) -> Disclosure | None:
+    if not isinstance(opening, Opened):
+        return None
+    value = opening.value
+    text = base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+    return Disclosure(index, path, text, opening.salt)
+
+
+# --- writing -------------------------------------------------------------------------------------------
+
+
+def _entries(
+    installation: Installation, ledger: Ledger, subject: Subject, chosen: Sequence[int] | None, prover: Prover
+) -> tuple[Iterable[tuple[int, bytes]], int]:
+    """The stored bytes by index, as published, and how many there are. Raises Unavailable: not sealed yet."""
+    sealed = prover.checkpoint.size
+    start, end = subject.start or 0, sealed if subject.end is None else subject.end
+    last = end - 1 if chosen is None else chosen[-1]
+    if last >= sealed:
+        raise Unavailable(
+            f"{ledger.slug}: entry {last} is not under the published checkpoint yet, of {sealed}; try again"
+        )
+    if chosen is None:
+        return _between(installation.published.of(ledger), sealed, start, end), end - start
+    return ((index, prover.entry(index)) for index in chosen), len(chosen)
+
+
+def _between(tiles: TileFolder, size: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """(index, bytes) of the entries [start, end) as published, by tiles. Raises NotFound, CodecError."""
+    for number in range(start // WIDTH, -(-end // WIDTH)):
+        tile = bundle_at(number, size)
+        for place, entry in enumerate(unbundle(tile, tiles.read(tile))):
+            if start <= number * WIDTH + place < end:
+                yield number * WIDTH + place, entry
+
+
+def _counted(
+    entries: Iterable[tuple[int, bytes]], progress: Callable[[int], None]
+) -> Iterator[tuple[int, bytes]]:
+    for done, each in enumerate(entries, start=1):
+        yield each
+        if not done % WIDTH:
+            progress(done)
+
+
+def _since(prover: Prover, note: bytes, keys: Sequence[VerifierKey]) -> tuple[bytes, ConsistencyProof]:
+    """An earlier checkpoint of this ledger, and the proof from it. Raises as ``export``."""
+    before = open_checkpoint(note, keys).checkpoint
+    if before.size > prover.checkpoint.size:
+        raise InvalidInput("--since", f"a checkpoint of at most {prover.checkpoint.size} entries", before.size)
+    return note, prover.consistency(before.size)
+
+
+def _put(
+    path: Path, content: Content, keys: Sequence[VerifierKey], progress: Callable[[int, int], None]
+) -> Verified:
+    """Writes beside, verifies, and puts it in its place."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        # What is opened in it is for its owner, until they hand it on.
+        descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w+b") as file:
+            _write(file, content)
+        found = verify(new, keys, progress=progress)
+        os.replace(new, path)
+        durable.sync_directory(path.parent)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise Unavailable(f"{path}: the bundle cannot be written: {error.strerror}") from error
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    return found
+
+
+def _write(file: BinaryIO, content: Content) -> None:
+    write(file, content)
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,391 @@
+"""Verification of an evidence bundle: offline, with the keys and the policy of whoever verifies.
+
+Steps, in this order; the first fault ends it (docs/bundle.md says them in words):
+
+(1) the archive is whole and in its one form; (2) the manifest is read; (3) the files are those that it names,
+by size and SHA-256; (4) the checkpoint is signed by a trusted key of its log, is the one of the manifest,
+enough witnesses cosigned it, and it is no older than the one that the verifier kept; (5) every schema is the
+one that its name says; (6) the container's blocks are whole, with as many entries as the manifest says; (7)
+each entry is one of this log, in its place; (8) it names the leaf hash before it (ledger, range), or is the
+next of its case (case), and its payload reads by its schema; (9) what is disclosed is what entries commit to;
+(10) no schema and no disclosure is left over; (11) the tree of the checkpoint holds them: the last one
+(ledger, range) or each (case, register) is proven, and of a whole ledger the root is computed again; (12) the
+checkpoint goes on from the earlier one in the bundle, and from the one that the verifier kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from ledger.bundle import container
+from ledger.bundle import disclosures as opened
+from ledger.bundle.archive import Archive, Source
+from ledger.bundle.container import Block, blocks_of
+from ledger.bundle.entries import Part, Work, check_blocks, follows
+from ledger.bundle.manifest import (
+    CHECKPOINT,
+    CONSISTENCY,
+    DISCLOSURES,
+    ENTRIES,
+    KEYS,
+    LEDGER,
+    MANIFEST,
+    POLICY,
+    RANGE,
+    SINCE,
+    Manifest,
+    place,
+    proof_name,
+    proof_named,
+    schema_named,
+)
+from ledger.bundle.schemas import MOST_BYTES as MOST_SCHEMA
+from ledger.bundle.schemas import Schema, Texts, check_schema
+from ledger.codec.entry import ENTRY_FRAME
+from ledger.codec.registry import registry
+from ledger.errors import Altered, CodecError, Incomplete, ProofFailed, Tampered
+from ledger.ranges import in_order
+from ledger.tlog import merkle, note
+from ledger.tlog.chain import GENESIS
+from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
+from ledger.tlog.note import VerifierKey
+from ledger.tlog.policy import Policy
+from ledger.tlog.proof import ConsistencyProof, InclusionProof
+
+MOST_MANIFEST = 1 << 25
+BLOCKS = 16
+"""Blocks that a process checks at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found of a bundle in which nothing is wrong."""
+
+    manifest: Manifest
+    signed: SignedCheckpoint
+    first: int
+    last: int
+    recorded: tuple[datetime, datetime]
+    """When the first and the last entry got their places, by the operator's clock."""
+    versions: tuple[int, int] | None
+    """Of a case: its first and its last version here."""
+    disclosures: Sequence[opened.Disclosure]
+    since: SignedCheckpoint | None
+    """The earlier checkpoint in the bundle, from which the newer one was proven to go on."""
+    kept: Checkpoint | None
+    """The one that the verifier kept, likewise."""
+    unknown: Sequence[str]
+    """Schemas that this program does not know: their texts are only what the bundle says they are."""
+    policy: bool
+    """Whether a policy of the verifier's was asked for."""
+
+
+def verify(
+    bundle: Path | bytes,
+    keys: Iterable[VerifierKey],
+    policy: Policy | None = None,
+    from_checkpoint: bytes | None = None,
+    *,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> Verified:
+    """Checks a bundle, a file or its bytes.
+
+    ``keys``: of the log and its witnesses, from another hand than the bundle; those in it are not believed.
+    ``policy``: whose logs' keys count too, and how many witnesses must have cosigned. ``from_checkpoint``: the
+    signed note that the verifier kept from earlier. ``progress(done, all)``, in entries.
+
+    Raises Incomplete, CodecError, Altered, Tampered, ProofFailed, Untrusted, Unavailable. Left to whoever
+    verifies: that the keys are the log's, and what no bundle shows (docs/bundle.md).
+    """
+    archive = Archive(Source(bundle))
+    manifest = _manifest(archive)
+    trusted = [*keys, *(() if policy is None else policy.keys)]
+    signed = _checkpoint(archive, manifest, trusted, policy)
+    schemas = _schemas(archive)
+    blocks = _blocks(archive, manifest)
+    disclosed = _disclosures(archive, manifest)
+    kept = None if from_checkpoint is None else _kept(from_checkpoint, manifest, trusted)
+    found = _Run(archive, manifest, signed, schemas, disclosed, kept)
+    found.entries(blocks, processes, progress)
+    found.nothing_left_over(schemas)
+    found.tree()
+    return found.done(_since(archive, signed, trusted), policy is not None, schemas)
+
+
+def _manifest(archive: Archive) -> Manifest:
+    """(2) and (3)."""
+    for name in archive.names:
+        if name != MANIFEST:
+            place(name)
+    manifest = Manifest.parse(archive.read(MANIFEST, MOST_MANIFEST))
+    named = [each.name for each in manifest.files]
+    if sorted(set(named), key=place) != named:
+        raise CodecError(f"{MANIFEST}: files: expected each file once, in the order that bundles have")
+    missing = [name for name in named if name not in archive.members]
+    if missing:
+        raise Incomplete(f"{missing[0]} is not in the bundle")
+    if archive.names != [*named, MANIFEST]:
+        raise CodecError("archive: expected the files that the manifest names, in its order, and then itself")
+    for each in manifest.files:
+        if archive.digest(archive.members[each.name]) != each:
+            raise Altered(f"{each.name}: it does not have the size and the SHA-256 that the manifest states")
+    return manifest
+
+
+def _checkpoint(
+    archive: Archive, manifest: Manifest, keys: Sequence[VerifierKey], policy: Policy | None
+) -> SignedCheckpoint:
+    """(4)."""
+    signed = open_checkpoint(archive.read(CHECKPOINT, note.MOST_BYTES), keys)
+    said = signed.checkpoint
+    if (said.origin, said.size, said.root.hex()) != (manifest.origin, manifest.size, manifest.root):
+        raise Altered("the manifest names another checkpoint than the one in the bundle")
+    if policy is not None:
+        policy.require(signed)
+    # What the exporter trusts is read, so that what is no key and no policy is not called one; not believed.
+    if KEYS in archive.members:
+        _keys(archive.read(KEYS, note.MOST_BYTES))
+    if POLICY in archive.members:
+        Policy.parse(archive.read(POLICY, note.MOST_BYTES))
+    return signed
+
+
+def _keys(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    if not text.endswith("\n"):
+        raise CodecError(f"{KEYS}: expected a verifier key a line")
+    for line in text[:-1].split("\n"):
+        VerifierKey.parse(line)
+
+
+def _schemas(archive: Archive) -> dict[bytes, Schema]:
+    """(5), by fingerprint."""
+    found: dict[bytes, Schema] = {}
+    for name in archive.names:
+        named = schema_named(name)
+        if named is not None:
+            found[named[1]] = check_schema(*named, archive.read(name, MOST_SCHEMA), name)
+    return found
+
+
+def _blocks(archive: Archive, manifest: Manifest) -> list[Block]:
+    """(6)."""
+    member = archive.members.get(ENTRIES)
+    if member is None:
+        raise Incomplete(f"{ENTRIES} is not in the bundle")
+    blocks = blocks_of(archive.source, member)
+    count = sum(each.count for each in blocks)
+    if count < manifest.entries:
+        raise Incomplete(f"{ENTRIES}: the manifest states {manifest.entries} entries, {count} are there")
+    if count > manifest.entries:
+        raise Altered(f"{ENTRIES}: the manifest states {manifest.entries} entries, {count} are there")
+    subject, size = manifest.subject, manifest.size
+    expected: int | None = None
+    if subject.kind == LEDGER:
+        expected = size
+    elif subject.start is not None and subject.end is not None:
+        if not subject.start < subject.end <= size:
+            raise CodecError(f"{MANIFEST}: expected a range that ends within {size} entries")
+        expected = subject.end - subject.start
+    if expected is not None and count != expected:
+        wrong = Incomplete if count < expected else Altered
+        raise wrong(f"{ENTRIES}: it is said to hold {expected} entries, {count} are there")
+    return blocks
+
+
+def _disclosures(archive: Archive, manifest: Manifest) -> Mapping[int, Sequence[opened.Disclosure]]:
+    found: Mapping[int, Sequence[opened.Disclosure]] = {}
+    if DISCLOSURES in archive.members:
+        found = opened.parse(archive.read(DISCLOSURES, opened.MOST_BYTES))
+    count = sum(map(len, found.values()))
+    if count != manifest.disclosures:
+        wrong = Incomplete if count < manifest.disclosures else Altered
+        raise wrong(f"{DISCLOSURES}: the manifest states {manifest.disclosures} disclosures, {count} are there")
+    return found
+
+
+def _kept(data: bytes, manifest: Manifest, keys: Sequence[VerifierKey]) -> Checkpoint:
+    kept = open_checkpoint(data, keys).checkpoint
+    if kept.origin != manifest.origin:
+        raise ProofFailed(f"consistency: the kept checkpoint is of {kept.origin}, not of {manifest.origin}")
+    if kept.size > manifest.size:
+        raise ProofFailed(
+            f"{manifest.origin}: {kept.size} entries were under the kept checkpoint, {manifest.size} are now"
+        )
+    return kept
+
+
+def _since(archive: Archive, signed: SignedCheckpoint, keys: Sequence[VerifierKey]) -> SignedCheckpoint | None:
+    """(12) of what is in the bundle."""
+    there = [name for name in (SINCE, CONSISTENCY) if name in archive.members]
+    if not there:
+        return None
+    before = open_checkpoint(archive.read(SINCE, note.MOST_BYTES), keys)
+    proof = ConsistencyProof.parse(archive.read(CONSISTENCY, note.MOST_BYTES))
+    if proof.checkpoint != str(signed.note).encode():
+        raise ProofFailed(f"{CONSISTENCY}: it leads to another checkpoint than the bundle's")
+    proof.verify(before.checkpoint, keys)
+    return before
+
+
+class _Run:
+    """Steps (7) to (12) of one bundle."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        manifest: Manifest,
+        signed: SignedCheckpoint,
+        schemas: Mapping[bytes, Schema],
+        disclosed: Mapping[int, Sequence[opened.Disclosure]],
+        kept: Checkpoint | None,
+    ) -> None:
+        self._archive = archive
+        self._manifest = manifest
+        self._signed = signed
+        self._texts: Texts = {each.fingerprint: (each.name, each.text) for each in schemas.values()}
+        self._disclosed = disclosed
+        self._kept = kept
+        self._kept_root: bytes | None = None
+        self._tree = merkle.Frontier()
+        self._used: set[bytes] = set()
+        self._first: Part | None = None
+        self._last = Part()
+        self._opened = 0
+        self._proven = 0
+
+    def entries(self, blocks: list[Block], processes: int | None, progress: Callable[[int, int], None]) -> None:
+        """(7) to (9), and (11) where each entry has a proof."""
+        subject, origin = self._manifest.subject, self._manifest.origin
+        start = 0 if subject.kind == LEDGER else subject.start
+        self._work = Work(
+            self._archive.source, blocks, origin, start, subject.stream, self._texts,
+            frozenset(self._disclosed), subject.kind != RANGE,
+        )  # fmt: skip
+        done = 0
+        # Where an entry comes with a proof of its own, they are few: not worth a process.
+        workers = processes if subject.dense else 1
+        for part in in_order(
+            partial(check_blocks, self._work), range(0, len(blocks), BLOCKS), len(blocks), workers
+        ):
+            self._joined(part)
+            for index, entry in part.disclosed:
+                opened.check(entry, self._texts, self._disclosed[index])
+                self._opened += len(self._disclosed[index])
+            self._take_leaves(part.leaves)
+            if part.fault is not None:
+                raise part.fault
+            done += part.count
+            progress(done, self._manifest.entries)
+
+    def _joined(self, part: Part) -> None:
+        """What a part and the one before it say of each other."""
+        if not part.count:
+            return
+        origin, before = self._manifest.origin, self._last
+        if self._first is None:
+            self._first = part
+            if self._work.start == 0 and part.previous != GENESIS:
+                raise Tampered(origin, 0, "its previous is not 32 zero bytes")
+            if self._work.stream is not None:
+                follows(self._work, part.first, part.versions[0], 0)
+        elif part.first <= before.last:
+            raise Tampered(origin, part.first, f"it stands behind entry {before.last}")
+        elif self._work.start is not None and part.previous != before.leaf:
+            raise Tampered(origin, part.first, "its previous is not the leaf hash of the entry before")
+        elif self._work.stream is not None:
+            follows(self._work, part.first, part.versions[0], before.versions[1])
+        self._last = part
+        self._used |= part.used
+
+    def _take_leaves(self, leaves: Sequence[tuple[int, bytes]]) -> None:
+        if self._manifest.subject.dense:
+            for _, leaf in leaves:
+                self._note_kept()
+                self._tree.append(leaf)
+            return
+        for index, leaf in leaves:
+            self._prove(index, leaf)
+
+    def _note_kept(self) -> None:
+        if self._kept is not None and self._tree.size == self._kept.size:
+            self._kept_root = self._tree.root()
+
+    def _prove(self, index: int, leaf: bytes) -> None:
+        """(11) of one entry."""
+        proof = InclusionProof.parse(self._archive.read(proof_name(index), note.MOST_BYTES))
+        if proof.index != index or proof.checkpoint != str(self._signed.note).encode():
+            raise ProofFailed(f"{proof_name(index)}: it is of another entry or another checkpoint")
+        said = self._signed.checkpoint
+        merkle.verify_inclusion(leaf, index, said.size, proof.hashes, said.root)
+        self._proven += 1
+
+    def nothing_left_over(self, schemas: Mapping[bytes, Schema]) -> None:
+        """(10)."""
+        framing = {ENTRY_FRAME[2:], registry().writer(container.NAME).fingerprint}
+        for fingerprint, schema in schemas.items():
+            if fingerprint not in self._used | framing:
+                raise CodecError(f"schemas: {schema.name}: no entry in the bundle has this schema")
+        if not framing <= set(schemas):
+            raise Incomplete(f"schemas: ledger.v1.Entry or {container.NAME} is not in the bundle")
+        if self._opened != self._manifest.disclosures:
+            raise CodecError(f"{DISCLOSURES}: something is disclosed of an entry that is not in the bundle")
+
+    def tree(self) -> None:
+        """(11)."""
+        said = self._signed.checkpoint
+        if self._manifest.subject.dense:
+            self._prove(self._last.last, self._last.leaf)
+        proofs = sum(proof_named(name) is not None for name in self._archive.names)
+        if proofs != self._proven:
+            raise CodecError(f"proofs: expected {self._proven}, got {proofs}")
+        if self._manifest.subject.kind == LEDGER:
+            self._note_kept()
+            if self._tree.root() != said.root:
+                raise ProofFailed(f"{said.origin}: the entries have the root {self._tree.root().hex()}")
+
+    def done(self, since: SignedCheckpoint | None, policy: bool, schemas: Mapping[bytes, Schema]) -> Verified:
+        """(12), and what was found."""
+        self._check_kept(since)
+        first, last = self._first, self._last
+        assert first is not None
+        assert first.recorded is not None
+        assert last.recorded is not None
+        return Verified(
+            manifest=self._manifest,
+            signed=self._signed,
+            first=first.first,
+            last=last.last,
+            recorded=(first.recorded[0], last.recorded[1]),
+            versions=None if self._work.stream is None else (first.versions[0], last.versions[1]),
+            disclosures=[one for _, each in sorted(self._disclosed.items()) for one in each],
+            since=since,
+            kept=self._kept,
+            unknown=sorted(each.name for each in schemas.values() if not each.known),
+            policy=policy,
+        )
+
+    def _check_kept(self, since: SignedCheckpoint | None) -> None:
+        kept, said = self._kept, self._signed.checkpoint
+        if kept is None:
+            return
+        roots = [(said.size, said.root), (0, merkle.EMPTY_ROOT)]
+        if since is not None:
+            roots.append((since.checkpoint.size, since.checkpoint.root))
+        if self._kept_root is not None:
+            roots.append((kept.size, self._kept_root))
+        known = [root for size, root in roots if size == kept.size]
+        if not known:
+            raise Incomplete(
+                f"{said.origin}: the bundle shows nothing of the tree of {kept.size} entries that was kept: "
+                "ask for one that was exported since that checkpoint"
+            )
+        if any(root != kept.root for root in known):
+            raise ProofFailed(
+                f"{said.origin}: the first {kept.size} entries are not those of the kept checkpoint"
+            )
