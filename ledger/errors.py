@@ -150,6 +150,13 @@ class ProofFailed(AuditLedgerError):
     exit_code = 8
 
 
+class BackupAltered(AuditLedgerError):
+    """A backup set is not what its manifest says: a file of it is missing, altered or added."""
+
+    title = "Backup altered"
+    exit_code = 8
+
+
 class Untrusted(AuditLedgerError):
     """No key that was said to be trusted signed it, or the signature of one fails."""
 

@@ -31,6 +31,7 @@ from ledger.domain.case import Case, CommandSpec, Context, command_table
 from ledger.domain.event import Header, decode_event
 from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.law.general import Role, lives_where_it_belongs
+from ledger.law.installation import ledger_is_open
 from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
 from ledger.store.feed import Feed, StoredRow
@@ -42,6 +43,7 @@ from ledger.store.recorder import LedgerFactory, LedgerRecorder
 from ledger.store.settle import FirstReceipts
 from ledger.store.submission import Receipt
 from ledger.store.writer import Writer
+from ledger.vault.attachments import FOLDER as ATTACHMENTS
 from ledger.vault.attachments import AttachmentFiles
 from ledger.vault.kek import KEK_VARIABLE, load_or_create_kek
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, ContentKeys, SealingSession, WrappedKey
@@ -121,7 +123,7 @@ class Commands:
         self.vault_keys = VaultKeys(writer_pool.connection, self._kek)
         self.opener = Opener(vault_pool.connection, self._kek)
         self.kept = Kept(vault_pool.connection)
-        self.files = AttachmentFiles(data_dir / "attachments")
+        self.files = AttachmentFiles(data_dir / ATTACHMENTS)
         self.published = Published(data_dir)
         self.streams = Streams(self.feed, self.ledgers, regulator)
         self._applications: dict[int, LedgerApplication] = {}
@@ -291,6 +293,7 @@ class Commands:
         source: Source,
         role: Role | None,
     ) -> Outcome:
+        ledger_is_open(ledger.origin, self.streams.closed(ledger))
         application = self.application(ledger)
         self.simulated_moment(ledger)
         case, spec = self._case_for(ledger, command, case_rows, source)

@@ -15,7 +15,7 @@ from ledger.codec.declare import CaseRef
 from ledger.domain.case import Case
 from ledger.domain.common.aggregate import CommonCase
 from ledger.domain.event import CaseEvent, decode_event
-from ledger.domain.installation.events import GrantedRole, RoleGranted
+from ledger.domain.installation.events import GrantedRole, LedgerClosed, RoleGranted
 from ledger.domain.installation.standing import calendar_of, grants_in_force
 from ledger.errors import Forbidden, InvalidInput, NotFound
 from ledger.law.calendar import Calendar
@@ -27,8 +27,8 @@ from ledger.store.ledgers import COMMON, Ledger, Ledgers
 if TYPE_CHECKING:
     from ledger.application.commands import Commands
 
-ROLES, CALENDAR = "roles", "calendar"
-JUDGED_AGAINST = (ROLES, CALENDAR)
+ROLES, CALENDAR, ITSELF = "roles", "calendar", "ledger"
+JUDGED_AGAINST = (ROLES, CALENDAR, ITSELF)
 """Streams that every command of a ledger is judged against."""
 REPORTS_ON_ALL = frozenset({Role.REPORTER, Role.MINISTER_OFFICE})
 """Roles that, granted in ``common`` (the lead department's), report on every ledger (1-law 'Who acts')."""
@@ -84,6 +84,11 @@ class Streams:
         if known is None or known[0] != len(facts):
             known = self._calendars[ledger.id] = (len(facts), calendar_of(facts))
         return known[1]
+
+    def closed(self, ledger: Ledger) -> bool:
+        """Whether the ledger has recorded its own end, as last read."""
+        facts = self._facts.get((ledger.id, ITSELF), ())
+        return bool(facts) and isinstance(facts[-1], LedgerClosed)
 
     def roles(self, ledger: Ledger, principal: Principal, on: date) -> frozenset[Role]:
         """The roles that the ledger's own grants, as last read, give this person there on a day.

@@ -19,7 +19,8 @@ from ledger.tlog.tiles import WIDTH, Tile, bundle, unbundle
 
 WRITERS = 8
 """Files that are made durable at a time: a disk takes several as fast as one."""
-_NEW = ".new"
+NEW = ".new"
+"""Folder of what is being written."""
 
 
 class TileFolder:
@@ -75,7 +76,7 @@ class TileFolder:
         try:
             folders = {(self.folder / tile.path).parent for tile, _ in tiles}
             made = {each for folder in folders for each in self._make(folder)}
-            (self.folder / _NEW).mkdir(exist_ok=True)
+            (self.folder / NEW).mkdir(exist_ok=True)
             with ThreadPoolExecutor(WRITERS) as threads:
                 list(threads.map(lambda each: self._put(*each), tiles))
                 list(threads.map(durable.sync_directory, sorted(folders.union(each.parent for each in made))))
@@ -87,7 +88,7 @@ class TileFolder:
         """Replaces the checkpoint, durable on return. Raises Unavailable."""
         try:
             made = self._make(self.folder)
-            (self.folder / _NEW).mkdir(exist_ok=True)
+            (self.folder / NEW).mkdir(exist_ok=True)
             new = self._written(note)
             try:
                 os.replace(new, self.folder / "checkpoint")
@@ -106,7 +107,7 @@ class TileFolder:
         Raises Unavailable.
         """
         try:
-            for left in self.folder.glob(f"{_NEW}/*"):
+            for left in self.folder.glob(f"{NEW}/*"):
                 left.unlink(missing_ok=True)
         except OSError as error:
             raise Unavailable(f"{self.folder}: cannot be cleared: {error.strerror}") from error
@@ -124,7 +125,7 @@ class TileFolder:
             new.unlink()
 
     def _written(self, data: bytes) -> Path:
-        new = self.folder / _NEW / secrets.token_hex(8)
+        new = self.folder / NEW / secrets.token_hex(8)
         try:
             durable.write(new, data)
         except OSError:

@@ -30,6 +30,8 @@ from ledger.errors import InvalidInput, Unavailable, VaultError
 from ledger.vault.randomness import random_bytes
 from ledger.vault.sealing import SALT_BYTES, commitment_prefix, open_bytes, seal_bytes
 
+FOLDER = "attachments"
+"""Where they lie in the data directory."""
 CHUNK = 1 << 20
 TAG = 16
 PREFIX_BYTES = 7
