@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PROGRAMS = ("append", "http_commands", "projections", "sealing", "whole_ledger")
+PROGRAMS = ("append", "backup", "http_commands", "projections", "sealing", "whole_ledger")
 
 
 def main() -> int:

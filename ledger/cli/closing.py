@@ -105,7 +105,7 @@ def continue_ledger(
         keys = trusted(installation.published, old, keys_of(key or ()))
         last = last_checkpoint(installation.published, old, kept or (), keys)
         # A crash after this leaves a closed ledger without a successor: the same call makes it.
-        leave(installation.database, installation.published, old)
+        leave(installation.database, installation.published, old, keys)
         made = installation.create_ledger(
             given, origin=origin, organisation=old.organisation, public=old.public,
             demonstration=old.demonstration, administrator=Principal(first, old.organisation, AUTHORITY),

@@ -12,6 +12,7 @@ from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger
 from ledger.store.published import Published
+from ledger.store.refill import refillable
 from ledger.store.sealing import ENDED, LEFT, Link, standing_of
 from ledger.tlog.checkpoint import SignedCheckpoint, open_checkpoint
 from ledger.tlog.note import VerifierKey
@@ -32,10 +33,11 @@ def end(database: Database, ledger: Ledger, size: int) -> bool:
     return _close(database, ledger, size, ENDED) or closed(database, ledger) == ENDED
 
 
-def leave(database: Database, published: Published, ledger: Ledger) -> None:
+def leave(database: Database, published: Published, ledger: Ledger, keys: Sequence[VerifierKey]) -> None:
     """Closes a ledger that cannot be signed any more, so that another goes on under a new origin.
 
-    Raises Conflict where nothing keeps it from being signed: two ledgers would tell one history.
+    ``keys``: those that sign it. Raises Conflict where nothing keeps it from being signed, since two ledgers
+    would tell one history, and where a refill would mend it.
     """
     why = closed(database, ledger)
     if why is not None:
@@ -53,6 +55,11 @@ def leave(database: Database, published: Published, ledger: Ledger) -> None:
         raise Conflict(
             f"{ledger.origin}: nothing keeps it from going on; where its organisation has ended, close it: see "
             "'auditledger ledger close'"
+        )
+    if refillable(database, ledger, published.of(ledger), keys):
+        raise Conflict(
+            f"{ledger.origin}: what the database lacks is published: 'auditledger refill' puts it back, and "
+            "nothing has to be left"
         )
     with database.connect(Role.SEALER) as connection:
         size = standing_of(connection, ledger).size

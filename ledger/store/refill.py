@@ -24,7 +24,15 @@ from psycopg import Connection
 
 from ledger.codec.declare import micros, moment
 from ledger.codec.entry import decode_entry
-from ledger.errors import Diverged, InvalidInput, NotFound, Tampered, Unavailable, Untrusted
+from ledger.errors import (
+    AuditLedgerError,
+    Diverged,
+    InvalidInput,
+    NotFound,
+    Tampered,
+    Unavailable,
+    Untrusted,
+)
 from ledger.law.installation import ledger_is_open
 from ledger.store import queries
 from ledger.store.database import Database, Role
@@ -87,6 +95,22 @@ def refill(
         raise Unavailable(f"database: {' '.join(str(error).split())}; refill again") from error
     finally:
         link.close()
+
+
+def refillable(database: Database, ledger: Ledger, tiles: TileFolder, keys: Sequence[VerifierKey]) -> bool:
+    """Whether what is published would refill the database: steps (1) and (2) alone. Raises Unavailable."""
+    link = Link(database)
+    try:
+        standing = standing_of(link.open(), ledger)
+        told = _published(ledger, tiles, keys, silent)
+        _check_prefix(database, ledger, standing, tiles, told, silent)
+    except Unavailable:
+        raise
+    except AuditLedgerError:
+        return False
+    finally:
+        link.close()
+    return standing.signed is None or told.checkpoint.size > standing.signed.size
 
 
 def _refill(

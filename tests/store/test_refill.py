@@ -11,6 +11,7 @@ import pytest
 
 from ledger.errors import (
     AuditLedgerError,
+    Conflict,
     Diverged,
     InvalidInput,
     LawRefused,
@@ -313,13 +314,25 @@ def written(place: Place) -> None:
         writer.submit(place.ledger.id, [sample(f"s-{uuid4()}")]).result(30)
 
 
+def lose(place: Place) -> None:
+    """Loses entries that are published, and which the database lacks."""
+    (place.folder / "tile" / "entries" / "001").unlink()
+
+
+def left(place: Place) -> None:
+    leave(place.database, place.published, place.ledger, keys_of(place))
+
+
 def test_what_is_left_is_never_written_or_signed_again(behind: Place) -> None:
     # One that had written before, by the way that takes no lock.
     with Writer(behind.database) as writer:
         with pytest.raises(Diverged):
             behind.seal()
-        leave(behind.database, behind.published, behind.ledger)
-        leave(behind.database, behind.published, behind.ledger)
+        with pytest.raises(Conflict, match="'auditledger refill' puts it back"):
+            left(behind)
+        lose(behind)
+        left(behind)
+        left(behind)
         assert closed(behind.database, behind.ledger) == "left"
         with pytest.raises(LawRefused, match="is closed"):
             writer.submit(behind.ledger.id, [sample("s")]).result(30)
@@ -358,7 +371,7 @@ def test_one_that_was_open_when_it_was_closed_is_refused_too(sealed: Place) -> N
 
 def test_what_can_go_on_is_not_left_and_what_has_grown_is_not_ended(sealed: Place) -> None:
     with pytest.raises(AuditLedgerError, match="nothing keeps it from going on"):
-        leave(sealed.database, sealed.published, sealed.ledger)
+        left(sealed)
     assert not end(sealed.database, sealed.ledger, 300)
     assert closed(sealed.database, sealed.ledger) is None
     written(sealed)
@@ -385,7 +398,8 @@ def test_the_last_checkpoint_is_the_largest_that_anybody_kept(behind: Place, tmp
 
 
 def test_another_ledger_of_the_database_goes_on(behind: Place, tmp_path: Path) -> None:
-    leave(behind.database, behind.published, behind.ledger)
+    lose(behind)
+    left(behind)
     other: Ledger = Ledgers(behind.database).create("next", "example.vic.gov.au/dffh/2", "dffh")
     place = Place(behind.database, other, tmp_path / "next")
     place.fill(3)
