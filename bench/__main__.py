@@ -9,7 +9,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PROGRAMS = ("append", "application", "bundle", "http_commands", "projections", "sealing", "whole_ledger")
+PROGRAMS = (
+    "append", "application", "backup", "bundle", "http_commands", "projections", "sealing", "whole_ledger",
+)  # fmt: skip
 
 
 def main() -> int:

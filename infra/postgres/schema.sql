@@ -105,6 +105,16 @@ $$;
 
 ALTER FUNCTION ledger.refuse_change() OWNER TO auditledger_owner;
 
+CREATE FUNCTION ledger.refuse_closed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'ledger.heads: the ledger is closed (%)', OLD.closed USING ERRCODE = 'AL003';
+END
+$$;
+
+ALTER FUNCTION ledger.refuse_closed() OWNER TO auditledger_owner;
+
 CREATE FUNCTION ledger.refuse_going_back() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -420,7 +430,8 @@ CREATE TABLE ledger.heads (
     ledger integer NOT NULL,
     size bigint NOT NULL,
     recorded_at timestamp with time zone NOT NULL,
-    hash bytea NOT NULL
+    hash bytea NOT NULL,
+    closed text
 )
 WITH (fillfactor='10', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_scale_factor='0');
 
@@ -452,6 +463,19 @@ ALTER TABLE ledger.ledgers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE ledger.refills (
+    ledger integer NOT NULL,
+    size bigint NOT NULL,
+    until bigint NOT NULL,
+    command uuid NOT NULL,
+    begun_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT refills_grow CHECK ((until > size))
+);
+
+ALTER TABLE ledger.refills OWNER TO auditledger_owner;
+
+COMMENT ON TABLE ledger.refills IS 'Refills of older databases: how many entries there were, up to where, the command of LedgerRestored';
 
 CREATE TABLE registers.parked (
     ledger integer NOT NULL,
@@ -563,6 +587,9 @@ ALTER TABLE ONLY ledger.ledgers
 ALTER TABLE ONLY ledger.ledgers
     ADD CONSTRAINT ledgers_slug_key UNIQUE (slug);
 
+ALTER TABLE ONLY ledger.refills
+    ADD CONSTRAINT refills_pkey PRIMARY KEY (ledger, until);
+
 ALTER TABLE ONLY registers.parked
     ADD CONSTRAINT parked_pkey PRIMARY KEY (ledger, stream);
 
@@ -603,9 +630,13 @@ CREATE TRIGGER cosignatures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON l
 
 CREATE TRIGGER entries_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.entries FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
+CREATE TRIGGER heads_closed BEFORE UPDATE ON ledger.heads FOR EACH ROW WHEN ((old.closed IS NOT NULL)) EXECUTE FUNCTION ledger.refuse_closed();
+
 CREATE TRIGGER heads_stay BEFORE DELETE OR TRUNCATE ON ledger.heads FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
 CREATE TRIGGER ledgers_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.ledgers FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER refills_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.refills FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
 ALTER TABLE ONLY ledger.checkpoints
     ADD CONSTRAINT checkpoints_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
@@ -615,6 +646,9 @@ ALTER TABLE ONLY ledger.cosignatures
 
 ALTER TABLE ONLY ledger.heads
     ADD CONSTRAINT heads_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
+
+ALTER TABLE ONLY ledger.refills
+    ADD CONSTRAINT refills_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
 
 GRANT USAGE ON SCHEMA ledger TO auditledger_writer;
 GRANT USAGE ON SCHEMA ledger TO auditledger_projector;
@@ -698,6 +732,10 @@ GRANT SELECT ON TABLE ledger.ledgers TO auditledger_projector;
 GRANT SELECT ON TABLE ledger.ledgers TO auditledger_reader;
 GRANT SELECT ON TABLE ledger.ledgers TO auditledger_vault;
 GRANT SELECT ON TABLE ledger.ledgers TO auditledger_sealer;
+
+GRANT SELECT,INSERT ON TABLE ledger.refills TO auditledger_writer;
+GRANT SELECT ON TABLE ledger.refills TO auditledger_reader;
+GRANT SELECT ON TABLE ledger.refills TO auditledger_sealer;
 
 GRANT SELECT ON TABLE registers.parked TO auditledger_reader;
 

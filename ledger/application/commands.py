@@ -41,6 +41,7 @@ from ledger.errors import (
     NotFound,
 )
 from ledger.law.general import Role, lives_where_it_belongs
+from ledger.law.installation import ledger_is_open
 from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
 from ledger.store.feed import Feed, StoredRow
@@ -52,6 +53,7 @@ from ledger.store.recorder import LedgerFactory, LedgerRecorder
 from ledger.store.settle import FirstReceipts
 from ledger.store.submission import Receipt
 from ledger.store.writer import Writer
+from ledger.vault.attachments import FOLDER as ATTACHMENTS
 from ledger.vault.attachments import AttachmentFiles
 from ledger.vault.kek import KEK_VARIABLE, load_or_create_kek
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, ContentKeys, SealingSession, WrappedKey
@@ -136,7 +138,7 @@ class Commands:
         self.opener = Opener(vault_pool.connection, self._kek, destroyed)
         self.kept = Kept(vault_pool.connection)
         self.shredder = Shredder(vault_pool.connection)
-        self.files = AttachmentFiles(data_dir / "attachments")
+        self.files = AttachmentFiles(data_dir / ATTACHMENTS)
         self.published = Published(data_dir)
         self._applications: dict[int, LedgerApplication] = {}
         self.supervisor: Supervisor | None = None
@@ -258,13 +260,14 @@ class Commands:
         *,
         case: str | None = None,
         happened: str | None = "today",
+        command_id: str | None = None,
     ) -> Outcome:
         """Records a command as the system, in no person's name. Raises as ``execute``."""
         if happened == "today":
             happened = melbourne_date(self.clock.now()).isoformat()
         body = {"case": case, "happened": happened, "fields": dict(fields)}
         parsed = parse_command(command, body)
-        command_id = str(uuid.uuid4())
+        command_id = command_id or str(uuid.uuid4())
         return self._execute(ledger, parsed, SYSTEM, command_id, None, SYSTEM_SOURCE, role=Role.SYSTEM)
 
     def _prelude(
@@ -342,6 +345,7 @@ class Commands:
         source: Source,
         role: Role | None,
     ) -> Outcome:
+        ledger_is_open(ledger.origin, self.streams.closed(ledger))
         application = self.application(ledger)
         self.simulated_moment(ledger)
         case, spec = self._case_for(ledger, command, facts, source)

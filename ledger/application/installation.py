@@ -29,6 +29,7 @@ from ledger.law.installation import ledgers_are_all_real_or_all_invented
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import COMMON, Ledger
 from ledger.store.mapper import REASON_PATH
+from ledger.tlog.checkpoint import Checkpoint
 from ledger.vault.attachments import CHUNK
 from ledger.vault.opening import Opening, SealedField
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM
@@ -60,9 +61,12 @@ class Installation(Commands):
         demonstration: bool = False,
         administrator: Principal | None = None,
         administrator_name: str | None = None,
+        predecessor: Checkpoint | None = None,
+        predecessor_note: str | None = None,
     ) -> Ledger:
         """Opens a ledger with its first entries: LedgerCreated, the calendar, the first administrator.
 
+        ``predecessor``: the last checkpoint of the ledger that it goes on from, with its signed note.
         ``organisation``: the id of one registered in ``common``; or ``legal_name`` registers it now. With the
         first ledger ``common`` is made, which belongs to the same (lead) organisation. Each step looks whether
         it was done: after a crash, the same call finishes it. Raises InvalidInput, LawRefused, Unavailable.
@@ -109,6 +113,7 @@ class Installation(Commands):
             demonstration=demonstration,
             administrator=administrator,
             administrator_name=administrator_name,
+            predecessor=_goes_on_from(predecessor, predecessor_note),
         )
 
     def _found(
@@ -121,6 +126,7 @@ class Installation(Commands):
         demonstration: bool,
         administrator: Principal | None,
         administrator_name: str | None,
+        predecessor: Mapping[str, Any] | None = None,
     ) -> Ledger:
         try:
             ledger = self.ledgers.get(slug)
@@ -142,6 +148,7 @@ class Installation(Commands):
             "organisation": organisation,
             "public": public,
             "demonstration": demonstration,
+            **(predecessor or {}),
         }
         self._once(ledger, "ledger", "ledger.LedgerCreated", fields)
         self._once(ledger, "calendar", "calendar.CalendarSeeded", _seeds(melbourne_date(self.clock.now())))
@@ -174,6 +181,11 @@ class Installation(Commands):
             # Where another process was first, law refuses a second one; theirs is the step that was wanted.
             if not self.streams.facts(ledger, stream):
                 raise
+
+    def record_refill(self, ledger: Ledger, size: int, until: int, command_id: str) -> Outcome:
+        """Records LedgerRestored under the command that the refill noted; a repeat adds nothing."""
+        fields = {"backup_size": size, "refilled_to": until, "refilled_from": "tiles"}
+        return self.record_as_system(ledger, "ledger.LedgerRestored", fields, command_id=command_id)
 
     # --- who may ---------------------------------------------------------------------------------------------
 
@@ -394,6 +406,17 @@ def _free(known: Iterable[Ledger], slug: str, origin: str) -> None:
         if (ledger.slug == slug) != (ledger.origin == origin):
             taken = "slug" if ledger.slug == slug else "origin"
             raise InvalidInput(taken, "one that no ledger has", slug if taken == "slug" else origin)
+
+
+def _goes_on_from(predecessor: Checkpoint | None, note: str | None) -> dict[str, Any]:
+    """The fields of ``LedgerCreated`` that name the ledger before; none where there is none."""
+    if predecessor is None:
+        return {}
+    return {
+        "predecessor": predecessor.origin,
+        "predecessor_size": predecessor.size,
+        "predecessor_checkpoint": note,
+    }
 
 
 def _seeds(today: date) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ledger.domain.destruction.events import DestructionAuthorised
 from ledger.domain.destruction.standing import STREAM as DESTRUCTION
 from ledger.domain.destruction.standing import DestructionStanding
 from ledger.domain.event import CaseEvent, decode_event
-from ledger.domain.installation.events import GrantedRole, RoleGranted
+from ledger.domain.installation.events import GrantedRole, LedgerClosed, RoleGranted
 from ledger.domain.installation.standing import calendar_of, grants_in_force
 from ledger.errors import Forbidden, InvalidInput, NotFound
 from ledger.law.calendar import Calendar
@@ -33,9 +33,10 @@ from ledger.vault.store import INSTALLATION
 if TYPE_CHECKING:
     from ledger.application.commands import Commands
 
-ROLES, CALENDAR = "roles", "calendar"
-JUDGED_AGAINST = (ROLES, CALENDAR, DESTRUCTION)
-"""Streams that every command of a ledger is judged against: who may, which days count, what is destroyed."""
+ROLES, CALENDAR, ITSELF = "roles", "calendar", "ledger"
+JUDGED_AGAINST = (ROLES, CALENDAR, DESTRUCTION, ITSELF)
+"""Streams that every command of a ledger is judged against: who may, which days count, what is destroyed,
+whether the ledger is closed."""
 REPORTS_ON_ALL = frozenset({Role.REPORTER, Role.MINISTER_OFFICE})
 """Roles that, granted in ``common`` (the lead department's), report on every ledger (1-law 'Who acts')."""
 
@@ -128,6 +129,11 @@ class Streams:
                 folded = self._destroyed.setdefault(ledger_id, _Folded())
                 folded.take(facts[folded.count :])
         return folded
+
+    def closed(self, ledger: Ledger) -> bool:
+        """Whether the ledger has recorded its own end, as last read."""
+        facts = self._facts.get((ledger.id, ITSELF), ())
+        return bool(facts) and isinstance(facts[-1], LedgerClosed)
 
     def roles(self, ledger: Ledger, principal: Principal, on: date) -> frozenset[Role]:
         """The roles that the ledger's own grants, as last read, give this person there on a day.

@@ -16,6 +16,7 @@ from ledger.domain.case import Case, CommandSpec, Context
 from ledger.domain.event import CaseEvent, Header, decode_event
 from ledger.errors import CommandReused, InvalidInput, LawRefused, NotFound
 from ledger.law.general import lives_where_it_belongs
+from ledger.law.installation import ledger_is_open
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import COMMON
 from ledger.store.mapper import Batch, sealing_into
@@ -131,6 +132,7 @@ class Together:
         self, case: Case | None, stream: str, step: Step, source: Source
     ) -> tuple[Case, tuple[CommandSpec, CommandInput]]:
         commands, ledger = self._commands, self.ledger
+        ledger_is_open(ledger.origin, commands.streams.closed(ledger))
         command = parse_command(step.command, {**step.body, "case": stream})
         spec = self._spec(case, command, stream)
         now = commands.clock.now()

@@ -64,6 +64,9 @@ COMMANDS = (
     Loaded("keys", "ledger.cli.proofs:keys", "List the keys that sign checkpoints."),
     Loaded("destroy", "ledger.cli.destruction:destroy", "Destroy sealed values for good; proofs stay."),
     Loaded("reconcile", "ledger.cli.destruction:reconcile", "Hold the vault to what entries destroyed."),
+    Loaded("backup", "ledger.cli.backup:backup", "Make a backup set of everything but the secret keys."),
+    Loaded("restore", "ledger.cli.backup:restore_", "Restore a backup set, or drill that; say what was lost."),
+    Loaded("refill", "ledger.cli.backup:refill_", "Put back what an older database lacks, from the tiles."),
     Loaded("witness", "ledger.cli.witness:witness", "Run a witness: it cosigns what only grows."),
 )
 """What this layer has; ``ledger.main`` adds what reads registers, and the rest."""

@@ -11,6 +11,7 @@ from ledger.application import Installation, Outcome, Principal
 from ledger.application.access import Matter, may
 from ledger.application.shown import shown_receipt
 from ledger.application.streams import Lookup
+from ledger.cli.closing import close_ledger, continue_ledger
 from ledger.cli.session import (
     AUTHORITY,
     AsJson,
@@ -181,6 +182,10 @@ def list_ledgers(context: typer.Context, as_json: AsJson = False) -> None:
             ],
         ),
     )
+
+
+ledger.command("close")(close_ledger)
+ledger.command("continue")(continue_ledger)
 
 
 @organisation.command("register")

@@ -20,7 +20,7 @@ from ledger.settings import Settings
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.migrate import migrate
-from ledger.store.opened import reach_database
+from ledger.store.opened import RESTORING, reach_database
 from ledger.store.published import Published
 from ledger.store.sealing import Link
 from ledger.vault.kek import KEK_VARIABLE, load_kek
@@ -230,6 +230,8 @@ def _data_dir(settings: Settings) -> dict[str, Any]:
         return _check("data directory", True, f"{path} does not exist yet; 'auditledger up' makes it")
     if not path.is_dir():
         return _check("data directory", False, f"{path} is no folder; mend data_dir")
+    if (path / RESTORING).exists():
+        return _check("data directory", False, f"{path}: a restore did not finish; run it again")
     usable = os.access(path, os.R_OK | os.W_OK | os.X_OK)
     return _check(
         "data directory",

@@ -97,6 +97,32 @@ def ledger_is_created_once(created: bool) -> None:
         raise LawRefused(LEDGERS, "the ledger was created already")
 
 
+def ledger_is_open(origin: str, closed: bool) -> None:
+    """Nothing enters a ledger that is closed: its last checkpoint is its last (4-wire 'Restore').
+
+    Raises LawRefused."""
+    if closed:
+        raise LawRefused(LEDGERS, f"{origin} is closed: nothing enters it any more; write to its successor")
+
+
+def successor_is_another(origin: str, successor: str | None) -> None:
+    """A ledger that is closed may name the origin that goes on with its cases, not its own (4-wire 'Restore').
+
+    Raises InvalidInput, LawRefused."""
+    if successor is not None:
+        is_origin("successor", successor)
+    if successor == origin:
+        raise LawRefused(LEDGERS, f"{origin} cannot be its own successor")
+
+
+def refill_goes_forward(backup_size: int, refilled_to: int) -> None:
+    """A refill adds what a restored database lacked: it ends behind where it began (4-wire 'Restore').
+
+    Raises LawRefused."""
+    if not 0 <= backup_size < refilled_to:
+        raise LawRefused(LEDGERS, f"a refill adds entries: from {backup_size} it cannot end at {refilled_to}")
+
+
 def founding_entry_stays(leaves_out: bool, what: str) -> None:
     """What a ledger stands on, its creation and its calendar, is corrected but never left out.
 

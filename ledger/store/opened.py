@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from ledger.errors import SettingsError
 from ledger.settings import Settings
 from ledger.store.database import Database
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.migrate import migrate
+
+RESTORING = "restoring.json"
+"""Stands in a data directory while a backup set is restored into it."""
 
 
 @contextmanager
@@ -22,7 +26,15 @@ def opened_database(settings: Settings) -> Iterator[Database]:
 
 
 def enter_database(settings: Settings, stack: ExitStack) -> tuple[Database, EmbeddedServer | None]:
-    """The same for as long as the stack is open, and its embedded server, if it has one."""
+    """The same for as long as the stack is open, and its embedded server, if it has one.
+
+    Raises SettingsError too where a restore into the data directory has not finished.
+    """
+    if (settings.data_dir / RESTORING).exists():
+        raise SettingsError(
+            f"data_dir: a restore into {settings.data_dir} did not finish: run 'auditledger restore' again "
+            "with the same set"
+        )
     database, server = reach_database(settings, stack)
     migrate(database)
     return database, server

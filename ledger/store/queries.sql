@@ -107,8 +107,8 @@ WHERE ledger = {ledger} FOR UPDATE;
 SELECT size, hash, recorded_at FROM ledger.heads WHERE ledger = $1;
 
 -- name: lock_head
--- The end of a ledger, held until commit: whoever else would append waits.
-SELECT size, hash, recorded_at FROM ledger.heads WHERE ledger = %s FOR UPDATE;
+-- The end of a ledger, held until commit: whoever else would append waits; and why it is closed.
+SELECT size, hash, recorded_at, closed FROM ledger.heads WHERE ledger = %s FOR UPDATE;
 
 -- name: known_commands
 -- What the ledger holds of these commands already.
@@ -294,7 +294,7 @@ HAVING count(*) > 0;
 
 -- name: sealing_state
 -- How large a ledger is, its end, its last signed checkpoint, and the notes in which witnesses cosigned it, in one snapshot.
-SELECT h.size, h.hash, c.size, c.root, c.note, ARRAY(
+SELECT h.size, h.hash, h.closed, c.size, c.root, c.note, ARRAY(
         SELECT w.note FROM ledger.cosignatures w WHERE w.ledger = c.ledger AND w.size = c.size ORDER BY w.witness
     )
 FROM ledger.heads h LEFT JOIN ledger.checkpoints c USING (ledger)
@@ -334,3 +334,33 @@ SELECT witness, max(size) FROM ledger.cosignatures WHERE ledger = %(ledger)s GRO
 -- The checkpoints from a size on that witnesses cosigned: the latest first, with the notes of their lines.
 SELECT size, array_agg(note ORDER BY witness) FROM ledger.cosignatures
 WHERE ledger = %(ledger)s AND size >= %(size)s GROUP BY size ORDER BY size DESC LIMIT 64;
+-- name: begin_backup
+-- The moment of a backup: the time, the server's version, and the snapshot that others can take up.
+SELECT clock_timestamp(), current_setting('server_version'), pg_export_snapshot();
+
+-- name: attached
+-- Every attachment that the vault names: ledger, key, commitment.
+SELECT ledger, key, commitment FROM vault.attachment_names() ORDER BY ledger, key, commitment;
+
+-- name: holds_ledgers
+-- Whether this database holds, or held, ledgers.
+SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname IN ('ledger', 'vault', 'auditledger_migrations'));
+
+-- name: close_ledger
+-- Closes a ledger that still has that size: nothing moves its head any more. No row where it has grown, or is closed.
+UPDATE ledger.heads SET closed = %(how)s WHERE ledger = %(ledger)s AND size = %(size)s AND closed IS NULL RETURNING size;
+
+-- name: closed_ledger
+-- Why a ledger is closed (null: it is not), and its size.
+SELECT closed, size FROM ledger.heads WHERE ledger = %(ledger)s;
+
+-- name: pending_refill
+-- The refill of a ledger that was begun and whose LedgerRestored is not recorded: size, until, command.
+SELECT r.size, r.until, r.command::text FROM ledger.refills r
+WHERE r.ledger = %(ledger)s AND NOT EXISTS (
+    SELECT FROM ledger.entries e WHERE e.ledger = r.ledger AND e.command = r.command
+) ORDER BY r.until DESC LIMIT 1;
+
+-- name: begin_refill
+-- Notes a refill before anything of it is put back.
+INSERT INTO ledger.refills (ledger, size, until, command) VALUES (%(ledger)s, %(size)s, %(until)s, %(command)s);

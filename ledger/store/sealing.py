@@ -38,6 +38,8 @@ from ledger.vault.signing import SigningKeys
 
 BATCH = 64 * WIDTH
 """Entries of a seal at most: what is waiting goes batch by batch, each signed and published."""
+ENDED, LEFT = "ended", "left"
+"""Why a ledger is closed: by its own last entry; or for one that goes on under a new origin."""
 _ROW = struct.Struct(">hiqi32si")
 _LENGTHS = (3, 8, HASH_LENGTH)
 
@@ -67,6 +69,8 @@ class Standing(NamedTuple):
     signed: Checkpoint | None
     note: bytes
     """Of that checkpoint, with what witnesses cosigned of it: as it is to be published."""
+    closed: str | None = None
+    """Why nothing enters it any more (ENDED, LEFT); None while it is open."""
 
 
 class Link:
@@ -151,6 +155,8 @@ class Sealer:
             # Published is only what was signed before: in this order nobody who seals meanwhile is accused.
             published = self.tiles.checkpoint()
             standing = standing_of(connection, self.ledger)
+            if standing.closed == LEFT:
+                return standing
             if standing.signed is not None:
                 keys = self._keys.of(self.ledger.slug, self.ledger.origin)
                 self._compare(standing, standing.signed, published, keys)
@@ -175,6 +181,9 @@ class Sealer:
     def _seal(self, connection: Connection[Any]) -> Checkpoint:
         published = self.tiles.checkpoint()
         standing = standing_of(connection, self.ledger)
+        if standing.closed == LEFT:
+            # What it was left for has begun: whatever is signed here now would be a second history of it.
+            return standing.signed or Checkpoint(self.ledger.origin, 0, EMPTY_ROOT)
         if standing.signed is None:
             if published is not None:
                 raise self._diverged("a checkpoint is published, and the database has signed none")
@@ -376,13 +385,14 @@ def standing_of(connection: Connection[Any], ledger: Ledger) -> Standing:
     row = connection.execute(queries.get("sealing_state"), {"ledger": ledger.id}).fetchone()
     if row is None:
         raise Diverged(f"{ledger.origin}: the database holds no head of this ledger; it was removed")
-    size, head, signed, root, kept, cosigned = row
+    size, head, closed, signed, root, kept, cosigned = row
     if signed is None:
-        return Standing(size, bytes(head), None, b"")
+        return Standing(size, bytes(head), None, b"", closed)
     try:
         note = Note.parse(kept.encode())
         for each in cosigned:
             note = note.also(Note.parse(each.encode()).signatures)
     except CodecError as error:
         raise Diverged(f"{ledger.origin}: a note kept in the database is not what was kept: {error}") from error
-    return Standing(size, bytes(head), Checkpoint(ledger.origin, signed, bytes(root)), str(note).encode())
+    last = Checkpoint(ledger.origin, signed, bytes(root))
+    return Standing(size, bytes(head), last, str(note).encode(), closed)

@@ -20,6 +20,7 @@ from ledger.clock import Clock
 from ledger.codec.declare import micros
 from ledger.codec.declare import moment as moment_of
 from ledger.errors import AuditLedgerError, CommandReused, Conflict, Unavailable
+from ledger.law.installation import ledger_is_open
 from ledger.store import binary, queries
 from ledger.store.ledgers import Ledger
 from ledger.store.placing import Head, Placed, place_all, vault_arrays
@@ -126,10 +127,10 @@ def _attempt(
         # A crash up to COMMIT leaves nothing; the lock goes with the session.
         connection.execute("BEGIN")
         step("slow.begun")
-        head = _locked_head(connection, ledger)
+        head, closed = _locked_head(connection, ledger)
         step("slow.locked")
         now = micros(clock.now())
-        outcomes, accepted = _judge(connection, ledger, open_ones, now)
+        outcomes, accepted = _judge(connection, ledger, open_ones, now, closed)
         if accepted:
             entering = [open_ones[place] for place in accepted]
             placed = place_all(prefix, head, entering, now)
@@ -153,17 +154,19 @@ def _attempt(
     return head, outcomes
 
 
-def _locked_head(connection: Connection, ledger: Ledger) -> Head:
+def _locked_head(connection: Connection, ledger: Ledger) -> tuple[Head, bool]:
+    """The end of the ledger, and whether it is closed."""
     row = connection.execute(queries.get("lock_head"), (ledger.id,)).fetchone()
     if row is None:
         raise Unavailable(f"{ledger.origin}: the database holds no head of this ledger")
-    return Head(row[0], bytes(row[1]), micros(row[2]))
+    return Head(row[0], bytes(row[1]), micros(row[2])), row[3] is not None
 
 
 def _judge(
-    connection: Connection, ledger: Ledger, open_ones: dict[int, Submission], now: int
+    connection: Connection, ledger: Ledger, open_ones: dict[int, Submission], now: int, closed: bool
 ) -> tuple[dict[int, Outcome], list[int]]:
-    """What is answered without writing (repeats, conflicts, a clock ahead), and the places that enter."""
+    """What is answered without writing (repeats, conflicts, a clock ahead, a ledger that is closed), and the
+    places that enter."""
     drafts = [draft for submission in open_ones.values() for draft in submission.drafts]
     known: dict[str, list[Known]] = {}
     for command, *row in connection.execute(
@@ -198,6 +201,7 @@ def _judge(
             if receipts is not None:
                 outcomes[place] = receipts
                 continue
+            ledger_is_open(ledger.origin, closed)
             if submission.moment is None and now > database_now + AHEAD_MICROS:
                 ahead = (now - database_now) / 1_000_000
                 raise Unavailable(

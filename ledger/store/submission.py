@@ -51,6 +51,10 @@ class Level(StrEnum):
     WITNESSED = "witnessed"
 
 
+Columns = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes]
+"""version, part, happened_on, command, stream, event, organisation, content_mac"""
+
+
 class Draft(NamedTuple):
     """An entry but for its place: ledger, index, ``previous`` and ``recorded_at`` are the writer's to give.
 
@@ -64,8 +68,7 @@ class Draft(NamedTuple):
     part: int
     content_mac: bytes | None
     template: Template
-    columns: tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes]
-    """version, part, happened_on, command, stream, event, organisation, content_mac"""
+    columns: Columns
 
 
 def draft(
@@ -112,16 +115,30 @@ def draft(
             corrects=corrects,
             payload=payload,
         ),
-        (
-            int4_field("version", version),
-            int4_field("part", part),
-            NULL if happened is None else date_field(happened),
-            _command_field(command),
-            text_field(stream),
-            _known_text(event),
-            _known_text(actor.organisation),
-            NULL if content_mac is None else varlena_field(content_mac),
-        ),
+        columns_of(version, part, happened, command, stream, event, actor.organisation, content_mac),
+    )
+
+
+def columns_of(
+    version: int,
+    part: int,
+    happened: date | None,
+    command: str,
+    stream: str,
+    event: str,
+    organisation: str,
+    content_mac: bytes | None,
+) -> Columns:
+    """What the row of an entry repeats of its bytes, and its ``content_mac``; raises InvalidInput."""
+    return (
+        int4_field("version", version),
+        int4_field("part", part),
+        NULL if happened is None else date_field(happened),
+        _command_field(command),
+        text_field(stream),
+        _known_text(event),
+        _known_text(organisation),
+        NULL if content_mac is None else varlena_field(content_mac),
     )
 
 

@@ -21,7 +21,8 @@ from ledger.tlog.tiles import WIDTH, Tile, bundle, unbundle
 
 WRITERS = 8
 """Files that are made durable at a time: a disk takes several as fast as one."""
-_NEW = ".new"
+NEW = ".new"
+"""Folder of what is being written."""
 
 
 class TileFolder:
@@ -77,7 +78,7 @@ class TileFolder:
         try:
             folders = {(self.folder / tile.path).parent for tile, _ in tiles}
             made = {each for folder in folders for each in self._make(folder)}
-            (self.folder / _NEW).mkdir(exist_ok=True)
+            (self.folder / NEW).mkdir(exist_ok=True)
             with ThreadPoolExecutor(WRITERS) as threads:
                 list(threads.map(lambda each: self._put(*each), tiles))
                 list(threads.map(durable.sync_directory, sorted(folders.union(each.parent for each in made))))
@@ -92,7 +93,7 @@ class TileFolder:
         """
         try:
             made = self._make(self.folder)
-            (self.folder / _NEW).mkdir(exist_ok=True)
+            (self.folder / NEW).mkdir(exist_ok=True)
             with durable.alone(self.folder):
                 before = self.checkpoint()
                 if before is not None and _size(before) > _size(note):
@@ -115,7 +116,7 @@ class TileFolder:
         Raises Unavailable.
         """
         try:
-            for left in self.folder.glob(f"{_NEW}/*"):
+            for left in self.folder.glob(f"{NEW}/*"):
                 left.unlink(missing_ok=True)
         except OSError as error:
             raise Unavailable(f"{self.folder}: cannot be cleared: {error.strerror}") from error
@@ -133,7 +134,7 @@ class TileFolder:
             new.unlink()
 
     def _written(self, data: bytes) -> Path:
-        new = self.folder / _NEW / secrets.token_hex(8)
+        new = self.folder / NEW / secrets.token_hex(8)
         try:
             durable.write(new, data)
         except OSError:

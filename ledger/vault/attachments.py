@@ -31,6 +31,8 @@ from ledger.errors import InvalidInput, Unavailable, VaultError
 from ledger.vault.randomness import random_bytes
 from ledger.vault.sealing import open_bytes, seal_bytes
 
+FOLDER = "attachments"
+"""Where they lie in the data directory."""
 CHUNK = 1 << 20
 TAG = 16
 PREFIX_BYTES = 7

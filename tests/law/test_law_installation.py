@@ -41,6 +41,28 @@ def test_4_wire_restore_a_predecessor_is_named_whole_and_is_another():
     installation.predecessor_is_whole("b", None, None, None)
 
 
+def test_4_wire_restore_nothing_enters_a_ledger_that_is_closed():
+    with pytest.raises(LawRefused, match="a is closed: nothing enters it any more"):
+        installation.ledger_is_open("a", True)
+    installation.ledger_is_open("a", False)
+
+
+def test_4_wire_restore_a_successor_is_another_ledger():
+    with pytest.raises(LawRefused, match="its own successor"):
+        installation.successor_is_another("a", "a")
+    with pytest.raises(InvalidInput, match="successor"):
+        installation.successor_is_another("a", "b c")
+    installation.successor_is_another("a", "b")
+    installation.successor_is_another("a", None)
+
+
+def test_4_wire_restore_a_refill_adds_entries():
+    for size, until in ((5, 5), (6, 5), (-1, 5)):
+        with pytest.raises(LawRefused, match="cannot end at 5"):
+            installation.refill_goes_forward(size, until)
+    installation.refill_goes_forward(0, 1)
+
+
 def test_4_wire_ledgers_a_ledger_is_created_once():
     with pytest.raises(LawRefused, match="created already"):
         installation.ledger_is_created_once(True)

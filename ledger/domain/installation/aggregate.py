@@ -14,7 +14,9 @@ from ledger.domain.installation.events import (
     HolidayAdded,
     HolidayRemoved,
     HolidaySubstituted,
+    LedgerClosed,
     LedgerCreated,
+    LedgerRestored,
     PeriodAttested,
     ReportHandedOver,
     RoleEnded,
@@ -32,6 +34,7 @@ from ledger.law.organisations import head_office_is_named
 
 KEEPERS = frozenset({Role.ADMINISTRATOR, Role.SYSTEM})
 """Ledgers, keys, calendar and ``common`` are the administrator's; ``system`` seeds (1-law 'Who acts')."""
+SYSTEM = frozenset({Role.SYSTEM})
 REPORTERS = frozenset({Role.REPORTER, Role.MINISTER_OFFICE, Role.REGULATOR})
 
 
@@ -43,6 +46,7 @@ class LedgerRecord(Case):
     def check_any(self, proposed: CaseEvent, context: Context) -> None:
         """The creation of a ledger is corrected as to what it is for, never as to what it is."""
         _stays(proposed, LedgerCreated, "the creation of the ledger")
+        _stays(proposed, LedgerRestored, "the entry of a refill")
         created = self.first(LedgerCreated)
         if isinstance(proposed, LedgerCreated) and created is not None and proposed.header.corrects is not None:
             law.ledger_keeps_what_it_was_created_as(
@@ -58,6 +62,17 @@ class LedgerRecord(Case):
         if e.origin != context.ledger:
             raise InvalidInput("origin", f"the origin of this ledger, {context.ledger}", e.origin)
         law.predecessor_is_whole(e.origin, e.predecessor, e.predecessor_size, e.predecessor_checkpoint)
+
+    @command(LedgerRestored, roles=SYSTEM, stream="ledger")
+    def restore(self, e: LedgerRestored, context: Context) -> None:
+        """Record that an older database was refilled; the program does it after a refill, and nobody else."""
+        law.refill_goes_forward(e.backup_size, e.refilled_to)
+        law.is_code("refilled_from", e.refilled_from)
+
+    @command(LedgerClosed, roles=KEEPERS, stream="ledger")
+    def close(self, e: LedgerClosed, context: Context) -> None:
+        """Record the end of the ledger, its last entry: nothing enters it any more."""
+        law.successor_is_another(context.ledger, e.successor)
 
 
 class RoleGrants(Case):

@@ -45,6 +45,25 @@ class LedgerCreated(CaseEvent):
     predecessor_checkpoint: str | None = None
 
 
+@avro_event("ledger.ledger.v1.LedgerRestored")
+class LedgerRestored(CaseEvent):
+    """An older database was refilled (4-wire 'Restore'): it had ``backup_size`` entries, and those up to
+    ``refilled_to`` were put back as they are, ``refilled_from`` (a code: ``tiles``)."""
+
+    backup_size: int
+    refilled_to: int
+    refilled_from: str
+
+
+@avro_event("ledger.ledger.v1.LedgerClosed")
+class LedgerClosed(CaseEvent):
+    """The last entry of a ledger, whose organisation ended; ``successor``: the origin that goes on with its
+    cases, where one does."""
+
+    successor: str | None = None
+    reason: OptionalText = None
+
+
 @avro_enum("ledger.role.v1.GrantedRole")
 class GrantedRole(StrEnum):
     """The roles that a person can be granted (1-law 'Who acts'); ``system`` is nobody's."""

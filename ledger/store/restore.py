@@ -1,0 +1,338 @@
+"""Restoring a backup set into an empty installation, and proving that it is whole.
+
+Steps: (1) every file of the set is what its manifest says; (2) the place is empty; (3) published files and
+attachments are put in their places; (4) the database is restored, all of it or nothing; (5) every ledger has
+the size and the end that the manifest says, and verifies with what it signed; its published files verify too.
+
+The file ``restoring.json`` stands in the data directory from (3) until after (5), and no other command opens
+the installation meanwhile: a crash leaves it, and the same restore goes on from there. Each step is found done
+or does what is missing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import psycopg
+
+from ledger import durable
+from ledger.errors import Altered, SettingsError, Unavailable, Untrusted
+from ledger.settings import Settings
+from ledger.store import queries
+from ledger.store.backup import copy_file, copy_tiles
+from ledger.store.database import Database
+from ledger.store.ledgers import Ledgers
+from ledger.store.manifest import DUMP, KEYS, LedgerState, Manifest, Progress, silent
+from ledger.store.migrate import make_roles, migrate
+from ledger.store.opened import RESTORING, reach_database
+from ledger.store.programs import run
+from ledger.store.published import TILES
+from ledger.store.tilecheck import verify_tiles
+from ledger.store.tiles import TileFolder
+from ledger.store.verify import verify
+from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
+from ledger.tlog.note import VerifierKey
+from ledger.vault.attachments import FOLDER as ATTACHMENTS
+
+LOCK = "restore.lock"
+FILLED = ("postgres", TILES, ATTACHMENTS)
+"""What a data directory has that is not empty."""
+
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredLedger:
+    """A ledger as restored: its entries, and how many more are known to have been signed, which are missing.
+
+    ``refillable``: whether the published files hold them.
+    """
+
+    slug: str
+    origin: str
+    size: int
+    signed: int | None
+    lost: int
+    refillable: bool
+
+
+@dataclass(slots=True)
+class Restored:
+    """What came of it: each ledger, seconds by step, the set's own missing attachments."""
+
+    manifest: Manifest
+    digest: str
+    ledgers: list[RestoredLedger] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a ledger beyond the set: a newer signed note, and the published files that have it."""
+
+    signed: SignedCheckpoint
+    tiles: TileFolder | None
+
+
+def restore(
+    folder: Path,
+    settings: Settings,
+    *,
+    published: Path | None = None,
+    notes: Sequence[bytes] = (),
+    keys: Sequence[VerifierKey] = (),
+    reconcile: Callable[[Database], None] = lambda _: None,
+    progress: Progress = silent,
+    step: Step = lambda _: None,
+) -> Restored:
+    """Restores a set to the data directory and the database of ``settings``.
+
+    ``published``: a folder of published files that outlived the database, a folder a ledger by slug; ``notes``:
+    checkpoints that others kept. Where either is ahead of the set, what it has stands published in the end, so
+    that nothing is signed before the ledger was refilled or left. ``keys``: trusted verifier keys; of a ledger
+    that none of them is of, those that the set names. ``reconcile`` is called with the restored database before
+    anything is verified or opened: there the vault forgets again what was destroyed.
+
+    Raises NotFound, Altered, SettingsError (the place is not empty), Untrusted, Unavailable, and what
+    ``verify`` and ``verify_tiles`` raise.
+    """
+    manifest, digest = Manifest.read(folder)
+    found = Restored(manifest, digest)
+    trusted = {each.origin: _trusted(each, keys) for each in manifest.ledgers}
+    with ExitStack() as stack:
+        with _timed(found, "check"):
+            manifest.check(folder, progress)
+            known = _known(manifest, trusted, published, notes)
+        data_dir = settings.data_dir
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = stack.enter_context(_alone(data_dir))
+        _refuse_filled(settings, digest, stack)
+        durable.put(data_dir / RESTORING, json.dumps({"set": digest}).encode(), mode=0o600)
+        step("begun")
+        with _timed(found, "files"):
+            _put_files(folder, data_dir, manifest, known, progress)
+        step("files")
+        with _timed(found, "database"):
+            database, _ = reach_database(settings, stack)
+            if not _holds_ledgers(database):
+                _restore_database(folder / DUMP, database, lock, progress)
+            step("database")
+            migrate(database)
+        reconcile(database)
+        with _timed(found, "verify"):
+            for state in manifest.ledgers:
+                lost = _verified(database, data_dir, state, trusted[state.origin], known, progress)
+                found.ledgers.append(lost)
+        step("verified")
+        (data_dir / RESTORING).unlink()
+        durable.sync_directory(data_dir)
+    return found
+
+
+@contextmanager
+def _timed(found: Restored, name: str) -> Iterator[None]:
+    begun = perf_counter()
+    yield
+    found.seconds[name] = perf_counter() - begun
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[int]:
+    """Only one restore at a time, the database's part of one that was killed counted. Raises Unavailable."""
+    with (data_dir / LOCK).open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(f"{data_dir}: another restore is at work there; wait for its end") from None
+        yield lock.fileno()
+
+
+def _refuse_filled(settings: Settings, digest: str, stack: ExitStack) -> None:
+    """(2). What this same restore put there before it was stopped is no fault."""
+    data_dir = settings.data_dir
+    mark = data_dir / RESTORING
+    if mark.exists():
+        begun = json.loads(mark.read_text("utf-8")).get("set")
+        if begun != digest:
+            raise SettingsError(
+                f"data_dir: a restore of another set did not finish in {data_dir} (SHA-256 of its manifest: "
+                f"{begun}): give that set again, or another data_dir"
+            )
+        return
+    for name in FILLED:
+        place = data_dir / name
+        if place.exists() and any(place.iterdir()):
+            raise SettingsError(
+                f"data_dir: expected one without {name} to restore into, got {data_dir}: name another, or move "
+                "what is there aside (published files that are ahead of the set are given by --published)"
+            )
+    if settings.database_url is not None:
+        database, _ = reach_database(settings, stack)
+        if _holds_ledgers(database):
+            raise SettingsError(
+                "database_url: expected a database without ledgers to restore into, got one that has them: "
+                "make a new one"
+            )
+
+
+def _holds_ledgers(database: Database) -> bool:
+    with database.connect_admin() as connection:
+        row = connection.execute(queries.get("holds_ledgers")).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _restore_database(dump: Path, database: Database, lock: int, progress: Progress) -> None:
+    """(4). One transaction: a crash in here leaves an empty database, or all of it."""
+    try:
+        with database.connect_admin() as connection:
+            make_roles(connection)
+    except psycopg.Error as error:
+        raise SettingsError(
+            f"database: the sign-in may not make the roles ({error.diag.message_primary}); have "
+            "infra/postgres/roles.sql run by a superuser first"
+        ) from error
+    progress("restoring the database", 0, None)
+    run("pg_restore", database, "--single-transaction", "--exit-on-error", str(dump), keep=lock)
+    with database.connect_admin() as connection:
+        # Without figures of its tables the first queries would read all of them.
+        connection.execute("ANALYZE")
+
+
+def _put_files(
+    folder: Path, data_dir: Path, manifest: Manifest, known: Mapping[str, Known], progress: Progress
+) -> None:
+    """(3). What is ahead of the set stands published in its place."""
+    for ledger in manifest.ledgers:
+        newer = known.get(ledger.origin)
+        source, size = TileFolder(folder / TILES / ledger.slug), ledger.signed
+        note = None if ledger.checkpoint is None else ledger.checkpoint.encode()
+        if newer is not None:
+            note = str(newer.signed.note).encode()
+            if newer.tiles is not None:
+                source, size = newer.tiles, newer.signed.checkpoint.size
+        if note is None:
+            continue
+        to = TileFolder(data_dir / TILES / ledger.slug)
+        what = f"putting back what is published of {ledger.slug}"
+        copy_tiles(source, to, size or 0, partial(progress, what))
+        to.publish(note)
+    others = [path for path in manifest.files if path.startswith((f"{ATTACHMENTS}/", f"{KEYS}/"))]
+    folders = {data_dir}
+    for done, path in enumerate(others, 1):
+        place = data_dir / path.removeprefix(f"{KEYS}/")
+        _put(folder / path, place)
+        folders.update(each for each in place.parents if each.is_relative_to(data_dir))
+        progress("putting back attachments", done, len(others))
+    for each in folders:
+        durable.sync_directory(each)
+
+
+def _put(source: Path, place: Path) -> None:
+    """A file in its place, whole; one that is there stays: it was put there before, or is the operator's."""
+    if place.exists():
+        return
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = place.with_name(f".{place.name}.{secrets.token_hex(4)}.new")
+    try:
+        copy_file(source, new)
+        os.replace(new, place)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise Unavailable(f"{place}: cannot be written: {error.strerror}; restore again") from error
+
+
+def _trusted(ledger: LedgerState, keys: Sequence[VerifierKey]) -> list[VerifierKey]:
+    of_it = [key for key in keys if key.name == ledger.origin]
+    return of_it or [VerifierKey.parse(key) for key in ledger.keys]
+
+
+def _known(
+    manifest: Manifest,
+    trusted: Mapping[str, Sequence[VerifierKey]],
+    published: Path | None,
+    notes: Sequence[bytes],
+) -> dict[str, Known]:
+    """The newest checkpoint of each ledger that is ahead of what the set signed. Raises Untrusted."""
+    every = [key for keys in trusted.values() for key in keys]
+    found: list[Known] = [Known(open_checkpoint(note, every), None) for note in notes]
+    if published is not None:
+        for ledger in manifest.ledgers:
+            tiles = TileFolder(published / ledger.slug)
+            note = tiles.checkpoint()
+            if note is not None:
+                verify_tiles(tiles.folder, trusted[ledger.origin])
+                found.append(Known(open_checkpoint(note, trusted[ledger.origin]), tiles))
+    signed = {each.origin: -1 if each.signed is None else each.signed for each in manifest.ledgers}
+    newest: dict[str, Known] = {}
+    for each in found:
+        checkpoint = each.signed.checkpoint
+        if checkpoint.origin not in signed:
+            raise Untrusted(f"checkpoint: expected one of a ledger of the set, got one of {checkpoint.origin}")
+        best = newest.get(checkpoint.origin)
+        size = signed[checkpoint.origin] if best is None else best.signed.checkpoint.size
+        # Of two of the same size the one whose files are there is the better.
+        if checkpoint.size > size or (best is not None and checkpoint.size == size and each.tiles):
+            newest[checkpoint.origin] = each
+    return newest
+
+
+def _verified(
+    database: Database,
+    data_dir: Path,
+    state: LedgerState,
+    keys: Sequence[VerifierKey],
+    known: Mapping[str, Known],
+    progress: Progress,
+) -> RestoredLedger:
+    """(5), of one ledger."""
+    ledger = Ledgers(database).by_origin(state.origin)
+    held: list[Checkpoint] = []
+    if state.checkpoint is not None:
+        held.append(open_checkpoint(state.checkpoint.encode(), keys).checkpoint)
+    newer = known.get(state.origin)
+    if newer is not None and newer.signed.checkpoint.size <= state.size:
+        held.append(newer.signed.checkpoint)
+    what = f"verifying {state.slug}"
+    found = verify(database, ledger, checkpoints=held, progress=partial(progress, what))
+    if (found.size, found.hash.hex()) != (state.size, state.head):
+        raise Altered(
+            f"{state.origin}: expected {state.size} entries up to {state.head}, got {found.size} up to "
+            f"{found.hash.hex()}: the database is not that of the set"
+        )
+    if newer is None:
+        if state.checkpoint is not None:
+            verify_tiles(data_dir / TILES / state.slug, keys)
+        return RestoredLedger(state.slug, state.origin, state.size, state.signed, 0, False)
+    lost = max(newer.signed.checkpoint.size - state.size, 0)
+    return RestoredLedger(
+        state.slug, state.origin, state.size, state.signed, lost, newer.tiles is not None
+    )  # fmt: skip
+
+
+def drill(
+    folder: Path,
+    settings: Settings,
+    *,
+    keys: Sequence[VerifierKey] = (),
+    place: Path | None = None,
+    progress: Progress = silent,
+) -> Restored:
+    """Restores a set into a data directory and a server of their own, verifies it, and removes them.
+
+    ``place``: where there is room for it; else where the machine keeps temporary files. Raises as ``restore``.
+    """
+    with TemporaryDirectory(prefix="auditledger-drill-", dir=place) as name:
+        # The server may run as another user, who goes through it.
+        Path(name).chmod(0o755)
+        elsewhere = {"data_dir": Path(name) / "data", "database_url": None, "kek": None}
+        return restore(folder, settings.model_copy(update=elsewhere), keys=keys, progress=progress)
