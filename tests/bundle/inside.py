@@ -52,7 +52,7 @@ def _archives() -> Iterator[Mutation]:
     yield Mutation("compressed, a bomb perhaps", _compressed(whole), MALFORMED)
     yield Mutation("a comment of the archive", _commented(whole), MALFORMED)
     yield Mutation("a byte of an entry turned", flipped(whole, whole.index(b"\xc3\x01") + 40), TAMPERED)
-    yield Mutation("a CRC that is not of the bytes", _crc_lies(whole, "keys"), TAMPERED)
+    yield Mutation("a CRC that is not of the bytes", _crc_lies(whole, "entries.avro"), TAMPERED)
     yield Mutation("a CRC that is not of the manifest", _crc_lies(whole, "manifest.json"), TAMPERED)
     yield Mutation("a header with another time than the directory", flipped(whole, 12), MALFORMED)
     both = dict([files[1], files[0], *files[2:]])
