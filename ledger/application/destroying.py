@@ -26,7 +26,7 @@ from ledger.errors import (
     Unavailable,
     VaultError,
 )
-from ledger.law.destruction import subject_is_named
+from ledger.law.destruction import nothing_was_added_since, subject_is_named
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import Ledger
 from ledger.vault.sealing import CASE, CONTENT, LEDGER_STREAM
@@ -41,7 +41,7 @@ Step = Callable[[str], None]
 def filled_in(commands: Commands, ledger: Ledger, command: CommandInput) -> CommandInput:
     """A command about destruction with what only the vault and its proposal know; law judges it whole.
 
-    Raises InvalidInput (a key that is not the case's), LawRefused (no subject named).
+    Raises InvalidInput (a key that is not the case's), LawRefused (no subject named, something sealed since).
     """
     fields = command.fields
     if command.name == PROPOSE:
@@ -50,6 +50,11 @@ def filled_in(commands: Commands, ledger: Ledger, command: CommandInput) -> Comm
     if command.name != AUTHORISE or found is None:
         return command
     wanted = found.proposed
+    if found.standing in ("proposed", "approved") and (
+        wanted.scope is DestructionScope.CASE or wanted.subject is not None
+    ):
+        asked = {"scope": wanted.scope, "case": wanted.case, "subject": wanted.subject}
+        nothing_was_added_since(wanted.keys, keys_of(commands, ledger, asked))
     same = {name: getattr(wanted, name) for name in ("scope", "case", "keys", "ground", "disposal_authority")}
     whose = {"proposed_by": wanted.header.actor.id, "approved_by": found.approved_by}
     return replace(command, fields={**fields, **same, **whose})

@@ -291,7 +291,8 @@ class Installation(Commands):
     ) -> tuple[Attachment, Iterator[bytes]]:
         """A file that an entry names at a dotted path, checked chunk by chunk; recorded as an opening first.
 
-        ``command_id`` as of ``open_sealed``. Raises NotFound, Forbidden, VaultError (altered, lost).
+        ``command_id`` as of ``open_sealed``. Raises NotFound, Forbidden, ContentDestroyed, VaultError (altered,
+        lost).
         """
         ledger = self.ledgers.get(slug)
         event = self._event(self.feed.entry(ledger.id, index))
@@ -303,7 +304,10 @@ class Installation(Commands):
         if not isinstance(found, Attachment):
             raise NotFound(f"entry {index} of {slug} names no attachment at {path!r}")
         self._record_opening(ledger, [(index, [f"{path}.content"])], reason, principal, command_id)
-        row, key = self.opener.attachment(ledger.id, found.key, found.commitment)
+        try:
+            row, key = self.opener.attachment(ledger.id, found.key, found.commitment)
+        except NotFound as error:
+            raise VaultError(f"{slug}: entry {index}: lost: {error}") from error
         return found, _named_by(slug, index, self.files.read(row, key))
 
     # --- opening sealed fields -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ledger.application.shown import shown_timeline
-from ledger.errors import Conflict, ContentDestroyed, Forbidden, InvalidInput, LawRefused
+from ledger.errors import Conflict, ContentDestroyed, Forbidden, InvalidInput, LawRefused, VaultError
 from ledger.vault.opening import Destroyed, Opened, Word
 from tests.application.conftest import House
 from tests.support import check_ledger
@@ -286,6 +286,41 @@ def test_no_correction_undoes_a_destruction(house: House) -> None:
             )  # fmt: skip
     assert isinstance(opened(house, rows(house, case)[0].index)["purpose"], Destroyed)
     check_ledger(house.installation.database, house.ledger)
+
+
+def test_what_was_sealed_since_the_proposal_is_proposed_anew(house: House) -> None:
+    """A case whose keys are not all named would be called destroyed with something left in it."""
+    case = received(house)
+    destruction = propose(house, case)
+    house.installation.vault_keys.ensure(house.ledger.id, case, "another-subject")
+    with pytest.raises(LawRefused, match="sealed since it was proposed"):
+        act(house, "DestructionAuthorised", house.privacy_officer, destruction=destruction)
+    act(house, "DestructionAuthorised", house.privacy_officer, destruction=propose(house, case))
+    assert house.installation.vault_keys.keys_of(house.ledger.id, case) == []
+
+
+def test_two_proposals_of_the_same_destroy_once(house: House) -> None:
+    case = received(house)
+    first, second = propose(house, case), propose(house, case)
+    act(house, "DestructionAuthorised", house.privacy_officer, destruction=first)
+    with pytest.raises(LawRefused, match="destroyed already"):
+        act(house, "DestructionAuthorised", house.privacy_officer, destruction=second)
+    check_ledger(house.installation.database, house.ledger)
+
+
+def test_a_file_whose_key_no_entry_destroyed_is_lost_and_not_called_destroyed(house: House) -> None:
+    case = received(house)
+    house.installation.attach(
+        "dffh", case, io.BytesIO(b"x"), None, media_type="text/plain", title="a file",
+        principal=house.officer, command_id=str(uuid.uuid4()),
+    )  # fmt: skip
+    index = rows(house, case)[-1].index
+    with house.installation.database.connect_admin() as connection:
+        connection.execute("DELETE FROM vault.keys WHERE stream = %s", (case,))
+    with pytest.raises(VaultError, match=f"entry {index}: lost"):
+        house.installation.read_attachment(
+            "dffh", index, "file", reason="test", principal=house.privacy_officer
+        )
 
 
 # --- holds ---

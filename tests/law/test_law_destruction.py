@@ -177,3 +177,9 @@ def test_a_destroyed_value_says_under_what():
     assert says("no_longer_needed", None) == "no longer needed (PDPA IPP 4.2)"
     expected = "retention period over (Public Records Act), PROS 07/01"
     assert says("retention_period_over", "PROS 07/01") == expected
+
+
+def test_nothing_was_sealed_since_it_was_proposed():
+    with pytest.raises(LawRefused, match="sealed since it was proposed: key k2; propose it anew"):
+        destruction.nothing_was_added_since(["k1"], ["k1", "k2"])
+    destruction.nothing_was_added_since(["k1", "k2"], ["k1"])
