@@ -10,14 +10,19 @@ from typing import Any
 
 import pytest
 
+from ledger.application import Principal
 from ledger.application.installation import sealed_fields_of
 from ledger.application.opened import opened as opened_installation
+from ledger.application.together import Step, Together
+from ledger.codec.entry import Source, SourceKind
 from ledger.domain.event import decode_event
 from ledger.domain.installation.events import LedgerClosed, LedgerCreated, LedgerRestored
+from ledger.errors import LawRefused
 from ledger.settings import Settings
 from ledger.store.database import Database
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledgers
+from ledger.store.opened import RESTORING
 from tests.cli.conftest import Program, command, start
 from tests.store.published import Place
 from tests.store.sets import MakeDatabase, another
@@ -152,6 +157,17 @@ def test_a_newer_vault_opens_what_was_refilled(dffh: Program, tmp_path: Path, an
     check_ledger(now, Ledgers(now).get("dffh"))
 
 
+def test_the_doctor_sees_a_restore_that_did_not_finish(dffh: Program) -> None:
+    (data_of(dffh) / RESTORING).write_text("{}")
+    answer = dffh("doctor")
+    assert answer.code == 6
+    assert "a restore did not finish; run it again" in answer.err
+    answer = dffh("verify")
+    assert (answer.code, "did not finish" in answer.err) == (2, True)
+    (data_of(dffh) / RESTORING).unlink()
+    dffh.ok("doctor")
+
+
 def test_a_drill_prints_what_it_took_and_touches_nothing(dffh: Program, tmp_path: Path) -> None:
     dffh.ok("checkpoint", "--ledger", "dffh")
     dffh.ok("backup", str(tmp_path / "set"))
@@ -272,6 +288,12 @@ def test_by_law_alone_nothing_follows_the_last_entry(dffh: Program) -> None:
         )  # fmt: skip
         assert answer.code == 3, answer
         assert "is closed" in answer.err
+    with opened_installation(Settings.load(dffh.environment)) as installation:
+        who = Principal(dffh.people["officer"], dffh.people["organisation"], "test")
+        rows = Together(installation, "dffh", who)
+        # The way of an import.
+        with pytest.raises(LawRefused, match="is closed"):
+            rows.judge(None, "case", [Step("request.RequestReceived", {}, "")], Source(SourceKind.IMPORT))
     size = dffh.ok("ledger", "close", "--ledger", "dffh", person="administrator")["size"]
     database = Database(dffh.environment["AUDITLEDGER_DATABASE_URL"])
     assert check_ledger(database, Ledgers(database).get("dffh")) == size

@@ -394,6 +394,32 @@ def test_a_forged_set_does_not_verify(sealed: Place, tmp_path: Path, another: Ma
     assert (tmp_path / "new" / RESTORING).exists()
 
 
+def test_a_manifest_that_tells_of_another_ledger(made: Path, tmp_path: Path, another: MakeDatabase) -> None:
+    """Its own digest is kept by people: where it was altered, the database still says what it has."""
+    text = (made / MANIFEST).read_text()
+    assert '"size": 310,' in text
+    (made / MANIFEST).write_text(text.replace('"size": 310,', '"size": 311,'))
+    with pytest.raises(BackupAltered, match=r"expected 311 entries .*, got 310"):
+        restore(made, settings_of(tmp_path / "new", another()))
+
+
+def test_a_database_that_cannot_be_restored_whole_is_left_empty(
+    sealed: Place, made: Path, tmp_path: Path, another: MakeDatabase
+) -> None:
+    elsewhere = another()
+    with elsewhere.connect_admin() as connection:
+        # In the way of what comes last.
+        connection.execute("CREATE SCHEMA registers")
+    with pytest.raises(Unavailable, match=r"pg_restore failed: .*registers"):
+        restore(made, settings_of(tmp_path / "new", elsewhere))
+    with elsewhere.connect_admin() as connection:
+        row = connection.execute("SELECT count(*) FROM pg_namespace WHERE nspname IN ('ledger', 'vault')")
+        assert row.fetchone() == (0,)
+        connection.execute("DROP SCHEMA registers")
+    restore(made, settings_of(tmp_path / "new", elsewhere))
+    assert check_ledger(elsewhere, sealed.ledger) == 310
+
+
 def test_a_set_signed_by_another_key_than_the_one_given(
     sealed: Place, tmp_path: Path, another: MakeDatabase
 ) -> None:
