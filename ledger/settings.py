@@ -114,6 +114,13 @@ class Settings(BaseModel):
     policy: Path | None = Field(
         None, description="File of the witnesses asked to cosign checkpoints (C2SP tlog-policy, with addresses)"
     )
+    local_witness: bool = Field(
+        True,
+        description="Whether 'up' runs a witness of its own, not an independent one, where no policy is set",
+    )
+    witness_required: float | None = Field(
+        None, gt=0, description="Seconds that entries may be without a witness before commands are refused"
+    )
 
     _sources: dict[str, str] = {}
 

@@ -562,6 +562,8 @@ ALTER TABLE ONLY vault.keys
 ALTER TABLE ONLY vault.sealed
     ADD CONSTRAINT vault_sealed_pk PRIMARY KEY (ledger, index, key);
 
+CREATE INDEX cosignatures_by_witness ON ledger.cosignatures USING btree (ledger, witness, size);
+
 CREATE INDEX vault_keys_subject ON vault.keys USING btree (ledger, stream, subject, seq);
 
 CREATE TRIGGER checkpoints_grow BEFORE UPDATE ON ledger.checkpoints FOR EACH ROW EXECUTE FUNCTION ledger.refuse_going_back();

@@ -21,7 +21,7 @@ from starlette.types import Scope
 from ledger.api import openapi, parameters, proofs, reads, writes
 from ledger.api.edge import Edge, Identify
 from ledger.api.problem import HttpRefused, problem
-from ledger.api.service import Lag, SealingState, Service, Standing, WitnessState
+from ledger.api.service import Lag, SealingState, Service, Standing, Times, WitnessState
 from ledger.api.tokens import Tokens
 from ledger.application import Installation
 from ledger.errors import AuditLedgerError, InvalidInput
@@ -45,6 +45,7 @@ def create_app(
     standing: Standing | None = None,
     sealing: SealingState | None = None,
     witnessing: WitnessState | None = None,
+    times: Times | None = None,
 ) -> FastAPI:
     """The application over an open installation. ``routers`` are the projections' (registers, reports).
 
@@ -55,7 +56,7 @@ def create_app(
     uploads = ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload")
     service = Service(
         installation, commands, executor, uploads, settings.upload_threads, lag=lag, standing=standing,
-        sealing=sealing, witnessing=witnessing,
+        sealing=sealing, witnessing=witnessing, times=times,
     )  # fmt: skip
 
     @asynccontextmanager

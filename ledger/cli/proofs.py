@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ledger.cli.session import NO_LEDGER, AsJson, Session, group, of, print_json, table
+from ledger.cli.times import beside, trusted
 from ledger.errors import InvalidInput, NotFound
 from ledger.store.database import Database
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
@@ -55,6 +56,8 @@ def prove(
 ) -> None:
     """Write a proof that an entry is in the ledger, with the entry's bytes (C2SP tlog-proof).
 
+    Beside them the cosigned checkpoints that tell between which times witnesses saw the entry appear.
+
     Or, with --since, that the ledger was only added to since an earlier checkpoint. Anyone can check either
     with the ledger's public key: see 'auditledger keys list' and 'auditledger verify --help'.
     """
@@ -66,9 +69,13 @@ def prove(
         note = sealed(session, database, ledger)
         prover = Prover(Published(session.settings().data_dir).of(ledger).read, str(note).encode())
         files: dict[str, bytes] = {}
+        witnessed: dict[str, Any] = {}
         if index is not None:
-            files[f"{ledger.slug}-{index}.tlog-proof"] = bytes(prover.inclusion(index))
-            files[f"{ledger.slug}-{index}.entry"] = prover.entry(index)
+            name = f"{ledger.slug}-{index}"
+            files[f"{name}.tlog-proof"] = bytes(prover.inclusion(index))
+            files[f"{name}.entry"] = prover.entry(index)
+            witnessed["witnessed"], told = beside(database, ledger, index, trusted(session, ()))
+            files |= {f"{name}.{ending}": each for ending, each in told.items()}
         if since is not None:
             last = prover.checkpoint.size
             if not 0 <= since <= last:
@@ -77,7 +84,7 @@ def prove(
             files[name] = bytes(prover.consistency(since))
     written = [str(_write(to, name, data)) for name, data in files.items()]
     if as_json:
-        print_json({"files": written, **shown(note)})
+        print_json({"files": written, **shown(note), **witnessed})
     else:
         session.out.print("\n".join(written))
 

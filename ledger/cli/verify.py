@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ledger.cli import times
 from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
-from ledger.codec.jsonform import show
+from ledger.codec.jsonform import show_seconds
 from ledger.errors import AuditLedgerError, InvalidInput, NotFound, Tampered, Untrusted
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
@@ -51,7 +51,10 @@ def verify(
         typer.Option(help="Whose checkpoints count, and how many witnesses must have cosigned (tlog-policy)."),
     ] = None,
     checkpoint: Annotated[
-        list[Path] | None, typer.Option(help="A checkpoint kept from earlier, which must still hold.")
+        list[Path] | None,
+        typer.Option(
+            help="A checkpoint kept from earlier, which must still hold; of an entry, one for its times."
+        ),
     ] = None,
     deep: Annotated[bool, typer.Option("--deep", help="With --tiles: read every payload too.")] = False,
     processes: Annotated[
@@ -72,10 +75,10 @@ def verify(
     keys = [*keys_of(key or []), *wanted.keys]
     if proof is not None:
         with _telling(session, as_json, str(proof)):
-            signed = _proof(proof, entry, keys, kept)
+            signed, seen_at = _proof(proof, entry, keys, kept, wanted)
             if policy is not None:
                 wanted.require(signed)
-        _said(session, as_json, [_clean(signed)])
+        _said(session, as_json, [{**_clean(signed), **seen_at}])
         return
     data_dir = session.settings().data_dir
     seen = Seen(data_dir / FOLDER)
@@ -144,6 +147,7 @@ def _ledgers(
     results: list[dict[str, Any]] = []
     worst: AuditLedgerError | None = None
     published = Published(session.settings().data_dir)
+    policy = times.trusted(session, keys)
     with session.progress() as progress:
         for each in chosen:
             task = progress.add_task(f"Verifying {each.slug}", total=None)
@@ -164,6 +168,7 @@ def _ledgers(
                     database, each, processes=processes, progress=moved,
                     checkpoints=held if before is None else [*held, before],
                 )  # fmt: skip
+                late = times.outside(database, each, policy)
             except AuditLedgerError as error:
                 if error.exit_code < FAILED:
                     raise
@@ -180,6 +185,7 @@ def _ledgers(
                     {
                         "ledger": each.slug, "clean": True, "size": found.size, "head": found.hash.hex(),
                         "root": found.root.hex(), "signed": max((one.size for one in held), default=None),
+                        "outside": late,
                     }
                 )  # fmt: skip
     _said(session, as_json, results)
@@ -218,8 +224,9 @@ def _tiles(
 
 
 def _proof(
-    path: Path, entry: Path | None, keys: Sequence[VerifierKey], kept: Sequence[Path]
-) -> SignedCheckpoint:
+    path: Path, entry: Path | None, keys: Sequence[VerifierKey], kept: Sequence[Path], policy: Policy
+) -> tuple[SignedCheckpoint, dict[str, Any]]:
+    """The checkpoint of a proof that holds, and what witnesses say of the entry's times, if it is of one."""
     data = _read(path)
     if data.startswith(b"old "):
         if len(kept) != 1:
@@ -227,12 +234,13 @@ def _proof(
         if entry is not None:
             raise InvalidInput("--entry", "none: the proof is of consistency, of no entry", str(entry))
         before = open_checkpoint(_read(kept[0]), keys).checkpoint
-        return ConsistencyProof.parse(data).verify(before, keys)
-    if kept:
-        raise InvalidInput("--checkpoint", "none: a proof of consistency shows what goes on from it", "one")
+        return ConsistencyProof.parse(data).verify(before, keys), {}
     if entry is None:
         raise InvalidInput("--entry", "the file of the entry's bytes", None)
-    return InclusionProof.parse(data).verify(_read(entry), keys)
+    found, bytes_of = InclusionProof.parse(data), _read(entry)
+    signed = found.verify(bytes_of, keys)
+    notes = [_read(each) for each in kept]
+    return signed, {"witnessed": times.of_proof(found.index, bytes_of, signed, notes, keys, policy)}
 
 
 def keys_of(given: Sequence[str], option: str = "--key") -> list[VerifierKey]:
@@ -289,19 +297,11 @@ def _clean(signed: SignedCheckpoint) -> dict[str, Any]:
         "ledger": checkpoint.origin, "clean": True, "size": checkpoint.size, "root": checkpoint.root.hex(),
         "signed": checkpoint.size,
         "cosigned": [
-            {"witness": each.key.name, "at": _when(each.time)}
+            {"witness": each.key.name, "at": show_seconds(each.time)}
             for each in signed.signed
             if each.time is not None
         ],
     }  # fmt: skip
-
-
-def _when(seconds: int) -> str:
-    """A witness's time; of one that no calendar has, the number that it states."""
-    try:
-        return str(show(datetime.fromtimestamp(seconds, UTC)))
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds} s after 1970"
 
 
 def _said(session: Session, as_json: bool, results: Sequence[dict[str, Any]]) -> None:
@@ -322,4 +322,8 @@ def _words(result: dict[str, Any]) -> str:
     end = f"last leaf hash {result['head']}" if "head" in result else f"root {result['root']}"
     for each in result.get("cosigned", ()):
         end += f", cosigned by {each['witness']} at {each['at']}"
+    if any((result.get("witnessed") or {}).get(side) for side in ("not_before", "not_after")):
+        end += f"; entry {result['witnessed']['index']}: {times.appeared(result['witnessed'])}"
+    if result.get("outside"):
+        end += f"\n{result['ledger']}: {times.warning(result['outside'])}"
     return f"{result['ledger']}: clean, {result['size']} entries, {signed} under a signed checkpoint, {end}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from ledger.cli.session import AsJson, of
 from ledger.cli.verify import keys_of
 from ledger.errors import InvalidInput, SettingsError
 from ledger.tlog.keyfile import read_key, write_key
-from ledger.tlog.note import COSIGNATURE, SigningKey
+from ledger.tlog.note import COSIGNATURE, SigningKey, VerifierKey
 from ledger.witness.state import State
 
 KEY = "witness.key"
@@ -23,13 +24,16 @@ def witness(
     folder: Annotated[Path, typer.Argument(help="Folder of its key and its state; made by the first start.")],
     log: Annotated[
         list[str] | None,
-        typer.Option(help="A verifier key of a ledger that it witnesses, or a file with one a line."),
+        typer.Option(help="A verifier key of a ledger that it witnesses, or a file of them, read again."),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of its key, as witness.example/w1; needed by the first start.")
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8081,
+    until_closed: Annotated[
+        bool, typer.Option("--until-closed", help="Stop too once standard input is closed.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a witness (C2SP tlog-witness): it cosigns checkpoints that go on from the last one it saw.
@@ -40,9 +44,15 @@ def witness(
     from ledger.witness.serve import serve
 
     session = of(context)
-    logs = keys_of(log or [], "--log")
-    if not logs:
-        raise InvalidInput("--log", "at least one verifier key of a ledger", None)
+
+    def logs() -> list[VerifierKey]:
+        """Files are read again as they change: a ledger that is added needs no new start."""
+        found = keys_of(log or [], "--log")
+        if not found:
+            raise InvalidInput("--log", "at least one verifier key of a ledger", None)
+        return found
+
+    logs()
     key = _key(folder / KEY, name)
     state = State(folder / "logs")
     serve(
@@ -51,6 +61,7 @@ def witness(
             as_json, {"url": url, "key": str(key.verifier)},
             lambda: f"witness {key.verifier.name} at {url}\n  key  {key.verifier}",
         ),
+        sys.stdin.fileno() if until_closed else None,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ by the next round, which asks again.
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import NamedTuple
@@ -126,14 +126,24 @@ class Witnessing:
     What comes is kept in the database; whoever seals a ledger publishes it.
     """
 
-    def __init__(self, database: Database, published: Published, policy: Policy, sealing: Sealing) -> None:
-        """Raises SettingsError where a witness of the policy has no address."""
+    def __init__(
+        self,
+        database: Database,
+        published: Published,
+        policy: Callable[[], Policy | None],
+        sealing: Sealing,
+    ) -> None:
+        """``policy`` gives the one in force; None while there is none yet.
+
+        Raises SettingsError where a witness of it has no address.
+        """
         self._database = database
         self._published = published
-        self._policy = policy
+        self._current = policy
         self._sealing = sealing
+        self._known: dict[Party, WitnessClient] = {}
+        self._take()
         self._ledgers = Ledgers(database)
-        self._clients = [WitnessClient(party) for party in policy.witnesses.values()]
         self._standing: dict[str, Witnessed] = {}
 
     def standing(self) -> Mapping[str, Witnessed]:
@@ -154,8 +164,9 @@ class Witnessing:
     def ask(self) -> bool:
         """Asks for what is not cosigned yet of the policy's logs; gives whether every witness has cosigned all.
 
-        Raises Unavailable (the database), CodecError.
+        Raises Unavailable (the database), CodecError, SettingsError.
         """
+        self._take()
         sealed = self._sealing.standing()
         named = {log.key.name for log in self._policy.logs}
         asked = [
@@ -164,6 +175,13 @@ class Witnessing:
             if ledger.slug in sealed and ledger.origin in named
         ]
         return all(asked)
+
+    def _take(self) -> None:
+        """From here on this policy counts; a witness that was asked before is known still."""
+        self._policy = self._current() or Policy()
+        parties = self._policy.witnesses.values()
+        self._known = {party: self._known.get(party) or WitnessClient(party) for party in parties}
+        self._clients = [*self._known.values()]
 
     def _ask(self, ledger: Ledger) -> bool:
         folder = self._published.of(ledger)
@@ -174,6 +192,9 @@ class Witnessing:
         has = {(line.name, line.id) for line in note.signatures}
         missing = [client for client in self._clients if (client.key.name, client.key.id) not in has]
         if not missing:
+            # Asked by a process before this one: whoever looks is to learn of it all the same.
+            if ledger.slug not in self._standing and self._met(note):
+                self._standing[ledger.slug] = Witnessed(Checkpoint.parse(note.text).size, {})
             return True
         prover = Prover(folder.read, data)
         lines: list[SignatureLine] = []
