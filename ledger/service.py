@@ -122,6 +122,7 @@ def serve(settings: Settings, announce: Announce) -> None:
         opened(settings, supervise=True) as installation,
         sealing(installation, settings) as sealed,
         witnessing(installation, settings, sealed, began) as witnessed,
+        stamping(installation, settings, sealed),
         projecting(installation, settings) as running,
     ):
         # What an upload left that did not end, or whose command was never recorded durably.
@@ -267,6 +268,24 @@ def witnessing(
             stack.enter_context(_beside("witnessing", asking.run, settings.seal_interval))
             witnesses.standing = asking.standing
         yield witnesses
+
+
+@contextmanager
+def stamping(installation: Installation, settings: Settings, sealed: Sealing | None) -> Iterator[None]:
+    """The time stamping of checkpoints, on a thread, where that is set and this service seals.
+
+    Raises SettingsError.
+    """
+    if settings.timestamp_url is None or settings.timestamp_ca is None or sealed is None:
+        yield
+        return
+    from ledger.store.stamping import Stamping
+
+    stamps = Stamping(
+        installation.database, installation.published, settings.timestamp_url, settings.timestamp_ca
+    )
+    with _beside("stamping", stamps.run, settings.timestamp_interval):
+        yield
 
 
 def _listen(settings: Settings) -> socket.socket:

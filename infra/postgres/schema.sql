@@ -448,6 +448,17 @@ ALTER TABLE ledger.ledgers ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE ledger.timestamps (
+    ledger integer NOT NULL,
+    size bigint NOT NULL,
+    note text NOT NULL,
+    response bytea NOT NULL
+);
+
+ALTER TABLE ledger.timestamps OWNER TO auditledger_owner;
+
+COMMENT ON TABLE ledger.timestamps IS 'Time stamps of checkpoints: the size, the note whose text was stamped, the response of the authority in DER';
+
 CREATE TABLE registers.parked (
     ledger integer NOT NULL,
     stream text NOT NULL COLLATE pg_catalog."C",
@@ -535,6 +546,9 @@ ALTER TABLE ONLY ledger.ledgers
 ALTER TABLE ONLY ledger.ledgers
     ADD CONSTRAINT ledgers_slug_key UNIQUE (slug);
 
+ALTER TABLE ONLY ledger.timestamps
+    ADD CONSTRAINT timestamps_pkey PRIMARY KEY (ledger, size);
+
 ALTER TABLE ONLY registers.parked
     ADD CONSTRAINT parked_pkey PRIMARY KEY (ledger, stream);
 
@@ -578,6 +592,8 @@ CREATE TRIGGER heads_stay BEFORE DELETE OR TRUNCATE ON ledger.heads FOR EACH STA
 
 CREATE TRIGGER ledgers_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.ledgers FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
+CREATE TRIGGER timestamps_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.timestamps FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
 ALTER TABLE ONLY ledger.checkpoints
     ADD CONSTRAINT checkpoints_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
 
@@ -586,6 +602,9 @@ ALTER TABLE ONLY ledger.cosignatures
 
 ALTER TABLE ONLY ledger.heads
     ADD CONSTRAINT heads_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
+
+ALTER TABLE ONLY ledger.timestamps
+    ADD CONSTRAINT timestamps_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
 
 GRANT USAGE ON SCHEMA ledger TO auditledger_writer;
 GRANT USAGE ON SCHEMA ledger TO auditledger_projector;
@@ -669,6 +688,9 @@ GRANT SELECT ON TABLE ledger.ledgers TO auditledger_projector;
 GRANT SELECT ON TABLE ledger.ledgers TO auditledger_reader;
 GRANT SELECT ON TABLE ledger.ledgers TO auditledger_vault;
 GRANT SELECT ON TABLE ledger.ledgers TO auditledger_sealer;
+
+GRANT SELECT,INSERT ON TABLE ledger.timestamps TO auditledger_sealer;
+GRANT SELECT ON TABLE ledger.timestamps TO auditledger_reader;
 
 GRANT SELECT ON TABLE registers.parked TO auditledger_reader;
 

@@ -16,8 +16,10 @@ from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
 from ledger.store.sealing import Link
+from ledger.store.stamps import stamp_after
 from ledger.tlog.note import Note
 from ledger.tlog.prover import Prover
+from ledger.tlog.tiles import ReadTile
 
 PATIENCE = 10.0
 """Seconds beyond its interval in which a service that seals is waited for."""
@@ -56,7 +58,8 @@ def prove(
 ) -> None:
     """Write a proof that an entry is in the ledger, with the entry's bytes (C2SP tlog-proof).
 
-    Beside them the cosigned checkpoints that tell between which times witnesses saw the entry appear.
+    Beside them the cosigned checkpoints that tell between which times witnesses saw the entry appear, and the
+    first time stamp of a checkpoint that covers it (RFC 3161), if there are any.
 
     Or, with --since, that the ledger was only added to since an earlier checkpoint. Anyone can check either
     with the ledger's public key: see 'auditledger keys list' and 'auditledger verify --help'.
@@ -67,7 +70,8 @@ def prove(
     with opened_database(session.settings()) as database:
         ledger = the_ledger(database, slug)
         note = sealed(session, database, ledger)
-        prover = Prover(Published(session.settings().data_dir).of(ledger).read, str(note).encode())
+        read = Published(session.settings().data_dir).of(ledger).read
+        prover = Prover(read, str(note).encode())
         files: dict[str, bytes] = {}
         witnessed: dict[str, Any] = {}
         if index is not None:
@@ -76,6 +80,7 @@ def prove(
             files[f"{name}.entry"] = prover.entry(index)
             witnessed["witnessed"], told = beside(database, ledger, index, trusted(session, ()))
             files |= {f"{name}.{ending}": each for ending, each in told.items()}
+            files |= _stamped(database, ledger, index, name, read)
         if since is not None:
             last = prover.checkpoint.size
             if not 0 <= since <= last:
@@ -87,6 +92,15 @@ def prove(
         print_json({"files": written, **shown(note), **witnessed})
     else:
         session.out.print("\n".join(written))
+
+
+def _stamped(database: Database, ledger: Ledger, index: int, name: str, read: ReadTile) -> dict[str, bytes]:
+    """The first time stamp that covers an entry, and the proof of the entry under the checkpoint stamped."""
+    stamp = stamp_after(database, ledger, index)
+    if stamp is None:
+        return {}
+    proof = Prover(read, stamp.note).inclusion(index)
+    return {f"{name}.stamped.tlog-proof": bytes(proof), f"{name}.stamped.tsr": stamp.response}
 
 
 def the_ledger(database: Database, slug: str | None) -> Ledger:

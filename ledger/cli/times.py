@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ledger.cli.session import Session
 from ledger.codec.declare import micros
 from ledger.codec.entry import decode_entry
 from ledger.codec.jsonform import show, show_seconds
-from ledger.errors import InvalidInput, ProofFailed
+from ledger.errors import InvalidInput, NotFound, ProofFailed
 from ledger.store.database import Database
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
@@ -95,6 +96,22 @@ def beside(
         before, after = times.notes(ledger, index)
     files = {"not-before": before, "not-after": after}
     return _times(bracket), {ending: note for ending, note in files.items() if note is not None}
+
+
+def of_stamp(timestamp: Path | None, roots: Path | None, signed: SignedCheckpoint) -> dict[str, Any]:
+    """When an authority time-stamped a checkpoint, if a time stamp is given.
+
+    Raises NotFound, SettingsError (the roots), CodecError, Untrusted.
+    """
+    if timestamp is None or roots is None:
+        return {}
+    from ledger.tlog.stamp import read_roots, stamped_at
+
+    try:
+        response = timestamp.read_bytes()
+    except OSError as error:
+        raise NotFound(f"{timestamp}: {error.strerror}") from error
+    return {"stamped": show(stamped_at(response, signed.note.text, read_roots(roots)))}
 
 
 def appeared(found: dict[str, Any]) -> str:

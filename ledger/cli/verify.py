@@ -56,6 +56,12 @@ def verify(
             help="A checkpoint kept from earlier, which must still hold; of an entry, one for its times."
         ),
     ] = None,
+    timestamp: Annotated[
+        Path | None, typer.Option(help="A time stamp (RFC 3161) of the checkpoint of --proof or --tiles.")
+    ] = None,
+    timestamp_ca: Annotated[
+        Path | None, typer.Option(help="Root certificates (PEM) of authorities whose time stamps are believed.")
+    ] = None,
     deep: Annotated[bool, typer.Option("--deep", help="With --tiles: read every payload too.")] = False,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Processes that hash; else one a processor.")
@@ -71,6 +77,7 @@ def verify(
     session = of(context)
     kept = checkpoint or []
     _fit(slug, tiles, proof, entry, key, policy, deep)
+    _fit_stamp(tiles or proof, timestamp, timestamp_ca)
     wanted = Policy() if policy is None else read_policy(policy)
     keys = [*keys_of(key or []), *wanted.keys]
     if proof is not None:
@@ -78,6 +85,7 @@ def verify(
             signed, seen_at = _proof(proof, entry, keys, kept, wanted)
             if policy is not None:
                 wanted.require(signed)
+            seen_at |= times.of_stamp(timestamp, timestamp_ca, signed)
         _said(session, as_json, [{**_clean(signed), **seen_at}])
         return
     data_dir = session.settings().data_dir
@@ -89,7 +97,8 @@ def verify(
             if policy is not None:
                 wanted.require(open_checkpoint(_read(tiles / "checkpoint"), keys))
             signed = _tiles(session, tiles, keys, kept, seen, deep, processes)
-        _said(session, as_json, [_clean(signed)])
+            stamped = times.of_stamp(timestamp, timestamp_ca, signed)
+        _said(session, as_json, [{**_clean(signed), **stamped}])
         return
     with opened_database(session.settings()) as database:
         ledgers = Ledgers(database)
@@ -120,6 +129,13 @@ def _fit(
         raise InvalidInput("--entry", "an entry with the --proof of it", str(entry))
     if deep and tiles is None:
         raise InvalidInput("--deep", "a folder of --tiles to read the payloads of", "none")
+
+
+def _fit_stamp(of: Path | None, timestamp: Path | None, roots: Path | None) -> None:
+    if (timestamp is None) != (roots is None):
+        raise InvalidInput("--timestamp", "a time stamp and --timestamp-ca, together", "one of them")
+    if timestamp is not None and of is None:
+        raise InvalidInput("--timestamp", "--proof or --tiles, whose checkpoint it is of", str(timestamp))
 
 
 def _by_origin(origins: Sequence[str], kept: Sequence[Path]) -> dict[str, list[bytes]]:
@@ -322,6 +338,8 @@ def _words(result: dict[str, Any]) -> str:
     end = f"last leaf hash {result['head']}" if "head" in result else f"root {result['root']}"
     for each in result.get("cosigned", ()):
         end += f", cosigned by {each['witness']} at {each['at']}"
+    if result.get("stamped"):
+        end += f", time-stamped at {result['stamped']}"
     if any((result.get("witnessed") or {}).get(side) for side in ("not_before", "not_after")):
         end += f"; entry {result['witnessed']['index']}: {times.appeared(result['witnessed'])}"
     if result.get("outside"):

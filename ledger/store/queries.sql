@@ -348,3 +348,17 @@ CROSS JOIN LATERAL (
     SELECT c.size, c.note FROM ledger.cosignatures c
     WHERE c.ledger = %(ledger)s AND c.witness = trusted.witness ORDER BY c.size DESC LIMIT 1
 ) AS last;
+
+-- name: keep_timestamp
+-- Keeps the time stamp of a checkpoint; the first of a size stays.
+INSERT INTO ledger.timestamps (ledger, size, note, response)
+VALUES (%(ledger)s, %(size)s, %(note)s, %(response)s) ON CONFLICT DO NOTHING;
+
+-- name: stamped_size
+-- The largest checkpoint of a ledger that has a time stamp.
+SELECT max(size) FROM ledger.timestamps WHERE ledger = %(ledger)s;
+
+-- name: stamped_after
+-- The first time stamp of a checkpoint that covers an index: its size, note and response.
+SELECT size, note, response FROM ledger.timestamps
+WHERE ledger = %(ledger)s AND size > %(index)s ORDER BY size LIMIT 1;

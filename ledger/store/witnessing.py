@@ -7,17 +7,17 @@ by the next round, which asks again.
 
 from __future__ import annotations
 
-import http.client
+import http
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import psycopg
 import structlog
 
 from ledger.errors import AuditLedgerError, CodecError, SettingsError, Unavailable, Untrusted
+from ledger.remote import Address
 from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
@@ -28,10 +28,8 @@ from ledger.tlog.note import Note, SignatureLine, VerifierKey
 from ledger.tlog.policy import Party, Policy
 from ledger.tlog.prover import Prover
 
-TIMEOUT = 10.0
-"""Seconds that a witness has for an answer."""
-MOST_BYTES = 1 << 16
 _MOST_TRIES = 3
+_OCTETS = {"Content-Type": "application/octet-stream"}
 
 log = structlog.get_logger("auditledger.witnessing")
 
@@ -50,14 +48,10 @@ class WitnessClient:
 
     def __init__(self, party: Party) -> None:
         """Raises SettingsError where the policy names no address that can be asked."""
-        url = urlsplit(party.url or "")
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise SettingsError(
-                f"policy: expected an http(s) address of {party.key.name}, got {party.url or 'none'}"
-            )
+        if not party.url:
+            raise SettingsError(f"policy: expected an http(s) address of {party.key.name}, got none")
         self.key: VerifierKey = party.key
-        self._secure = url.scheme == "https"
-        self._host, self._port, self._prefix = url.hostname, url.port, url.path.rstrip("/")
+        self._address = Address(party.url, f"witness {party.key.name}")
         self._size: dict[str, int] = {}
 
     def cosign(self, prover: Prover) -> SignatureLine:
@@ -69,7 +63,9 @@ class WitnessClient:
         said = prover.checkpoint
         old = self._size.get(said.origin, 0)
         for _ in range(_MOST_TRIES):
-            status, content = self._post(bytes(prover.consistency(old)))
+            status, content = self._address.ask(
+                "POST", "/add-checkpoint", bytes(prover.consistency(old)), _OCTETS
+            )
             if status == http.HTTPStatus.CONFLICT:
                 old = self._stands(content, said)
                 continue
@@ -104,20 +100,6 @@ class WitnessClient:
                 self.key.verify(said.text, line.signature)
                 return line
         raise Untrusted(f"witness {self.key.name}: what it answers is not signed by its key")
-
-    def _post(self, body: bytes) -> tuple[int, bytes]:
-        made = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = made(self._host, self._port, timeout=TIMEOUT)
-        try:
-            connection.request(
-                "POST", self._prefix + "/add-checkpoint", body, {"Content-Type": "application/octet-stream"}
-            )
-            answer = connection.getresponse()
-            return answer.status, answer.read(MOST_BYTES)
-        except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(f"witness {self.key.name}: does not answer: {error}") from error
-        finally:
-            connection.close()
 
 
 class Witnessing:

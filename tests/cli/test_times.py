@@ -13,8 +13,11 @@ import pytest
 from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledgers
+from ledger.store.published import Published
+from ledger.store.stamping import Stamping
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import COSIGNATURE, Note, SignatureLine, SigningKey
+from tests.authority import authority
 from tests.cli.conftest import Program
 from tests.cli.test_commands import receive
 
@@ -158,3 +161,26 @@ def test_without_a_witness_for_too_long_commands_are_refused_and_repeats_are_ans
     assert "commands are refused, by witness_required" in told.err
     cosign(int(time.time()))
     assert dffh.ok(*given, text=body, person="officer")["receipts"]
+
+
+def test_a_time_stamp_goes_out_with_a_proof_and_is_verified_by_given_roots(
+    dffh: Program, database: Database, tmp_path: Path
+) -> None:
+    dffh("checkpoint", "--ledger", "dffh")
+    with authority(tmp_path / "tsa") as tsa:
+        published = Published(Path(dffh.environment["AUDITLEDGER_DATA_DIR"]))
+        assert Stamping(database, published, tsa.url, tsa.root).stamp(Ledgers(database).get("dffh"))
+    receive(dffh)
+    made = dffh.ok("prove", "1", "--ledger", "dffh", "--to", str(tmp_path))
+    proof, stamp = f"{tmp_path}/dffh-1.stamped.tlog-proof", f"{tmp_path}/dffh-1.stamped.tsr"
+    assert {proof, stamp} <= set(made["files"])
+    (key,) = [each["key"] for each in dffh.ok("keys", "list")["keys"] if each["ledger"] == "dffh"]
+    given = ["verify", "--entry", f"{tmp_path}/dffh-1.entry", "--key", key, "--timestamp", stamp]
+    roots = ["--timestamp-ca", str(tsa.root)]
+    found = dffh.ok(*given, *roots, "--proof", proof)["ledgers"][0]
+    assert found["stamped"].endswith("Z")
+    assert f"time-stamped at {found['stamped']}" in dffh(*given, *roots, "--proof", proof).out
+    # The proof under the last checkpoint is of another text than the one that was stamped.
+    assert dffh(*given, *roots, "--proof", f"{tmp_path}/dffh-1.tlog-proof").code == 9
+    assert dffh(*given, "--proof", proof).code == 2
+    assert dffh("verify", "--timestamp", stamp, *roots).code == 2
