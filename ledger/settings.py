@@ -187,8 +187,8 @@ class Settings(BaseModel):
                 f"token_jwks (set in {sources['token_jwks']}): expected token_issuer too, got none"
             )
         if (settings.timestamp_url is None) != (settings.timestamp_ca is None):
-            given, other = ("timestamp_url", "timestamp_ca")[:: 1 if settings.timestamp_url else -1]
-            raise SettingsError(f"{given} (set in {sources[given]}): expected {other} too, got none")
+            one, other = ("timestamp_url", "timestamp_ca")[:: 1 if settings.timestamp_url else -1]
+            raise SettingsError(f"{one} (set in {sources[one]}): expected {other} too, got none")
         return settings
 
     @property

@@ -1,4 +1,4 @@
-"""A time-stamping authority that really runs: Certomancer's, in a process of its own, with a root of its own."""
+"""A time-stamping authority that really runs: Certomancer's, in a process and with a root of its own."""
 
 from __future__ import annotations
 

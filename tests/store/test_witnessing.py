@@ -255,7 +255,7 @@ def test_a_witness_that_answers_otherwise_is_not_believed(
 def test_a_witness_without_an_address_is_refused(url: str | None) -> None:
     with pytest.raises(
         SettingsError,
-        match=r"witness.example/w1.*expected an http\(s\) address|expected an http\(s\) address of witness.example/w1",
+        match=r"expected an http\(s\) address",
     ):
         WitnessClient(Party(KEY.verifier, url))
 
