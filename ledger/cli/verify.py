@@ -21,11 +21,13 @@ from ledger.store.published import Published
 from ledger.store.sealing import standing_of
 from ledger.store.seen import FOLDER, Seen
 from ledger.store.tilecheck import verify_tiles
+from ledger.store.tiles import TileFolder
 from ledger.store.verify import verify as verify_ledger
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
+from ledger.witness.mirror import Mirror
 
 FAILED = 8
 """Exit codes from here on say that what was checked is not what it should be."""
@@ -55,6 +57,10 @@ def verify(
         typer.Option(
             help="A checkpoint kept from earlier, which must still hold; of an entry, one for its times."
         ),
+    ] = None,
+    mirror: Annotated[
+        Path | None,
+        typer.Option(help="With --tiles: folder of a mirror; names the first entry left out or changed."),
     ] = None,
     timestamp: Annotated[
         Path | None, typer.Option(help="A time stamp (RFC 3161) of the checkpoint of --proof or --tiles.")
@@ -92,8 +98,12 @@ def verify(
     seen = Seen(data_dir / FOLDER)
     # Whoever checks first on this machine makes it: as private as the service would.
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if mirror is not None and tiles is None:
+        raise InvalidInput("--mirror", "--tiles, to compare it with", str(mirror))
     if tiles is not None:
         with _telling(session, as_json, str(tiles)):
+            if mirror is not None:
+                _mirror(mirror, tiles, keys)
             if policy is not None:
                 wanted.require(open_checkpoint(_read(tiles / "checkpoint"), keys))
             signed = _tiles(session, tiles, keys, kept, seen, deep, processes)
@@ -237,6 +247,15 @@ def _tiles(
         )  # fmt: skip
     seen.remember(str(signed.note).encode())
     return signed
+
+
+def _mirror(folder: Path, tiles: Path, keys: Sequence[VerifierKey]) -> None:
+    """Compares the published leaf hashes with those that a mirror kept. Raises Tampered, SettingsError."""
+    said = open_checkpoint(_read(tiles / "checkpoint"), keys).checkpoint
+    mirror = Mirror(folder, said.origin)
+    if not mirror.kept.size:
+        raise InvalidInput("--mirror", f"a folder in which {said.origin} is mirrored", str(folder))
+    mirror.compare(TileFolder(tiles).read, said.size)
 
 
 def _proof(
