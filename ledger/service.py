@@ -261,7 +261,7 @@ def witnessing(
         witnesses = Witnesses(lambda: found)
         if sealed is not None and (settings.policy is not None or settings.local_witness):
             if settings.policy is None:
-                own = OwnWitness(settings.data_dir, installation.ledgers, installation.published)
+                own = OwnWitness(settings.data_dir, installation.published.keys)
                 stack.enter_context(_beside("own witness", own.run, began))
                 witnesses.policy = own.policy
             asking = Witnessing(installation.database, installation.published, witnesses.policy, sealed)

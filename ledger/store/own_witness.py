@@ -18,12 +18,11 @@ import structlog
 
 from ledger import durable
 from ledger.errors import AuditLedgerError, Unavailable
-from ledger.store.ledgers import Ledgers
-from ledger.store.published import Published
 from ledger.store.supervise import POLL, STEADY, pauses
 from ledger.store.witnessed import LOCAL, POLICY
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.policy import Policy
+from ledger.vault.signing import SigningKeys
 
 NAME = "not-independent.local/witness"
 LEDGERS = "ledgers"
@@ -41,10 +40,11 @@ class OwnWitness:
     started again, after pauses that grow.
     """
 
-    def __init__(self, data_dir: Path, ledgers: Ledgers, published: Published) -> None:
+    def __init__(self, data_dir: Path, signing: SigningKeys) -> None:
         self._folder = data_dir / LOCAL
-        self._ledgers = ledgers
-        self._published = published
+        self._signing = signing
+        self._seen: int | None = None
+        """When the folder of the ledgers' keys was changed, as it was read last (nanoseconds since 1970)."""
         self._keys: list[VerifierKey] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._policy: Policy | None = None
@@ -82,12 +82,14 @@ class OwnWitness:
 
     def _look(self) -> None:
         """Starts it where it is not running, and tells it of ledgers that it does not know."""
-        keys = [
-            signing.verifier
-            for ledger in self._ledgers.all()
-            for signing in self._published.keys.of(ledger.slug, ledger.origin)
-        ]
-        if not keys or (keys == self._keys and self._process is not None):
+        try:
+            changed = self._signing.folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            return
+        if changed == self._seen and self._process is not None:
+            return
+        keys = [key.verifier for key in self._signing.every()]
+        if not keys:
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         durable.put(self._folder / LEDGERS, "".join(f"{key}\n" for key in keys).encode(), mode=0o600)
@@ -97,6 +99,7 @@ class OwnWitness:
         elif self._policy is not None:
             (party,) = self._policy.witnesses.values()
             self._trust(str(party.key), party.url or "")
+        self._seen = changed
 
     def _start(self) -> None:
         command: Sequence[str] = (

@@ -138,7 +138,7 @@ class Witnessing:
         while not stop.wait(pause):
             try:
                 whole = self.ask()
-            except AuditLedgerError as error:
+            except (AuditLedgerError, psycopg.Error) as error:
                 log.warning("witnessing waits", reason=str(error))
                 whole = False
             pause = interval if whole else min(pause * 2, LONGEST_PAUSE)
