@@ -146,10 +146,10 @@ def acknowledged(
     """Writes of 64 clients, each of which waits until its entry is under a published checkpoint."""
     published = Published(folder)
     sealed = Sealing(database, published, interval=1.0)
-    waiting = Acknowledging(database, published, None, sealed.hurry)
+    feed = Feed(database)
+    waiting = Acknowledging(feed, published, lambda: None, sealed.hurry)
     sealed.on_seal = waiting.look
-    with Feed(database) as feed:
-        sealed.seal(feed)
+    sealed.seal(feed)
     times: list[float] = []
 
     def one(_: int) -> int:
@@ -171,6 +171,7 @@ def acknowledged(
         waiting.look()
         for thread in threads:
             thread.join()
+        feed.close()
     report.add("writes of 64 clients acknowledged as sealed", "writes/s", rates, floor=1_500)
     last = quantiles(times, n=100)[98]
     report.add("one of them, p50", "ms", times, note=f"p99 {last:.0f}; asked: at most 60")

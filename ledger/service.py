@@ -6,7 +6,8 @@ import asyncio
 import gc
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from threading import Event, Thread
 from types import FrameType
 from typing import Any, TypeVar
@@ -34,9 +35,11 @@ from ledger.joined import desk, door, lag, standing
 from ledger.settings import Settings
 from ledger.store.acknowledging import Acknowledging
 from ledger.store.database import Database, Role
+from ledger.store.own_witness import OwnWitness
 from ledger.store.sealers import Sealing
+from ledger.store.witnessed import WitnessedTimes, policy_of
 from ledger.store.witnessing import Witnessing
-from ledger.tlog.policy import Policy, read_policy
+from ledger.tlog.policy import Policy
 from projections.aside import Aside
 from projections.reports.handover import Desk
 from projections.runner import Runner
@@ -66,17 +69,18 @@ def application(
     running: Callable[[], bool] = lambda: True,
     aside: Aside | None = None,
     sealed: SealingState | None = None,
-    witnessed: WitnessState | None = None,
+    witnessed: Witnesses | None = None,
     acknowledged: Acknowledging | None = None,
     vault: VaultState | None = None,
 ) -> FastAPI:
     """The HTTP application over an open installation, with the projections' routes.
 
     ``running`` says whether the projections' runner lives; ``aside`` does what would hold commands up;
-    ``sealed`` says how sealing stands, where it is done here, ``witnessed`` how far witnesses are;
-    ``acknowledged`` tells who waits for either.
+    ``sealed`` says how sealing stands, where it is done here, ``witnessed`` who witnesses, and how far;
+    ``acknowledged`` tells who waits for either, ``vault`` how the vault stands to what entries destroyed.
     """
     aside = aside or Aside(settings.report_processes)
+    witnessed = witnessed or Witnesses(lambda: None)
 
     def kept_up(look: Callable[[Database], T]) -> T:
         if not running():
@@ -97,10 +101,17 @@ def application(
         lag=lambda: kept_up(lag),
         standing=lambda: kept_up(standing),
         sealing=sealed,
-        witnessing=witnessed,
+        witnessing=witnessed.standing,
         acknowledging=acknowledged,
         vault=vault,
+        times=lambda: times_of(installation, witnessed),
     )
+
+
+def times_of(installation: Installation, witnessed: Witnesses) -> WitnessedTimes | None:
+    """What the witnesses that are trusted at this moment say of entries; None where none is trusted."""
+    policy = witnessed.policy()
+    return None if policy is None else WitnessedTimes(installation.feed, policy)
 
 
 def request_desk(installation: Installation, request: Request) -> Desk:
@@ -112,15 +123,16 @@ def request_desk(installation: Installation, request: Request) -> Desk:
 def serve(settings: Settings, announce: Announce) -> None:
     """Runs the service until SIGINT or SIGTERM. Raises SettingsError where the address is taken."""
     configure(settings.log_level)
-    policy = None if settings.policy is None else read_policy(settings.policy)
     listening = _listen(settings)
+    began = Event()
     with (
         listening,
         opened(settings, supervise=True) as installation,
         sealing(installation, settings) as sealed,
-        acknowledging(installation, policy, sealed) as acknowledged,
-        witnessing(installation, settings, policy, sealed) as witnessed,
+        witnessing(installation, settings, sealed, began) as witnessed,
+        acknowledging(installation, witnessed, sealed) as acknowledged,
         reconciling(installation, settings) as vault,
+        stamping(installation, settings, sealed),
         projecting(installation, settings) as running,
     ):
         # What an upload left that did not end, or whose command was never recorded durably.
@@ -154,7 +166,12 @@ def serve(settings: Settings, announce: Announce) -> None:
         if installation.supervisor is not None:
             server.on_stop = installation.supervisor.stop
         server.on_end = aside.close
-        server.on_start = lambda: announce({"url": f"http://{shown}:{port}"})
+
+        def started() -> None:
+            announce({"url": f"http://{shown}:{port}"})
+            began.set()
+
+        server.on_start = started
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
             runner.run(server.serve(sockets=[listening]))
 
@@ -213,7 +230,7 @@ def projecting(installation: Installation, settings: Settings) -> Iterator[Calla
 
 @contextmanager
 def _beside(
-    name: str, run: Callable[..., None], *more: float | bool, wake: Callable[[], None] = lambda: None
+    name: str, run: Callable[..., None], *more: Any, wake: Callable[[], None] = lambda: None
 ) -> Iterator[Callable[[], bool]]:
     """``run`` on a thread of its own, told to stop at the end and waited for; gives whether it lives.
 
@@ -245,13 +262,21 @@ def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing 
         yield sealed
 
 
+@dataclass
+class Witnesses:
+    """Who witnesses: the policy by which they are trusted, and how far they are, where this process asks."""
+
+    policy: Callable[[], Policy | None]
+    standing: WitnessState | None = None
+
+
 @contextmanager
 def acknowledging(
-    installation: Installation, policy: Policy | None, sealed: Sealing | None
+    installation: Installation, witnesses: Witnesses, sealed: Sealing | None
 ) -> Iterator[Acknowledging]:
     """Tells who waits for more than a durable entry, on a thread, for as long as the service lives."""
     hurry = (lambda: None) if sealed is None else sealed.hurry
-    told = Acknowledging(installation.database, installation.published, policy, hurry)
+    told = Acknowledging(installation.feed, installation.published, witnesses.policy, hurry)
     if sealed is not None:
         sealed.on_seal = told.look
     with _beside("acknowledging", told.run, wake=told.look):
@@ -272,15 +297,43 @@ def reconciling(installation: Installation, settings: Settings) -> Iterator[Vaul
 
 @contextmanager
 def witnessing(
-    installation: Installation, settings: Settings, policy: Policy | None, sealed: Sealing | None
-) -> Iterator[WitnessState | None]:
-    """The asking of witnesses, on a thread, while the service lives; None without policy or sealing."""
-    if policy is None or sealed is None:
-        yield None
+    installation: Installation, settings: Settings, sealed: Sealing | None, began: Event
+) -> Iterator[Witnesses]:
+    """The asking of witnesses, on a thread, for as long as the service lives, where it seals.
+
+    Without a policy they are the service's own, which starts after ``began``. Raises SettingsError for a policy
+    that cannot be read.
+    """
+    with ExitStack() as stack:
+        found = policy_of(settings)
+        witnesses = Witnesses(lambda: found)
+        if sealed is not None and (settings.policy is not None or settings.local_witness):
+            if settings.policy is None:
+                own = OwnWitness(settings.data_dir, installation.published.keys)
+                stack.enter_context(_beside("own witness", own.run, began))
+                witnesses.policy = own.policy
+            asking = Witnessing(installation.database, installation.published, witnesses.policy, sealed)
+            stack.enter_context(_beside("witnessing", asking.run, settings.seal_interval))
+            witnesses.standing = asking.standing
+        yield witnesses
+
+
+@contextmanager
+def stamping(installation: Installation, settings: Settings, sealed: Sealing | None) -> Iterator[None]:
+    """The time stamping of checkpoints, on a thread, where that is set and this service seals.
+
+    Raises SettingsError.
+    """
+    if settings.timestamp_url is None or settings.timestamp_ca is None or sealed is None:
+        yield
         return
-    asking = Witnessing(installation.database, installation.published, policy, sealed)
-    with _beside("witnessing", asking.run, settings.seal_interval):
-        yield asking.standing
+    from ledger.store.stamping import Stamping
+
+    stamps = Stamping(
+        installation.database, installation.published, settings.timestamp_url, settings.timestamp_ca
+    )
+    with _beside("stamping", stamps.run, settings.timestamp_interval):
+        yield
 
 
 def _listen(settings: Settings) -> socket.socket:

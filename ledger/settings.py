@@ -126,6 +126,22 @@ class Settings(BaseModel):
     policy: Path | None = Field(
         None, description="File of the witnesses asked to cosign checkpoints (C2SP tlog-policy, with addresses)"
     )
+    local_witness: bool = Field(
+        True,
+        description="Whether 'up' runs a witness of its own, not an independent one, where no policy is set",
+    )
+    witness_required: float | None = Field(
+        None, gt=0, description="Seconds that entries may be without a witness before commands are refused"
+    )
+    timestamp_url: str | None = Field(
+        None, description="Address of a time-stamping authority (RFC 3161) that stamps checkpoints"
+    )
+    timestamp_ca: Path | None = Field(
+        None, description="File of its root certificates (PEM), by which its time stamps are believed"
+    )
+    timestamp_interval: float = Field(
+        3600, gt=0, le=31 * 86_400, description="Seconds between two time stamps of a ledger that has grown"
+    )
 
     _sources: dict[str, str] = {}
 
@@ -182,6 +198,9 @@ class Settings(BaseModel):
             raise SettingsError(
                 f"token_jwks (set in {sources['token_jwks']}): expected token_issuer too, got none"
             )
+        if (settings.timestamp_url is None) != (settings.timestamp_ca is None):
+            one, other = ("timestamp_url", "timestamp_ca")[:: 1 if settings.timestamp_url else -1]
+            raise SettingsError(f"{one} (set in {sources[one]}): expected {other} too, got none")
         return settings
 
     @property

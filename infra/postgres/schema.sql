@@ -477,6 +477,17 @@ ALTER TABLE ledger.refills OWNER TO auditledger_owner;
 
 COMMENT ON TABLE ledger.refills IS 'Refills of older databases: how many entries there were, up to where, the command of LedgerRestored';
 
+CREATE TABLE ledger.timestamps (
+    ledger integer NOT NULL,
+    size bigint NOT NULL,
+    note text NOT NULL,
+    response bytea NOT NULL
+);
+
+ALTER TABLE ledger.timestamps OWNER TO auditledger_owner;
+
+COMMENT ON TABLE ledger.timestamps IS 'Time stamps of checkpoints: the size, the note whose text was stamped, the response of the authority in DER';
+
 CREATE TABLE registers.parked (
     ledger integer NOT NULL,
     stream text NOT NULL COLLATE pg_catalog."C",
@@ -590,6 +601,9 @@ ALTER TABLE ONLY ledger.ledgers
 ALTER TABLE ONLY ledger.refills
     ADD CONSTRAINT refills_pkey PRIMARY KEY (ledger, until);
 
+ALTER TABLE ONLY ledger.timestamps
+    ADD CONSTRAINT timestamps_pkey PRIMARY KEY (ledger, size);
+
 ALTER TABLE ONLY registers.parked
     ADD CONSTRAINT parked_pkey PRIMARY KEY (ledger, stream);
 
@@ -620,6 +634,8 @@ ALTER TABLE ONLY vault.reconciled
 ALTER TABLE ONLY vault.sealed
     ADD CONSTRAINT vault_sealed_pk PRIMARY KEY (ledger, index, key);
 
+CREATE INDEX cosignatures_by_witness ON ledger.cosignatures USING btree (ledger, witness, size);
+
 CREATE INDEX vault_keys_subject ON vault.keys USING btree (ledger, stream, subject, seq);
 
 CREATE TRIGGER checkpoints_grow BEFORE UPDATE ON ledger.checkpoints FOR EACH ROW EXECUTE FUNCTION ledger.refuse_going_back();
@@ -638,6 +654,8 @@ CREATE TRIGGER ledgers_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger
 
 CREATE TRIGGER refills_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.refills FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
+CREATE TRIGGER timestamps_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON ledger.timestamps FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
 ALTER TABLE ONLY ledger.checkpoints
     ADD CONSTRAINT checkpoints_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
 
@@ -649,6 +667,9 @@ ALTER TABLE ONLY ledger.heads
 
 ALTER TABLE ONLY ledger.refills
     ADD CONSTRAINT refills_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
+
+ALTER TABLE ONLY ledger.timestamps
+    ADD CONSTRAINT timestamps_ledger_fkey FOREIGN KEY (ledger) REFERENCES ledger.ledgers(id);
 
 GRANT USAGE ON SCHEMA ledger TO auditledger_writer;
 GRANT USAGE ON SCHEMA ledger TO auditledger_projector;
@@ -736,6 +757,9 @@ GRANT SELECT ON TABLE ledger.ledgers TO auditledger_sealer;
 GRANT SELECT,INSERT ON TABLE ledger.refills TO auditledger_writer;
 GRANT SELECT ON TABLE ledger.refills TO auditledger_reader;
 GRANT SELECT ON TABLE ledger.refills TO auditledger_sealer;
+
+GRANT SELECT,INSERT ON TABLE ledger.timestamps TO auditledger_sealer;
+GRANT SELECT ON TABLE ledger.timestamps TO auditledger_reader;
 
 GRANT SELECT ON TABLE registers.parked TO auditledger_reader;
 

@@ -21,7 +21,7 @@ from starlette.types import Scope
 from ledger.api import openapi, parameters, proofs, reads, writes
 from ledger.api.edge import Edge, Identify
 from ledger.api.problem import HttpRefused, problem
-from ledger.api.service import Lag, SealingState, Service, Standing, VaultState, WitnessState
+from ledger.api.service import Lag, SealingState, Service, Standing, Times, VaultState, WitnessState
 from ledger.api.tokens import Tokens
 from ledger.application import Installation
 from ledger.errors import AuditLedgerError, InvalidInput
@@ -48,6 +48,7 @@ def create_app(
     witnessing: WitnessState | None = None,
     acknowledging: Acknowledging | None = None,
     vault: VaultState | None = None,
+    times: Times | None = None,
 ) -> FastAPI:
     """The application over an open installation. ``routers`` are the projections' (registers, reports).
 
@@ -58,7 +59,7 @@ def create_app(
     uploads = ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload")
     service = Service(
         installation, commands, executor, uploads, settings.upload_threads, lag=lag, standing=standing,
-        sealing=sealing, witnessing=witnessing, acknowledging=acknowledging, vault=vault,
+        sealing=sealing, witnessing=witnessing, acknowledging=acknowledging, vault=vault, times=times,
         patience=settings.acknowledge_timeout, promise=settings.receipt_promise,
     )  # fmt: skip
 

@@ -56,6 +56,7 @@ def router(service: Service) -> APIRouter:
     def case(request: Request, slug: str, stream: str) -> JSONResponse:
         """A case's timeline: every entry of its stream, sealed values withheld, and the days between them.
 
+        ``witnessed``: between which times witnesses saw an entry appear; null where none has spoken.
         ``ETag`` is its version.
         """
         matter = Matter.LEDGER if stream in NAMED_STREAMS else Matter.CASES
@@ -63,11 +64,14 @@ def router(service: Service) -> APIRouter:
         rows = feed.stream(found.id, _text("stream", stream))
         if not rows:
             raise NotFound(f"ledger {slug}: nothing is recorded in case {stream}")
+        brackets = service.brackets(found, [row.index for row in rows])
         content = {
             "ledger": found.origin,
             "case": stream,
             "version": rows[-1].version,
-            "entries": shown_timeline(rows, installation.streams.destroyed(found)),
+            "entries": shown_timeline(
+                rows, installation.streams.destroyed(found), brackets, simulated=found.demonstration
+            ),
             **notice(found),
         }
         return JSONResponse(content, headers={"ETag": f'"{rows[-1].version}"'})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+import structlog
 from starlette.requests import Request
 
 from ledger.api.edge import Metrics
@@ -18,8 +19,12 @@ from ledger.store.acknowledging import Acknowledging
 from ledger.store.ledgers import Ledger
 from ledger.store.sealers import Sealed
 from ledger.store.submission import Level
+from ledger.store.witnessed import WitnessedTimes
 from ledger.store.witnessing import Witnessed
+from ledger.tlog.brackets import Bracket
 from ledger.vault.shredding import Reconciled
+
+log = structlog.get_logger("auditledger.http")
 
 T = TypeVar("T")
 Lag = Callable[[], Mapping[str, Any]]
@@ -27,6 +32,7 @@ Standing = Callable[[], Mapping[str, Mapping[str, int]]]
 SealingState = Callable[[], Mapping[str, Sealed]]
 VaultState = Callable[[], Mapping[str, Reconciled]]
 WitnessState = Callable[[], Mapping[str, Witnessed]]
+Times = Callable[[], WitnessedTimes | None]
 
 
 @dataclass(slots=True)
@@ -55,7 +61,19 @@ class Service:
     """Seconds within which a signed receipt promises a proof."""
     vault: VaultState | None = None
     """How the vault stands to what entries destroyed, where this process looks after that."""
+    times: Times | None = None
+    """What witnesses say of the entries, where some are trusted."""
     _uploading: int = 0
+
+    def brackets(self, ledger: Ledger, indexes: Sequence[int]) -> list[Bracket] | None:
+        """Between which times witnesses saw entries appear; None where no witness is trusted.
+
+        A row in the database that does not hold counts for nothing and is an error in the log.
+        """
+        times = None if self.times is None else self.times()
+        if times is None:
+            return None
+        return times.of(ledger, indexes, lambda error: log.error("spoilt cosignature", reason=str(error)))
 
     async def command(self, work: Callable[[], T]) -> T:
         """Does the work of a command on one of its threads."""

@@ -63,6 +63,7 @@ from ledger.vault.store import Kept, KeyGone, Opener, VaultKeys, keys_exist
 if TYPE_CHECKING:
     # It loads structlog, which only the service needs.
     from ledger.store.supervise import Supervisor
+    from ledger.store.witness_gate import WitnessGate
 
 TRIES = 32
 """How often a command is judged again because its case moved on meanwhile."""
@@ -143,6 +144,8 @@ class Commands:
         self._applications: dict[int, LedgerApplication] = {}
         self.supervisor: Supervisor | None = None
         """What keeps an embedded database up, in a service that does."""
+        self.gate: WitnessGate | None = None
+        """What refuses to go on without witnesses, where that is set."""
 
     def close(self) -> None:
         """Finishes what was submitted and lets go of every connection."""
@@ -318,6 +321,14 @@ class Commands:
                 raise CommandReused(f"command id {command_id} was used for other content; take a new id")
         return Outcome(rows[-1].stream, rows[-1].version, receipts_of(ledger, rows), repeated=True)
 
+    def insist_on_witnesses(self, ledger: Ledger) -> None:
+        """Raises Unavailable where entries may not be without a witness for so long, and have been.
+
+        A demonstration goes on: its clock is simulated.
+        """
+        if self.gate is not None and not ledger.demonstration:
+            self.gate.check(ledger)
+
     def content_keys(self, ledger: Ledger, owner: str) -> ContentKeys:
         """The keys under which ``content_mac`` of a case's commands is made (of a ledger's: LEDGER_STREAM)."""
         return ContentKeys(
@@ -346,6 +357,7 @@ class Commands:
         role: Role | None,
     ) -> Outcome:
         ledger_is_open(ledger.origin, self.streams.closed(ledger))
+        self.insist_on_witnesses(ledger)
         application = self.application(ledger)
         self.simulated_moment(ledger)
         case, spec = self._case_for(ledger, command, facts, source)

@@ -9,6 +9,8 @@ from ledger.application.installation import Installation
 from ledger.clock import Clock
 from ledger.settings import Settings
 from ledger.store.opened import enter_database
+from ledger.store.witness_gate import WitnessGate
+from ledger.store.witnessed import policy_of
 
 
 @contextmanager
@@ -33,4 +35,8 @@ def opened(
             Installation(database, settings.data_dir, clock=clock, regulator=settings.regulator, kek=kek)
         )
         installation.supervisor = supervisor
+        if settings.witness_required is not None:
+            installation.gate = WitnessGate(
+                installation.feed, lambda: policy_of(settings), settings.witness_required
+            )
         yield installation

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
+from itertools import repeat
 from typing import Any
 
 from ledger.application.outcome import files_of
 from ledger.clock import melbourne_date
-from ledger.codec.declare import Sealed, sealed_fields
+from ledger.codec.declare import Sealed, micros, sealed_fields
 from ledger.codec.entry import Entry, happened_date
-from ledger.codec.jsonform import show, show_happened
+from ledger.codec.jsonform import show, show_happened, show_seconds
 from ledger.domain.event import decode_event
 from ledger.errors import CodecError
 from ledger.store.feed import StoredRow
 from ledger.store.mapper import REASON_PATH
 from ledger.store.submission import Receipt
+from ledger.tlog.brackets import Bracket
 from ledger.vault.opening import Destroyed, Word
 
 DEMONSTRATION = "demonstration, invented events"
@@ -66,15 +68,22 @@ def shown_entry(row: StoredRow, gone: Mapping[str, Destroyed], *, raw: bool = Fa
     return out
 
 
-def shown_timeline(rows: Sequence[StoredRow], gone: Mapping[str, Destroyed]) -> list[dict[str, Any]]:
+def shown_timeline(
+    rows: Sequence[StoredRow],
+    gone: Mapping[str, Destroyed],
+    brackets: Sequence[Bracket] | None = None,
+    *,
+    simulated: bool = False,
+) -> list[dict[str, Any]]:
     """The entries of one case in order, with the Melbourne calendar days between its dates.
 
     ``days_between``: from happening to recording; ``days_after_entry_before``: from the happening and from
-    the recording of the entry before to those of this one. None where a date is not known.
+    the recording of the entry before to those of this one. None where a date is not known. ``brackets``: what
+    witnesses say of each entry, shown as ``witnessed``; ``simulated``: no clock stands behind ``recorded_at``.
     """
     shown = []
     before: tuple[date | None, date] | None = None
-    for row in rows:
+    for row, bracket in zip(rows, brackets or repeat(Bracket()), strict=False):
         entry = row.decoded
         happened, recorded = happened_date(entry.happened_on), melbourne_date(entry.recorded_at)
         after = {
@@ -82,9 +91,24 @@ def shown_timeline(rows: Sequence[StoredRow], gone: Mapping[str, Destroyed]) -> 
             "recorded": _days(None if before is None else before[1], recorded),
         }
         between = {"days_between": _days(happened, recorded), "days_after_entry_before": after}
-        shown.append({**shown_entry(row, gone), **between})
+        witnessed = {"witnessed": shown_bracket(bracket, None if simulated else entry.recorded_at)}
+        shown.append({**shown_entry(row, gone), **witnessed, **between})
         before = happened, recorded
     return shown
+
+
+def shown_bracket(bracket: Bracket, recorded_at: datetime | None) -> dict[str, Any] | None:
+    """Between which times witnesses saw an entry appear, and whether ``recorded_at`` lies outside of them.
+
+    None where no witness has spoken.
+    """
+    if bracket == Bracket():
+        return None
+    return {
+        "not_before": show_seconds(bracket.not_before),
+        "not_after": show_seconds(bracket.not_after),
+        "outside": None if recorded_at is None else bracket.outside(micros(recorded_at)),
+    }
 
 
 def _days(start: date | None, end: date | None) -> int | None:

@@ -71,6 +71,7 @@ class Together:
         if repeated:
             self._check_repeat(stream, steps)
             return None
+        commands.insist_on_witnesses(ledger)
         session = SealingSession(commands._kek, commands._lookup_keys(ledger, stream if case is None else None))
         macs: dict[str, bytes] = {}
         for step in steps:

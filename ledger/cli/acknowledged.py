@@ -14,7 +14,7 @@ from ledger.cli.session import Session
 from ledger.errors import AuditLedgerError, InvalidInput, Unavailable
 from ledger.store.receipts import signed_receipts
 from ledger.store.submission import Level
-from ledger.tlog.policy import read_policy
+from ledger.store.witnessed import policy_of
 
 if TYPE_CHECKING:
     from ledger.application import Installation, Outcome
@@ -34,9 +34,8 @@ def acknowledging(session: Session, installation: Installation, level: Level) ->
     # Its log is not needed before something is recorded.
     from ledger.store.acknowledging import Acknowledging
 
-    path = session.settings().policy
-    policy = None if path is None or level is not Level.WITNESSED else read_policy(path)
-    found = Acknowledging(installation.database, installation.published, policy)
+    policy = None if level is not Level.WITNESSED else policy_of(session.settings())
+    found = Acknowledging(installation.feed, installation.published, lambda: policy)
     found.require(level)
     return found
 

@@ -25,8 +25,8 @@ from ledger.cli.session import (
     print_json,
     the_ledger,
 )
-from ledger.cli.trusted import FAILED, keys_of, read_file, when
-from ledger.codec.jsonform import show
+from ledger.cli.trusted import FAILED, keys_of, read_file
+from ledger.codec.jsonform import show, show_seconds
 from ledger.errors import AuditLedgerError, CodecError, InvalidInput, Unavailable
 from ledger.tlog.checkpoint import SignedCheckpoint
 from ledger.tlog.policy import read_policy
@@ -272,9 +272,11 @@ def _before(signed: SignedCheckpoint) -> dict[str, Any]:
     return {"size": signed.checkpoint.size, "cosigned": _cosigned(signed)}
 
 
-def _cosigned(signed: SignedCheckpoint) -> list[dict[str, str]]:
+def _cosigned(signed: SignedCheckpoint) -> list[dict[str, str | None]]:
     return [
-        {"witness": each.key.name, "at": when(each.time)} for each in signed.signed if each.time is not None
+        {"witness": each.key.name, "at": show_seconds(each.time)}
+        for each in signed.signed
+        if each.time is not None
     ]
 
 

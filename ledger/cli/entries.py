@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Annotated, Any
 
 import typer
 
 from ledger.application import Installation
 from ledger.application.access import Matter, allow
-from ledger.application.shown import DEMONSTRATION, shown_entry
+from ledger.application.shown import DEMONSTRATION, shown_bracket, shown_entry
 from ledger.cli.session import (
     AsJson,
     MaybeLedger,
@@ -21,12 +21,15 @@ from ledger.cli.session import (
     print_json,
     the_ledger,
 )
+from ledger.cli.times import appeared
 from ledger.clock import melbourne_date
 from ledger.codec.jsonform import parse_moment
 from ledger.domain.event import load_events
-from ledger.errors import InvalidInput
+from ledger.errors import AuditLedgerError, InvalidInput
 from ledger.store.feed import END, StoredRow
 from ledger.store.ledgers import Ledger
+from ledger.store.witnessed import WitnessedTimes, policy_of
+from ledger.vault.opening import Destroyed
 
 SHOWN = 12
 """Values of a list that are printed; a calendar has hundreds."""
@@ -61,9 +64,16 @@ def entries(
         if found.demonstration:
             session.err.print(f"{found.slug}: {DEMONSTRATION}")
         stop = END if until is None else until
+        policy = policy_of(session.settings())
+        times = None if policy is None else WitnessedTimes(installation.feed, policy)
         rows = _rows(installation, found, after, stop, case, wanted, follow)
-        for row in rows if limit is None else islice(rows, limit):
-            _print(session, shown_entry(row, installation.streams.destroyed(found), raw=raw), as_json, decode)
+        left = END if limit is None else limit
+        for part in rows:
+            gone = installation.streams.destroyed(found)
+            _print_all(session, found, part[:left], gone, times, raw, as_json, decode)
+            left -= len(part)
+            if left <= 0:
+                return
 
 
 def event_names(given: list[str] | None) -> list[str] | None:
@@ -88,18 +98,41 @@ def _rows(
     case: str | None,
     events: list[str] | None,
     follow: bool,
-) -> Iterator[StoredRow]:
+) -> Iterator[list[StoredRow]]:
     feed = installation.feed
     while batch := feed.read(found.id, after, until=until, events=events):
         after = batch[-1].index
-        yield from (row for row in batch if case in (None, row.stream))
+        yield [row for row in batch if case in (None, row.stream)]
     if follow:
         for batch in feed.follow(found.id, after):
-            for row in batch:
-                if row.index >= until:
-                    return
-                if case in (None, row.stream) and (events is None or row.event in events):
-                    yield row
+            yield [
+                row
+                for row in batch
+                if row.index < until and case in (None, row.stream) and (events is None or row.event in events)
+            ]
+            if batch[-1].index + 1 >= until:
+                return
+
+
+def _print_all(
+    session: Session,
+    found: Ledger,
+    rows: list[StoredRow],
+    gone: Mapping[str, Destroyed],
+    times: WitnessedTimes | None,
+    raw: bool,
+    as_json: bool,
+    decode: bool,
+) -> None:
+    def spoilt(error: AuditLedgerError) -> None:
+        session.err.print(str(error))
+
+    brackets = [] if times is None else times.of(found, [row.index for row in rows], spoilt)
+    for row, bracket in zip_longest(rows, brackets, fillvalue=None):
+        assert row is not None
+        recorded_at = None if found.demonstration else row.recorded_at
+        witnessed = None if bracket is None else shown_bracket(bracket, recorded_at)
+        _print(session, {**shown_entry(row, gone, raw=raw), "witnessed": witnessed}, as_json, decode)
 
 
 def _print(session: Session, entry: dict[str, Any], as_json: bool, decode: bool) -> None:
@@ -116,6 +149,9 @@ def _print(session: Session, entry: dict[str, Any], as_json: bool, decode: bool)
         f"    case {entry['stream']} version {entry['version']}  happened {happened}  "
         f"by {entry['actor']['id']} ({entry['actor']['role']})"
     )
+    if entry["witnessed"] is not None:
+        seen = appeared({**entry["witnessed"], "recorded_at": entry["recorded_at"]})
+        session.out.print(f"    {seen}")
     if decode:
         for name, value in entry.get("fields", {}).items():
             if value not in (None, []):

@@ -10,16 +10,19 @@ from typing import Annotated, Any
 import typer
 
 from ledger.cli.session import NO_LEDGER, AsJson, Session, group, of, print_json, table
+from ledger.cli.times import beside, trusted
 from ledger.errors import InvalidInput, NotFound
 from ledger.store.database import Database
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
 from ledger.store.sealing import Link
+from ledger.store.stamps import stamp_after
 from ledger.tlog.chain import leaf_hash
 from ledger.tlog.note import Note
 from ledger.tlog.prover import Prover
 from ledger.tlog.receipt import open_receipt
+from ledger.tlog.tiles import ReadTile
 
 PATIENCE = 10.0
 """Seconds beyond its interval in which a service that seals is waited for."""
@@ -61,6 +64,9 @@ def prove(
 ) -> None:
     """Write a proof that an entry is in the ledger, with the entry's bytes (C2SP tlog-proof).
 
+    Beside them the cosigned checkpoints that tell between which times witnesses saw the entry appear, and the
+    first time stamp of a checkpoint that covers it (RFC 3161), if there are any.
+
     Or, with --since, that the ledger was only added to since an earlier checkpoint. Anyone can check either
     with the ledger's public key: see 'auditledger keys list' and 'auditledger verify --help'. Exit code 8: the
     ledger does not hold what the receipt promises.
@@ -72,8 +78,10 @@ def prove(
         ledger = the_ledger(database, slug)
         note = sealed(session, database, ledger)
         published = Published(session.settings().data_dir)
-        prover = Prover(published.of(ledger).read, str(note).encode())
+        read = published.of(ledger).read
+        prover = Prover(read, str(note).encode())
         files: dict[str, bytes] = {}
+        witnessed: dict[str, Any] = {}
         if receipt is not None:
             keys = [key.verifier for key in published.keys.of(ledger.slug, ledger.origin)]
             promised = open_receipt(_read(receipt), keys)
@@ -81,8 +89,12 @@ def prove(
             index = promised.index
             promised.stands(index, leaf_hash(prover.entry(index)))
         if index is not None:
-            files[f"{ledger.slug}-{index}.tlog-proof"] = bytes(prover.inclusion(index))
-            files[f"{ledger.slug}-{index}.entry"] = prover.entry(index)
+            name = f"{ledger.slug}-{index}"
+            files[f"{name}.tlog-proof"] = bytes(prover.inclusion(index))
+            files[f"{name}.entry"] = prover.entry(index)
+            witnessed["witnessed"], told = beside(database, ledger, index, trusted(session, ()))
+            files |= {f"{name}.{ending}": each for ending, each in told.items()}
+            files |= _stamped(database, ledger, index, name, read)
         if since is not None:
             last = prover.checkpoint.size
             if not 0 <= since <= last:
@@ -91,9 +103,18 @@ def prove(
             files[name] = bytes(prover.consistency(since))
     written = [str(_write(to, name, data)) for name, data in files.items()]
     if as_json:
-        print_json({"files": written, **shown(note)})
+        print_json({"files": written, **shown(note), **witnessed})
     else:
         session.out.print("\n".join(written))
+
+
+def _stamped(database: Database, ledger: Ledger, index: int, name: str, read: ReadTile) -> dict[str, bytes]:
+    """The first time stamp that covers an entry, and the proof of the entry under the checkpoint stamped."""
+    stamp = stamp_after(database, ledger, index)
+    if stamp is None:
+        return {}
+    proof = Prover(read, stamp.note).inclusion(index)
+    return {f"{name}.stamped.tlog-proof": bytes(proof), f"{name}.stamped.tsr": stamp.response}
 
 
 def the_ledger(database: Database, slug: str | None) -> Ledger:

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +19,14 @@ from ledger.cli.session import AsJson, Session, of, print_json, program, table
 from ledger.errors import AuditLedgerError, Diverged, InvalidInput, SettingsError, Unavailable, VaultError
 from ledger.settings import Settings
 from ledger.store.database import Database, Role
+from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.migrate import migrate
 from ledger.store.opened import RESTORING, reach_database
 from ledger.store.published import Published
 from ledger.store.sealing import Link
+from ledger.store.witness_gate import lag_of
+from ledger.store.witnessed import policy_of
 from ledger.vault.kek import KEK_VARIABLE, load_kek
 from ledger.vault.shredding import reconciled
 from ledger.vault.store import wrapped_by
@@ -202,8 +206,17 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
 
 KEK = "key-encryption key"
 _CHECKED = (
-    "data directory", "service", "database", "migrations", "ledgers", KEK, "vault", "sealing", "registers",
-)  # fmt: skip
+    "data directory",
+    "service",
+    "database",
+    "migrations",
+    "ledgers",
+    KEK,
+    "vault",
+    "sealing",
+    "witnesses",
+    "registers",
+)
 _WORDS = {True: "ok", False: "WRONG", None: "not seen"}
 
 
@@ -277,6 +290,8 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
             checks.append(_kek(settings, wrapped_by(lambda: database.connect(Role.VAULT))))
             checks.append(_vault(database, ledgers))
             checks.append(_sealing(settings, database, ledgers))
+            step = "witnesses"
+            checks.append(_witnesses(settings, database, ledgers))
     except AuditLedgerError as error:
         return [*checks, _check(step, False, _what_to_do(settings, step, error))]
     parked = lag.get("parked", 0)
@@ -349,6 +364,32 @@ def _sealing(settings: Settings, database: Database, ledgers: Sequence[Ledger]) 
     if wrong:
         return _check("sealing", False, "; ".join(wrong))
     return _check("sealing", True, f"{unsigned} entries not under a signed checkpoint yet")
+
+
+def _witnesses(settings: Settings, database: Database, ledgers: Sequence[Ledger]) -> dict[str, Any]:
+    """Who sees from outside that the ledgers only grow, and how far. Raises SettingsError, Unavailable."""
+    policy = policy_of(settings)
+    names = [] if policy is None else [party.key.name for party in policy.witnesses.values()]
+    if settings.policy is not None:
+        who = ", ".join(names) or f"none in {settings.policy}"
+    elif settings.local_witness:
+        who = "local witness: not independent; name others in the setting policy"
+    else:
+        who = "none: nobody sees from outside that the ledgers only grow; see the setting policy"
+    if not names:
+        return _check("witnesses", settings.witness_required is None or not ledgers, who)
+    now, allowed = datetime.now(UTC), settings.witness_required
+    late = False
+    with Feed(database) as feed:
+        for ledger in ledgers:
+            lag = lag_of(feed, policy, ledger)
+            waited = lag.seconds(now)
+            who += f"; {ledger.slug} {lag.size} entries witnessed"
+            if waited:
+                who += f", more wait for {waited:.0f} s"
+            if allowed is not None and waited > allowed and not ledger.demonstration:
+                who, late = f"{who}: commands are refused, by witness_required", True
+    return _check("witnesses", not late, who)
 
 
 def _what_to_do(settings: Settings, step: str, error: AuditLedgerError) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from ledger.codec.jsonform import show
 from ledger.errors import InvalidInput, NotFound
 from ledger.tlog.note import VerifierKey
 
@@ -37,11 +35,3 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise NotFound(f"{path}: {error.strerror}") from error
-
-
-def when(seconds: int) -> str:
-    """A witness's time (seconds since 1970), in UTC; of one that no calendar has, the number stated."""
-    try:
-        return str(show(datetime.fromtimestamp(seconds, UTC)))
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds} s after 1970"

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ledger.cli import times
 from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
-from ledger.cli.trusted import FAILED, keys_of, read_file, when
-from ledger.codec.jsonform import show
+from ledger.cli.trusted import FAILED, keys_of, read_file
+from ledger.codec.jsonform import show, show_seconds
 from ledger.errors import AuditLedgerError, InvalidInput, Tampered, Untrusted
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
@@ -20,12 +21,14 @@ from ledger.store.published import Published
 from ledger.store.sealing import standing_of
 from ledger.store.seen import FOLDER, Seen
 from ledger.store.tilecheck import verify_tiles
+from ledger.store.tiles import TileFolder
 from ledger.store.verify import verify as verify_ledger
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
 from ledger.tlog.receipt import SignedReceipt, open_receipt
+from ledger.witness.mirror import Mirror
 
 
 def verify(
@@ -51,7 +54,20 @@ def verify(
         typer.Option(help="Whose checkpoints count, and how many witnesses must have cosigned (tlog-policy)."),
     ] = None,
     checkpoint: Annotated[
-        list[Path] | None, typer.Option(help="A checkpoint kept from earlier, which must still hold.")
+        list[Path] | None,
+        typer.Option(
+            help="A checkpoint kept from earlier, which must still hold; of an entry, one for its times."
+        ),
+    ] = None,
+    mirror: Annotated[
+        Path | None,
+        typer.Option(help="With --tiles: folder of a mirror; names the first entry left out or changed."),
+    ] = None,
+    timestamp: Annotated[
+        Path | None, typer.Option(help="A time stamp (RFC 3161) of the checkpoint of --proof or --tiles.")
+    ] = None,
+    timestamp_ca: Annotated[
+        Path | None, typer.Option(help="Root certificates (PEM) of authorities whose time stamps are believed.")
     ] = None,
     deep: Annotated[bool, typer.Option("--deep", help="With --tiles: read every payload too.")] = False,
     processes: Annotated[
@@ -68,6 +84,7 @@ def verify(
     session = of(context)
     kept = checkpoint or []
     _fit(slug, tiles, proof or receipt, entry, key, policy, deep)
+    _fit_stamp(tiles or proof, timestamp, timestamp_ca)
     wanted = Policy() if policy is None else read_policy(policy)
     keys = [*keys_of(key or []), *wanted.keys]
     if receipt is not None and proof is None:
@@ -79,7 +96,7 @@ def verify(
         return
     if proof is not None:
         with _telling(session, as_json, str(proof)):
-            signed = _proof(proof, entry, keys, kept)
+            signed, seen_at = _proof(proof, entry, keys, kept, wanted)
             if receipt is not None:
                 if entry is None:
                     raise InvalidInput(
@@ -90,18 +107,24 @@ def verify(
                 )
             if policy is not None:
                 wanted.require(signed)
-        _said(session, as_json, [_clean(signed)])
+            seen_at |= times.of_stamp(timestamp, timestamp_ca, signed)
+        _said(session, as_json, [{**_clean(signed), **seen_at}])
         return
     data_dir = session.settings().data_dir
     seen = Seen(data_dir / FOLDER)
     # Whoever checks first on this machine makes it: as private as the service would.
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if mirror is not None and tiles is None:
+        raise InvalidInput("--mirror", "--tiles, to compare it with", str(mirror))
     if tiles is not None:
         with _telling(session, as_json, str(tiles)):
+            if mirror is not None:
+                _mirror(mirror, tiles, keys)
             if policy is not None:
                 wanted.require(open_checkpoint(read_file(tiles / "checkpoint"), keys))
             signed = _tiles(session, tiles, keys, kept, seen, deep, processes)
-        _said(session, as_json, [_clean(signed)])
+            stamped = times.of_stamp(timestamp, timestamp_ca, signed)
+        _said(session, as_json, [{**_clean(signed), **stamped}])
         return
     with opened_database(session.settings()) as database:
         ledgers = Ledgers(database)
@@ -134,6 +157,13 @@ def _fit(
         raise InvalidInput("--deep", "a folder of --tiles to read the payloads of", "none")
 
 
+def _fit_stamp(of: Path | None, timestamp: Path | None, roots: Path | None) -> None:
+    if (timestamp is None) != (roots is None):
+        raise InvalidInput("--timestamp", "a time stamp and --timestamp-ca, together", "one of them")
+    if timestamp is not None and of is None:
+        raise InvalidInput("--timestamp", "--proof or --tiles, whose checkpoint it is of", str(timestamp))
+
+
 def _by_origin(origins: Sequence[str], kept: Sequence[Path]) -> dict[str, list[bytes]]:
     """Checkpoints kept from earlier, each for the log that it names. Raises InvalidInput, CodecError."""
     found: dict[str, list[bytes]] = {each: [] for each in origins}
@@ -159,6 +189,7 @@ def _ledgers(
     results: list[dict[str, Any]] = []
     worst: AuditLedgerError | None = None
     published = Published(session.settings().data_dir)
+    policy = times.trusted(session, keys)
     with session.progress() as progress:
         for each in chosen:
             task = progress.add_task(f"Verifying {each.slug}", total=None)
@@ -179,6 +210,7 @@ def _ledgers(
                     database, each, processes=processes, progress=moved,
                     checkpoints=held if before is None else [*held, before],
                 )  # fmt: skip
+                late = times.outside(database, each, policy)
             except AuditLedgerError as error:
                 if error.exit_code < FAILED:
                     raise
@@ -195,6 +227,7 @@ def _ledgers(
                     {
                         "ledger": each.slug, "clean": True, "size": found.size, "head": found.hash.hex(),
                         "root": found.root.hex(), "signed": max((one.size for one in held), default=None),
+                        "outside": late,
                     }
                 )  # fmt: skip
     _said(session, as_json, results)
@@ -232,9 +265,19 @@ def _tiles(
     return signed
 
 
+def _mirror(folder: Path, tiles: Path, keys: Sequence[VerifierKey]) -> None:
+    """Compares the published leaf hashes with those that a mirror kept. Raises Tampered, SettingsError."""
+    said = open_checkpoint(read_file(tiles / "checkpoint"), keys).checkpoint
+    mirror = Mirror(folder, said.origin)
+    if not mirror.kept.size:
+        raise InvalidInput("--mirror", f"a folder in which {said.origin} is mirrored", str(folder))
+    mirror.compare(TileFolder(tiles).read, said.size)
+
+
 def _proof(
-    path: Path, entry: Path | None, keys: Sequence[VerifierKey], kept: Sequence[Path]
-) -> SignedCheckpoint:
+    path: Path, entry: Path | None, keys: Sequence[VerifierKey], kept: Sequence[Path], policy: Policy
+) -> tuple[SignedCheckpoint, dict[str, Any]]:
+    """The checkpoint of a proof that holds, and what witnesses say of the entry's times, if it is of one."""
     data = read_file(path)
     if data.startswith(b"old "):
         if len(kept) != 1:
@@ -242,12 +285,13 @@ def _proof(
         if entry is not None:
             raise InvalidInput("--entry", "none: the proof is of consistency, of no entry", str(entry))
         before = open_checkpoint(read_file(kept[0]), keys).checkpoint
-        return ConsistencyProof.parse(data).verify(before, keys)
-    if kept:
-        raise InvalidInput("--checkpoint", "none: a proof of consistency shows what goes on from it", "one")
+        return ConsistencyProof.parse(data).verify(before, keys), {}
     if entry is None:
         raise InvalidInput("--entry", "the file of the entry's bytes", None)
-    return InclusionProof.parse(data).verify(read_file(entry), keys)
+    found, bytes_of = InclusionProof.parse(data), read_file(entry)
+    signed = found.verify(bytes_of, keys)
+    notes = [read_file(each) for each in kept]
+    return signed, {"witnessed": times.of_proof(found.index, bytes_of, signed, notes, keys, policy)}
 
 
 def _of(origin: str, notes: Sequence[bytes], keys: Sequence[VerifierKey]) -> list[Checkpoint]:
@@ -282,7 +326,7 @@ def _clean(signed: SignedCheckpoint) -> dict[str, Any]:
         "ledger": checkpoint.origin, "clean": True, "size": checkpoint.size, "root": checkpoint.root.hex(),
         "signed": checkpoint.size,
         "cosigned": [
-            {"witness": each.key.name, "at": when(each.time)}
+            {"witness": each.key.name, "at": show_seconds(each.time)}
             for each in signed.signed
             if each.time is not None
         ],
@@ -319,4 +363,10 @@ def _words(result: dict[str, Any]) -> str:
     end = f"last leaf hash {result['head']}" if "head" in result else f"root {result['root']}"
     for each in result.get("cosigned", ()):
         end += f", cosigned by {each['witness']} at {each['at']}"
+    if result.get("stamped"):
+        end += f", time-stamped at {result['stamped']}"
+    if any((result.get("witnessed") or {}).get(side) for side in ("not_before", "not_after")):
+        end += f"; entry {result['witnessed']['index']}: {times.appeared(result['witnessed'])}"
+    if result.get("outside"):
+        end += f"\n{result['ledger']}: {times.warning(result['outside'])}"
     return f"{result['ledger']}: clean, {result['size']} entries, {signed} under a signed checkpoint, {end}"

@@ -198,6 +198,16 @@ def show(value: Any) -> Any:
     return {f.name: show(getattr(value, f.name)) for f in fields_of(value.__class__)}
 
 
+def show_seconds(seconds: int | None) -> str | None:
+    """A witness's time (seconds since 1970) in ISO 8601; of one that no calendar has, the number itself."""
+    if seconds is None:
+        return None
+    try:
+        return str(show(datetime.fromtimestamp(seconds, UTC)))
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} s after 1970"
+
+
 def json_schema(cls: type) -> dict[str, Any]:
     """JSON Schema (2020-12) of the fields of ``cls`` as a command's input takes them."""
     properties = {f.name: _field_schema(f) for f in fields_of(cls)}

@@ -14,14 +14,13 @@ from typing import NamedTuple
 import psycopg
 import structlog
 
-from ledger.errors import AuditLedgerError, InvalidInput, Unavailable, Untrusted
-from ledger.store import queries
-from ledger.store.database import Database, Role
+from ledger.errors import AuditLedgerError, InvalidInput, Unavailable
+from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
 from ledger.store.published import Published
 from ledger.store.submission import Level
+from ledger.store.witnessed import WitnessedTimes
 from ledger.tlog.checkpoint import open_checkpoint
-from ledger.tlog.note import Note
 from ledger.tlog.policy import Policy
 
 LOOK = 0.02
@@ -40,17 +39,18 @@ class _Waiting(NamedTuple):
 class Acknowledging:
     """Tells who waits; run on one thread.
 
-    ``hurry`` has the ledgers sealed now, where this process seals; ``look`` is to be called after each seal.
+    ``policy``: whose witnesses count, None where there are none; ``hurry`` has the ledgers sealed now, where
+    this process seals; ``look`` is to be called after each seal.
     """
 
     def __init__(
         self,
-        database: Database,
+        feed: Feed,
         published: Published,
-        policy: Policy | None,
+        policy: Callable[[], Policy | None],
         hurry: Callable[[], None] = lambda: None,
     ) -> None:
-        self._database = database
+        self._feed = feed
         self._published = published
         self._policy = policy
         self._hurry = hurry
@@ -60,10 +60,8 @@ class Acknowledging:
 
     def require(self, level: Level) -> None:
         """Raises InvalidInput where nothing here gets that level: asked before anything is recorded."""
-        if level is Level.WITNESSED and self._policy is None:
-            raise InvalidInput(
-                "acknowledge", "durable or sealed: the setting policy names no witness", level.value
-            )
+        if level is Level.WITNESSED and self._policy() is None:
+            raise InvalidInput("acknowledge", "durable or sealed: no witness is asked here", level.value)
 
     def ask(self, ledger: Ledger, size: int, level: Level) -> Future[None]:
         """Done once the first ``size`` entries of a ledger have that level; cancel it to wait no longer.
@@ -128,22 +126,11 @@ class Acknowledging:
         return open_checkpoint(note, keys).checkpoint.size
 
     def _witnessed(self, ledger: Ledger, least: int) -> int:
-        """The largest size that enough witnesses cosigned, of those from ``least`` on; 0 for none."""
-        policy = self._policy
+        """How many entries a quorum has seen, of a ledger that is sealed up to ``least``; 0 for fewer."""
+        policy = self._policy()
         if policy is None or self._sealed(ledger) < least:
             return 0
-        with self._database.connect(Role.READER) as connection:
-            rows = connection.execute(
-                queries.get("cosigned_from"), {"ledger": ledger.id, "size": least}
-            ).fetchall()
-        for size, notes in rows:
-            first, *others = (Note.parse(each.encode()) for each in notes)
-            for other in others:
-                first = first.also(other.signatures)
-            try:
-                if policy.met(first.verify([party.key for party in policy.witnesses.values()])):
-                    return int(size)
-            except Untrusted:
-                # Of witnesses that the policy no longer names.
-                continue
-        return 0
+        return WitnessedTimes(self._feed, policy).size(ledger, self._spoilt)
+
+    def _spoilt(self, error: AuditLedgerError) -> None:
+        log.error("spoilt cosignature", reason=str(error))

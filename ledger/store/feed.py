@@ -208,6 +208,35 @@ class Feed:
             raise NotFound(f"the ledger has no entry {index}")
         return found[0]
 
+    # --- what witnesses said ------------------------------------------------------------------------------
+
+    def cosigned(
+        self, ledger_id: int, witnesses: Sequence[str], indexes: Sequence[int] | None = None
+    ) -> list[tuple[int, bytes]]:
+        """Size and note of what each of these witnesses (verifier keys) cosigned next to each of these indexes.
+
+        Without indexes: what each cosigned last. Nothing of it is verified here.
+        """
+        name = "cosigned_last" if indexes is None else "cosigned_around"
+        parameters = {"ledger": ledger_id, "witnesses": list(witnesses), "indexes": list(indexes or ())}
+        return [(size, note.encode()) for size, note in self._fetch(name, parameters)]
+
+    def cosigned_with_times(
+        self, ledger_id: int, witnesses: Sequence[str]
+    ) -> list[tuple[int, bytes, int | None, int | None]]:
+        """All that they cosigned of a ledger, by size: size, note, and when the entries before and behind it
+        were recorded (microseconds since 1970; None where there is none)."""
+        rows = self._fetch("cosigned_all", {"ledger": ledger_id, "witnesses": list(witnesses)})
+        return [
+            (
+                size,
+                note.encode(),
+                None if before is None else micros(before),
+                None if after is None else micros(after),
+            )
+            for size, note, before, after in rows
+        ]
+
     # --- many entries -------------------------------------------------------------------------------------
 
     def follow(

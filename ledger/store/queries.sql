@@ -326,14 +326,6 @@ SELECT pg_try_advisory_lock(7402118, %(ledger)s);
 INSERT INTO ledger.cosignatures (ledger, size, witness, cosigned_at, note)
 VALUES (%(ledger)s, %(size)s, %(witness)s, to_timestamp(%(time)s), %(note)s) ON CONFLICT DO NOTHING;
 
--- name: cosigned_sizes
--- How far each witness has cosigned a ledger: the largest size.
-SELECT witness, max(size) FROM ledger.cosignatures WHERE ledger = %(ledger)s GROUP BY witness;
-
--- name: cosigned_from
--- The checkpoints from a size on that witnesses cosigned: the latest first, with the notes of their lines.
-SELECT size, array_agg(note ORDER BY witness) FROM ledger.cosignatures
-WHERE ledger = %(ledger)s AND size >= %(size)s GROUP BY size ORDER BY size DESC LIMIT 64;
 -- name: begin_backup
 -- The moment of a backup: the time, the server's version, and the snapshot that others can take up.
 SELECT clock_timestamp(), current_setting('server_version'), pg_export_snapshot();
@@ -364,3 +356,46 @@ WHERE r.ledger = %(ledger)s AND NOT EXISTS (
 -- name: begin_refill
 -- Notes a refill before anything of it is put back.
 INSERT INTO ledger.refills (ledger, size, until, command) VALUES (%(ledger)s, %(size)s, %(until)s, %(command)s);
+
+-- name: cosigned_around
+-- What each of these witnesses cosigned next to these indexes: the last of a size up to one, the first of a larger one.
+SELECT DISTINCT near.size, near.note
+FROM unnest(%(indexes)s::bigint[]) AS asked (index)
+CROSS JOIN unnest(%(witnesses)s::text[]) AS trusted (witness)
+CROSS JOIN LATERAL (
+    (SELECT c.size, c.note FROM ledger.cosignatures c
+    WHERE c.ledger = %(ledger)s AND c.witness = trusted.witness AND c.size <= asked.index ORDER BY c.size DESC LIMIT 1)
+    UNION ALL
+    (SELECT c.size, c.note FROM ledger.cosignatures c
+    WHERE c.ledger = %(ledger)s AND c.witness = trusted.witness AND c.size > asked.index ORDER BY c.size LIMIT 1)
+) AS near;
+
+-- name: cosigned_all
+-- All that these witnesses cosigned of a ledger, with the times of the entries on both sides of each size.
+SELECT c.size, c.note, before.recorded_at, after.recorded_at
+FROM ledger.cosignatures c
+LEFT JOIN ledger.entries before ON before.ledger = c.ledger AND before.index = c.size - 1
+LEFT JOIN ledger.entries after ON after.ledger = c.ledger AND after.index = c.size
+WHERE c.ledger = %(ledger)s AND c.witness = ANY (%(witnesses)s) ORDER BY c.size;
+
+-- name: cosigned_last
+-- The last note that each of these witnesses cosigned of a ledger.
+SELECT last.size, last.note FROM unnest(%(witnesses)s::text[]) AS trusted (witness)
+CROSS JOIN LATERAL (
+    SELECT c.size, c.note FROM ledger.cosignatures c
+    WHERE c.ledger = %(ledger)s AND c.witness = trusted.witness ORDER BY c.size DESC LIMIT 1
+) AS last;
+
+-- name: keep_timestamp
+-- Keeps the time stamp of a checkpoint; the first of a size stays.
+INSERT INTO ledger.timestamps (ledger, size, note, response)
+VALUES (%(ledger)s, %(size)s, %(note)s, %(response)s) ON CONFLICT DO NOTHING;
+
+-- name: stamped_size
+-- The largest checkpoint of a ledger that has a time stamp.
+SELECT max(size) FROM ledger.timestamps WHERE ledger = %(ledger)s;
+
+-- name: stamped_after
+-- The first time stamp of a checkpoint that covers an index: its size, note and response.
+SELECT size, note, response FROM ledger.timestamps
+WHERE ledger = %(ledger)s AND size > %(index)s ORDER BY size LIMIT 1;

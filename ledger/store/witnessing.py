@@ -7,17 +7,17 @@ by the next round, which asks again.
 
 from __future__ import annotations
 
-import http.client
-from collections.abc import Mapping, Sequence
+import http
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import psycopg
 import structlog
 
 from ledger.errors import AuditLedgerError, CodecError, SettingsError, Unavailable, Untrusted
+from ledger.remote import Address
 from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
@@ -28,10 +28,8 @@ from ledger.tlog.note import Note, SignatureLine, VerifierKey
 from ledger.tlog.policy import Party, Policy
 from ledger.tlog.prover import Prover
 
-TIMEOUT = 10.0
-"""Seconds that a witness has for an answer."""
-MOST_BYTES = 1 << 16
 _MOST_TRIES = 3
+_OCTETS = {"Content-Type": "application/octet-stream"}
 
 log = structlog.get_logger("auditledger.witnessing")
 
@@ -50,14 +48,10 @@ class WitnessClient:
 
     def __init__(self, party: Party) -> None:
         """Raises SettingsError where the policy names no address that can be asked."""
-        url = urlsplit(party.url or "")
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise SettingsError(
-                f"policy: expected an http(s) address of {party.key.name}, got {party.url or 'none'}"
-            )
+        if not party.url:
+            raise SettingsError(f"policy: expected an http(s) address of {party.key.name}, got none")
         self.key: VerifierKey = party.key
-        self._secure = url.scheme == "https"
-        self._host, self._port, self._prefix = url.hostname, url.port, url.path.rstrip("/")
+        self._address = Address(party.url, f"witness {party.key.name}")
         self._size: dict[str, int] = {}
 
     def cosign(self, prover: Prover) -> SignatureLine:
@@ -69,7 +63,9 @@ class WitnessClient:
         said = prover.checkpoint
         old = self._size.get(said.origin, 0)
         for _ in range(_MOST_TRIES):
-            status, content = self._post(bytes(prover.consistency(old)))
+            status, content = self._address.ask(
+                "POST", "/add-checkpoint", bytes(prover.consistency(old)), _OCTETS
+            )
             if status == http.HTTPStatus.CONFLICT:
                 old = self._stands(content, said)
                 continue
@@ -105,20 +101,6 @@ class WitnessClient:
                 return line
         raise Untrusted(f"witness {self.key.name}: what it answers is not signed by its key")
 
-    def _post(self, body: bytes) -> tuple[int, bytes]:
-        made = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = made(self._host, self._port, timeout=TIMEOUT)
-        try:
-            connection.request(
-                "POST", self._prefix + "/add-checkpoint", body, {"Content-Type": "application/octet-stream"}
-            )
-            answer = connection.getresponse()
-            return answer.status, answer.read(MOST_BYTES)
-        except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(f"witness {self.key.name}: does not answer: {error}") from error
-        finally:
-            connection.close()
-
 
 class Witnessing:
     """Has the checkpoints that this process publishes cosigned, again and again; run on one thread.
@@ -126,14 +108,24 @@ class Witnessing:
     What comes is kept in the database; whoever seals a ledger publishes it.
     """
 
-    def __init__(self, database: Database, published: Published, policy: Policy, sealing: Sealing) -> None:
-        """Raises SettingsError where a witness of the policy has no address."""
+    def __init__(
+        self,
+        database: Database,
+        published: Published,
+        policy: Callable[[], Policy | None],
+        sealing: Sealing,
+    ) -> None:
+        """``policy`` gives the one in force; None while there is none yet.
+
+        Raises SettingsError where a witness of it has no address.
+        """
         self._database = database
         self._published = published
-        self._policy = policy
+        self._current = policy
         self._sealing = sealing
+        self._known: dict[Party, WitnessClient] = {}
+        self._take()
         self._ledgers = Ledgers(database)
-        self._clients = [WitnessClient(party) for party in policy.witnesses.values()]
         self._standing: dict[str, Witnessed] = {}
 
     def standing(self) -> Mapping[str, Witnessed]:
@@ -146,7 +138,7 @@ class Witnessing:
         while not stop.wait(pause):
             try:
                 whole = self.ask()
-            except AuditLedgerError as error:
+            except (AuditLedgerError, psycopg.Error) as error:
                 log.warning("witnessing waits", reason=str(error))
                 whole = False
             pause = interval if whole else min(pause * 2, LONGEST_PAUSE)
@@ -154,8 +146,9 @@ class Witnessing:
     def ask(self) -> bool:
         """Asks for what is not cosigned yet of the policy's logs; gives whether every witness has cosigned all.
 
-        Raises Unavailable (the database), CodecError.
+        Raises Unavailable (the database), CodecError, SettingsError.
         """
+        self._take()
         sealed = self._sealing.standing()
         named = {log.key.name for log in self._policy.logs}
         asked = [
@@ -164,6 +157,13 @@ class Witnessing:
             if ledger.slug in sealed and ledger.origin in named
         ]
         return all(asked)
+
+    def _take(self) -> None:
+        """From here on this policy counts; a witness that was asked before is known still."""
+        self._policy = self._current() or Policy()
+        parties = self._policy.witnesses.values()
+        self._known = {party: self._known.get(party) or WitnessClient(party) for party in parties}
+        self._clients = [*self._known.values()]
 
     def _ask(self, ledger: Ledger) -> bool:
         folder = self._published.of(ledger)
@@ -174,6 +174,9 @@ class Witnessing:
         has = {(line.name, line.id) for line in note.signatures}
         missing = [client for client in self._clients if (client.key.name, client.key.id) not in has]
         if not missing:
+            # Asked by a process before this one: whoever looks is to learn of it all the same.
+            if ledger.slug not in self._standing and self._met(note):
+                self._standing[ledger.slug] = Witnessed(Checkpoint.parse(note.text).size, {})
             return True
         prover = Prover(folder.read, data)
         lines: list[SignatureLine] = []

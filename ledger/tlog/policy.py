@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.errors import CodecError, SettingsError, Untrusted
+from ledger.tlog.brackets import any_witness
 from ledger.tlog.checkpoint import SignedCheckpoint
 from ledger.tlog.note import COSIGNATURE, ED25519, Signed, VerifierKey
 
@@ -65,6 +66,10 @@ class Policy:
         """Whether those whose signatures of a checkpoint were verified meet the quorum."""
         cosigned = {each.key.public for each in signed if each.key.kind == COSIGNATURE}
         return self.quorum == NONE or (self.quorum is not None and self._holds(self.quorum, cosigned))
+
+    def heard(self, signed: Iterable[Signed]) -> bool:
+        """Whether these witnesses are believed about times: as ``met``; without a quorum, any is."""
+        return any_witness(signed) if self.quorum in (None, NONE) else self.met(signed)
 
     def _holds(self, name: bytes, cosigned: Collection[bytes]) -> bool:
         witness = self.witnesses.get(name)

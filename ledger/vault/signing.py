@@ -31,6 +31,10 @@ class SigningKeys:
                 )
         return keys
 
+    def every(self) -> list[SigningKey]:
+        """The keys of all ledgers, by slug and id. Raises SettingsError as ``of`` does."""
+        return [read_key(path) for path in sorted(self.folder.glob("[!.]*.key"))]
+
     def first(self, slug: str, origin: str) -> list[SigningKey]:
         """The keys of a ledger that nothing was signed for yet, durable on return; a new one where it has none.
 

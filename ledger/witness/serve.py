@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Thread
 
 import uvicorn
 
@@ -18,16 +20,18 @@ from ledger.witness.witness import Witness
 
 def serve(
     key: SigningKey,
-    logs: Sequence[VerifierKey],
+    logs: Callable[[], Sequence[VerifierKey]],
     state: State,
     now: Callable[[], int],
     host: str,
     port: int,
     announce: Callable[[str], None],
+    lifeline: int | None = None,
 ) -> None:
     """Answers until SIGINT or SIGTERM; ``announce`` is told the address once it answers.
 
-    Raises SettingsError where the address is taken.
+    ``lifeline``: a file descriptor at whose end it stops too: that of a pipe whose other end a process holds
+    that may be killed. Raises SettingsError where the address is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -43,6 +47,8 @@ def serve(
         )  # fmt: skip
         server = _Server(config)
         server.on_start = lambda: announce(f"http://{shown}:{taken}")
+        if lifeline is not None:
+            Thread(target=server.stop_with, args=(lifeline,), name="lifeline", daemon=True).start()
         server.run(sockets=[listening])
 
 
@@ -50,6 +56,12 @@ class _Server(uvicorn.Server):
     """uvicorn's server, which tells when it answers and takes signals as a wish to stop, no more."""
 
     on_start: Callable[[], None]
+
+    def stop_with(self, lifeline: int) -> None:
+        """Waits for the end of what is read there, then stops as on a signal."""
+        while os.read(lifeline, 64):
+            pass
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts to answer, then says so."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ledger.errors import CodecError, ProofFailed, Untrusted
+from ledger.errors import AuditLedgerError, CodecError, ProofFailed, Unavailable, Untrusted
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.merkle import EMPTY_ROOT
@@ -30,21 +30,37 @@ class Answer(NamedTuple):
 class Witness:
     """A witness of some logs.
 
-    ``logs``: the verifier keys of the logs that it knows, named as their origins; a log may have several.
-    ``now`` gives seconds since 1970.
+    ``logs`` gives the verifier keys of the logs that it knows, named as their origins; a log may have several.
+    It is asked again where a log is not known: whoever runs the witness may have added it meanwhile. ``now``
+    gives seconds since 1970.
     """
 
     def __init__(
-        self, key: SigningKey, logs: Iterable[VerifierKey], state: State, now: Callable[[], int]
+        self, key: SigningKey, logs: Callable[[], Iterable[VerifierKey]], state: State, now: Callable[[], int]
     ) -> None:
+        """Raises what ``logs`` raises, CodecError for a key of another kind."""
         self.key = key
         self.state = state
         self._now = now
-        self._logs: dict[str, list[VerifierKey]] = {}
-        for log in logs:
+        self._given = logs
+        self._logs = self._read()
+
+    def _read(self) -> dict[str, list[VerifierKey]]:
+        found: dict[str, list[VerifierKey]] = {}
+        for log in self._given():
             if log.kind != ED25519:
                 raise CodecError(f"log key {log.name}: expected a key of type 01, got type {log.kind:02x}")
-            self._logs.setdefault(log.name, []).append(log)
+            found.setdefault(log.name, []).append(log)
+        return found
+
+    def _keys(self, origin: str) -> list[VerifierKey] | None:
+        """The keys of a log. Raises Unavailable where they cannot be read any more."""
+        if origin not in self._logs:
+            try:
+                self._logs = self._read()
+            except AuditLedgerError as error:
+                raise Unavailable(f"the logs' keys cannot be read: {error}") from error
+        return self._logs.get(origin)
 
     def add_checkpoint(self, body: bytes) -> Answer:
         """Cosigns a checkpoint that goes on from the last one cosigned, or says why not. Raises Unavailable.
@@ -60,7 +76,7 @@ class Witness:
             said = Checkpoint.parse(note.text)
         except CodecError as error:
             return Answer(400, f"{error}\n")
-        keys = self._logs.get(said.origin)
+        keys = self._keys(said.origin)
         if keys is None:
             return Answer(404, f"log {said.origin} is not known here\n")
         try:

@@ -29,7 +29,7 @@ PATH = "/ledgers/dffh/commands/request.RequestReceived"
 def sealing(house: House) -> Iterator[House]:
     """The house with its sealing beside it, which looks by itself once an hour."""
     sealed = Sealing(house.installation.database, house.installation.published, interval=3600.0)
-    told = Acknowledging(house.installation.database, house.installation.published, None, sealed.hurry)
+    told = Acknowledging(house.installation.feed, house.installation.published, lambda: None, sealed.hurry)
     sealed.on_seal = told.look
     stop = Event()
     threads = [Thread(target=each.run, args=(stop,)) for each in (sealed, told)]
@@ -88,7 +88,7 @@ def test_the_same_again_is_acknowledged_as_sealed_and_adds_nothing(sealing: Hous
 
 def test_what_is_not_sealed_in_time_is_recorded_and_says_so(house: House) -> None:
     """Nobody seals here: the write is durable, and 202 says that it is no more."""
-    told = Acknowledging(house.installation.database, house.installation.published, None)
+    told = Acknowledging(house.installation.feed, house.installation.published, lambda: None)
     settings = house.settings.model_copy(update={"acknowledge_timeout": 0.05})
     stop = Event()
     thread = Thread(target=told.run, args=(stop,))

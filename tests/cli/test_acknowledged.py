@@ -67,7 +67,7 @@ def test_witnessed_is_refused_where_no_witness_is_asked(dffh: Program) -> None:
     before = dffh.ok("ledger", "list")["ledgers"][1]["size"]
     answer = dffh("record", "request.RequestReceived", "-", "--acknowledge", "witnessed", text='{"fields": {}}')
     assert (answer.code, answer.out) == (2, "")
-    assert "the setting policy names no witness" in answer.err
+    assert "no witness is asked here" in answer.err
     assert dffh.ok("ledger", "list")["ledgers"][1]["size"] == before
 
 

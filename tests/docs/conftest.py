@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.store.own_witness import NAME
 from tests.waiting import DEADLINE, until
 
 WIDTH = "110"
@@ -31,7 +32,7 @@ class Demonstration:
 
 @pytest.fixture(scope="session")
 def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
-    """Data directory with the demonstration, and the service over it, all registered and signed."""
+    """Data directory with the demonstration, and the service over it, all registered, signed and cosigned."""
     folder = tmp_path_factory.mktemp("demonstration")
     folder.chmod(0o755)
     programs = Path(sys.executable).parent
@@ -66,12 +67,13 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstr
 
 
 def _caught_up(url: str, tiles: Path) -> None:
-    """Waits until the registers hold every entry, and every entry is under a published checkpoint."""
+    """Waits until the registers hold every entry, and every entry is under a checkpoint that is witnessed."""
 
     def caught_up() -> bool:
         with urllib.request.urlopen(f"{url}/health", timeout=DEADLINE) as answer:
             health = json.load(answer)
-        published = [int(file.read_text().split("\n")[1]) for file in tiles.glob("*/checkpoint")]
+        notes = [file.read_text() for file in tiles.glob("*/checkpoint")]
+        published = [int(note.split("\n")[1]) for note in notes if NAME in note]
         lag = health["projections"]
         return bool(lag) and not lag["behind"] and sum(published) == health["entries"]
 

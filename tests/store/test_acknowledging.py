@@ -46,7 +46,7 @@ def house(database: Database, ledger: Ledger, tmp_path: Path) -> Iterator[House]
 
 
 def told(house: House, policy: Policy | None = None) -> Acknowledging:
-    return Acknowledging(house.database, house.published, policy)
+    return Acknowledging(house.feed, house.published, lambda: policy)
 
 
 def recorded(house: House) -> int:
@@ -107,7 +107,7 @@ def test_who_waits_no_longer_is_forgotten(house: House) -> None:
 def test_a_service_that_seals_hurries_for_who_waits(house: House) -> None:
     """Its own looks are an hour apart: only by being asked does it seal in time."""
     sealing = Sealing(house.database, house.published, interval=3600.0)
-    waiting = Acknowledging(house.database, house.published, None, sealing.hurry)
+    waiting = Acknowledging(house.feed, house.published, lambda: None, sealing.hurry)
     sealing.on_seal = waiting.look
     with on_a_thread(sealing.run, sealing.hurry), on_a_thread(waiting.run, waiting.look):
         house.sealing.close()
@@ -137,7 +137,7 @@ def test_who_still_waits_when_the_service_stops_is_told_so(house: House) -> None
 
 def test_witnessed_needs_witnesses_to_ask(house: House) -> None:
     told(house).require(Level.SEALED)
-    with pytest.raises(InvalidInput, match="the setting policy names no witness"):
+    with pytest.raises(InvalidInput, match="no witness is asked here"):
         told(house).require(Level.WITNESSED)
 
 
@@ -172,7 +172,7 @@ def test_witnessed_is_said_once_the_quorum_has_cosigned_and_not_before(house: Ho
 
 def test_many_wait_at_once_each_for_its_own(house: House) -> None:
     sealing = Sealing(house.database, house.published, interval=3600.0)
-    waiting = Acknowledging(house.database, house.published, None, sealing.hurry)
+    waiting = Acknowledging(house.feed, house.published, lambda: None, sealing.hurry)
     sealing.on_seal = waiting.look
     house.sealing.close()
     answers: list[Future[None]] = []

@@ -399,7 +399,7 @@ def test_a_manifest_that_tells_of_another_ledger(made: Path, tmp_path: Path, ano
     text = (made / MANIFEST).read_text()
     assert '"size": 310,' in text
     (made / MANIFEST).write_text(text.replace('"size": 310,', '"size": 311,'))
-    with pytest.raises(BackupAltered, match=r"expected 311 entries .*, got 310"):
+    with pytest.raises(Altered, match=r"expected 311 entries .*, got 310"):
         restore(made, settings_of(tmp_path / "new", another()))
 
 

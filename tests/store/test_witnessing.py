@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.clock import Clock
 from ledger.errors import SettingsError, Unavailable, Untrusted
 from ledger.store.database import Database, Role
 from ledger.store.feed import Feed
@@ -33,13 +34,14 @@ from tests.tlog.test_policy import opened
 class House:
     """A ledger that is sealed, and a witness of its own process."""
 
-    def __init__(self, database: Database, ledger: Ledger, folder: Path) -> None:
+    def __init__(self, database: Database, ledger: Ledger, folder: Path, clock: Clock | None = None) -> None:
         self.database, self.ledger, self.folder = database, ledger, folder
         self.published = Published(folder)
         self.sealing = Sealing(database, self.published, interval=0.1)
         self.feed = Feed(database)
-        self.writer = Writer(database)
+        self.writer = Writer(database, clock=clock)
         self.count = 0
+        self.trusted = Policy()
 
     def close(self) -> None:
         self.sealing.close()
@@ -99,6 +101,10 @@ class House:
             return connection.execute(query).fetchall()
 
 
+def asked(policy: Policy) -> Callable[[], Policy]:
+    return lambda: policy
+
+
 @pytest.fixture
 def house(database: Database, ledger: Ledger, tmp_path: Path) -> Iterator[House]:
     made = House(database, ledger, tmp_path)
@@ -110,7 +116,7 @@ def house(database: Database, ledger: Ledger, tmp_path: Path) -> Iterator[House]
 def test_what_is_sealed_is_cosigned_kept_and_published(house: House) -> None:
     with house.witness() as witness:
         policy = house.policy(witness)
-        asking = Witnessing(house.database, house.published, policy, house.sealing)
+        asking = Witnessing(house.database, house.published, asked(policy), house.sealing)
         with pytest.raises(Untrusted, match="quorum 'w0'"):
             opened(policy, house.note)
         assert asking.ask()
@@ -133,7 +139,7 @@ def test_what_is_sealed_is_cosigned_kept_and_published(house: House) -> None:
 def test_a_cosignature_that_was_kept_and_not_published_is_published_by_the_next_seal(house: House) -> None:
     with house.witness() as witness:
         policy = house.policy(witness)
-        Witnessing(house.database, house.published, policy, house.sealing).ask()
+        Witnessing(house.database, house.published, asked(policy), house.sealing).ask()
     # The process ends here; another one seals.
     house.sealing.close()
     again = Sealing(house.database, house.published, interval=0.1)
@@ -145,8 +151,8 @@ def test_a_cosignature_that_was_kept_and_not_published_is_published_by_the_next_
 def test_a_witness_that_is_away_holds_nothing_up_and_is_caught_up_with(house: House) -> None:
     with house.witness() as witness:
         policy = house.policy(witness)
-        assert Witnessing(house.database, house.published, policy, house.sealing).ask()
-    asking = Witnessing(house.database, house.published, policy, house.sealing)
+        assert Witnessing(house.database, house.published, asked(policy), house.sealing).ask()
+    asking = Witnessing(house.database, house.published, asked(policy), house.sealing)
     house.grow(5)
     assert not asking.ask()
     (why,) = asking.standing()[house.ledger.slug].away.values()
@@ -155,7 +161,7 @@ def test_a_witness_that_is_away_holds_nothing_up_and_is_caught_up_with(house: Ho
     assert house.prover.checkpoint.size == 13
     with house.witness() as back:
         policy = house.policy(back)
-        asking = Witnessing(house.database, house.published, policy, house.sealing)
+        asking = Witnessing(house.database, house.published, asked(policy), house.sealing)
         assert asking.ask()
         house.seal()
         assert opened(policy, house.note).checkpoint.size == 13
@@ -165,14 +171,14 @@ def test_a_ledger_that_the_policy_does_not_name_is_not_asked_for(house: House) -
     with house.witness() as witness:
         path = house.folder / "policy"
         path.write_text(f"witness w {witness.key} {witness.url}\nquorum w\n")
-        assert Witnessing(house.database, house.published, read_policy(path), house.sealing).ask()
+        assert Witnessing(house.database, house.published, asked(read_policy(path)), house.sealing).ask()
     assert house.rows() == []
 
 
 def test_a_log_that_the_witness_does_not_know_is_said(house: House) -> None:
     other = SigningKey.generate("example.com/other").verifier
     with house.witness(log=other) as witness:
-        asking = Witnessing(house.database, house.published, house.policy(witness), house.sealing)
+        asking = Witnessing(house.database, house.published, asked(house.policy(witness)), house.sealing)
         assert not asking.ask()
         (why,) = asking.standing()[house.ledger.slug].away.values()
         assert "404" in why
@@ -249,7 +255,10 @@ def test_a_witness_that_answers_otherwise_is_not_believed(
 
 @pytest.mark.parametrize("url", [None, "ftp://example.com", "example.com", "http://"])
 def test_a_witness_without_an_address_is_refused(url: str | None) -> None:
-    with pytest.raises(SettingsError, match=r"expected an http\(s\) address of witness.example/w1"):
+    with pytest.raises(
+        SettingsError,
+        match=r"expected an http\(s\) address",
+    ):
         WitnessClient(Party(KEY.verifier, url))
 
 

@@ -65,7 +65,7 @@ def state(tmp_path: Path) -> Iterator[State]:
 
 @pytest.fixture
 def witness(state: State) -> Witness:
-    return Witness(KEY, [LOG.verifier], state, lambda: NOW)
+    return Witness(KEY, lambda: [LOG.verifier], state, lambda: NOW)
 
 
 def test_it_cosigns_what_only_grows_and_keeps_the_note(witness: Witness) -> None:
@@ -139,7 +139,7 @@ def test_an_older_checkpoint_is_never_cosigned_again(witness: Witness) -> None:
 
 def test_a_second_key_of_a_log_counts_and_foreign_lines_are_not_kept(state: State) -> None:
     second = SigningKey(ORIGIN, 1, bytes([7] * 32))
-    witness = Witness(KEY, [LOG.verifier, second.verifier], state, lambda: NOW)
+    witness = Witness(KEY, lambda: [LOG.verifier, second.verifier], state, lambda: NOW)
     noted = sign(Checkpoint(ORIGIN, 5, root(LEAVES[:5])), [STRANGER, second, LOG])
     assert witness.add_checkpoint(bytes(ConsistencyProof(0, (), str(noted).encode()))).status == 200
     kept = Note.parse(witness.checkpoint(name_of(ORIGIN)) or b"")
@@ -195,7 +195,7 @@ def step(name):
     if name == sys.argv[2]:
         os.kill(os.getpid(), signal.SIGKILL)
 
-Witness(KEY, [LOG.verifier], State(Path(sys.argv[1]), step), lambda: NOW).add_checkpoint(body(7, 9))
+Witness(KEY, lambda: [LOG.verifier], State(Path(sys.argv[1]), step), lambda: NOW).add_checkpoint(body(7, 9))
 """
 
 
@@ -203,12 +203,12 @@ Witness(KEY, [LOG.verifier], State(Path(sys.argv[1]), step), lambda: NOW).add_ch
 def test_killed_at_each_step_it_goes_on_from_what_is_kept(tmp_path: Path, step: str, stands: int) -> None:
     folder = tmp_path / "logs"
     first = State(folder)
-    assert Witness(KEY, [LOG.verifier], first, lambda: NOW).add_checkpoint(body(0, 7)).status == 200
+    assert Witness(KEY, lambda: [LOG.verifier], first, lambda: NOW).add_checkpoint(body(0, 7)).status == 200
     first.close()
     done = subprocess.run([sys.executable, "-c", KILLED, str(folder), step], check=False)
     assert done.returncode == -signal.SIGKILL
     again = State(folder)
-    witness = Witness(KEY, [LOG.verifier], again, lambda: NOW)
+    witness = Witness(KEY, lambda: [LOG.verifier], again, lambda: NOW)
     if stands == 7:
         assert witness.add_checkpoint(body(7, 9)).status == 200
     else:

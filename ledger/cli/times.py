@@ -1,0 +1,136 @@
+"""What witnesses say of times, as ``verify`` and ``prove`` show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ledger.cli.session import Session
+from ledger.codec.declare import micros
+from ledger.codec.entry import decode_entry
+from ledger.codec.jsonform import show, show_seconds
+from ledger.errors import InvalidInput, NotFound, ProofFailed
+from ledger.store.database import Database
+from ledger.store.feed import Feed
+from ledger.store.ledgers import Ledger
+from ledger.store.witnessed import Outside, WitnessedTimes, policy_of
+from ledger.tlog.brackets import Bracket, Brackets, Sighting, sightings_of
+from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
+from ledger.tlog.note import COSIGNATURE, Note, VerifierKey
+from ledger.tlog.policy import Party, Policy
+
+_WHY = "backdated, or kept from the witnesses for so long"
+
+
+def trusted(session: Session, keys: Sequence[VerifierKey]) -> Policy | None:
+    """The witnesses whose keys are given, each believed alone; else those of the policy in force, if any."""
+    given = [key for key in keys if key.kind == COSIGNATURE]
+    if not given:
+        return policy_of(session.settings())
+    return Policy(witnesses={str(key).encode(): Party(key) for key in given})
+
+
+def outside(database: Database, ledger: Ledger, policy: Policy | None) -> list[dict[str, Any]] | None:
+    """The first entries whose ``recorded_at`` no witness's time fits; None where no witness is trusted.
+
+    Of a demonstration none is asked: its clock is simulated. Raises Untrusted, Unavailable.
+    """
+    if policy is None or ledger.demonstration:
+        return None
+    with Feed(database) as feed:
+        return [_shown(each) for each in WitnessedTimes(feed, policy).outside(ledger)]
+
+
+def _shown(found: Outside) -> dict[str, Any]:
+    return {
+        "index": found.at,
+        "recorded_at": _moment(found.recorded_at),
+        **_times(found.bracket),
+        "outside": found.how,
+    }
+
+
+def of_proof(
+    index: int,
+    entry: bytes,
+    signed: SignedCheckpoint,
+    notes: Sequence[bytes],
+    keys: Sequence[VerifierKey],
+    policy: Policy,
+) -> dict[str, Any]:
+    """The times of an entry that was proven: by the proof's own cosignatures, and by checkpoints beside it.
+
+    That those are of the same history is what their witnesses vouch for; of the same size they must be the
+    same checkpoint. Raises ProofFailed, Untrusted, CodecError (another log's), InvalidInput (not cosigned).
+    """
+    said = signed.checkpoint
+    seen = [Sighting(each.key, said.size, each.time) for each in signed.signed if each.time is not None]
+    for note in notes:
+        beside = Checkpoint.parse(Note.parse(note).text)
+        if beside.size == said.size and beside != said:
+            raise ProofFailed(f"checkpoint of {said.origin}, size {said.size}: two were signed: a fork")
+        more = sightings_of(said.origin, note, keys)
+        if not more:
+            raise InvalidInput("--checkpoint", "one that a trusted witness cosigned", beside.size)
+        seen += more
+    bracket = Brackets(seen, policy.heard).of(index)
+    recorded_at = micros(decode_entry(entry).recorded_at)
+    return {"index": index, "recorded_at": _moment(recorded_at), **_times(bracket),
+            "outside": bracket.outside(recorded_at)}  # fmt: skip
+
+
+def beside(
+    database: Database, ledger: Ledger, index: int, policy: Policy | None
+) -> tuple[dict[str, Any] | None, dict[str, bytes]]:
+    """Of an entry that is to be proven: its times, and the cosigned checkpoints that show them, by ending.
+
+    Raises Untrusted, Unavailable.
+    """
+    if policy is None:
+        return None, {}
+    with Feed(database) as feed:
+        times = WitnessedTimes(feed, policy)
+        (bracket,) = times.checked(ledger, [index])
+        before, after = times.notes(ledger, index)
+    files = {"not-before": before, "not-after": after}
+    return _times(bracket), {ending: note for ending, note in files.items() if note is not None}
+
+
+def of_stamp(timestamp: Path | None, roots: Path | None, signed: SignedCheckpoint) -> dict[str, Any]:
+    """When an authority time-stamped a checkpoint, if a time stamp is given.
+
+    Raises NotFound, SettingsError (the roots), CodecError, Untrusted.
+    """
+    if timestamp is None or roots is None:
+        return {}
+    from ledger.tlog.stamp import read_roots, stamped_at
+
+    try:
+        response = timestamp.read_bytes()
+    except OSError as error:
+        raise NotFound(f"{timestamp}: {error.strerror}") from error
+    return {"stamped": show(stamped_at(response, signed.note.text, read_roots(roots)))}
+
+
+def appeared(found: dict[str, Any]) -> str:
+    """A bracket in words, and whether the entry's own time lies outside of it."""
+    said = [f"{name} {at}" for name, at in (("after", found["not_before"]), ("by", found["not_after"])) if at]
+    seen = f"witnesses saw it appear {' and '.join(said)}" if said else "no trusted witness tells its times"
+    late = found["outside"] and f", and it says that it was recorded at {found['recorded_at']}: {_WHY}"
+    return seen + (late or "")
+
+
+def warning(found: Sequence[dict[str, Any]]) -> str:
+    """What is said of entries whose ``recorded_at`` does not fit: of the first, and how many there are."""
+    more = "" if len(found) == 1 else f"; {len(found)} such places"
+    return f"WARNING: entry {found[0]['index']}: {appeared(found[0])}{more}"
+
+
+def _times(bracket: Bracket) -> dict[str, Any]:
+    return {"not_before": show_seconds(bracket.not_before), "not_after": show_seconds(bracket.not_after)}
+
+
+def _moment(microseconds: int) -> str:
+    return str(show(datetime.fromtimestamp(microseconds / 1_000_000, UTC)))

@@ -1,0 +1,132 @@
+"""What witnesses said of a ledger's entries, read from the database and verified with the keys of a policy.
+
+The columns beside a note only find it: size and time are those that the witness signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from ledger.errors import AuditLedgerError, CodecError, Untrusted
+from ledger.settings import Settings
+from ledger.store.feed import Feed
+from ledger.store.ledgers import Ledger
+from ledger.tlog.brackets import Bracket, Brackets, Sighting, sightings_of
+from ledger.tlog.note import VerifierKey
+from ledger.tlog.policy import Policy, read_policy
+
+LOCAL = "witness"
+"""Folder of the data directory in which the service's own witness lives."""
+POLICY = "policy"
+"""The file in it by which that witness is trusted."""
+
+Spoilt = Callable[[AuditLedgerError], None]
+
+
+def policy_of(settings: Settings) -> Policy | None:
+    """The policy in force: that of the setting, else that of the service's own witness; else None.
+
+    Raises SettingsError.
+    """
+    if settings.policy is not None:
+        return read_policy(settings.policy)
+    own = settings.data_dir / LOCAL / POLICY
+    return read_policy(own) if settings.local_witness and own.exists() else None
+
+
+class Outside(NamedTuple):
+    """An entry whose ``recorded_at`` is not when its witnesses saw it appear."""
+
+    at: int
+    """Its index."""
+    recorded_at: int
+    """Microseconds since 1970."""
+    bracket: Bracket
+    how: str
+    """``before`` or ``after``, as ``Bracket.outside`` says."""
+
+
+class WitnessedTimes:
+    """The times of entries by the witnesses that a policy trusts."""
+
+    def __init__(self, feed: Feed, policy: Policy) -> None:
+        self._feed = feed
+        self._policy = policy
+        self._keys = tuple(party.key for party in policy.witnesses.values())
+        self._names = [str(key) for key in self._keys]
+
+    def of(self, ledger: Ledger, indexes: Sequence[int], spoilt: Spoilt) -> list[Bracket]:
+        """The brackets of these entries, in one look-up.
+
+        ``spoilt`` is told of a row that does not hold; it counts for nothing. Raises Unavailable.
+        """
+        rows = self._feed.cosigned(ledger.id, self._names, indexes)
+        brackets = Brackets(self._sightings(ledger, rows, spoilt), self._policy.heard)
+        return [brackets.of(index) for index in indexes]
+
+    def checked(self, ledger: Ledger, indexes: Sequence[int]) -> list[Bracket]:
+        """As ``of``. Raises Untrusted where a row does not hold, Unavailable."""
+        return self.of(ledger, indexes, _refuse)
+
+    def size(self, ledger: Ledger, spoilt: Spoilt) -> int:
+        """How many of its entries are witnessed: seen by a quorum. Raises Unavailable."""
+        rows = self._feed.cosigned(ledger.id, self._names)
+        return Brackets(self._sightings(ledger, rows, spoilt), self._policy.heard).size()
+
+    def notes(self, ledger: Ledger, index: int) -> tuple[bytes | None, bytes | None]:
+        """The cosigned checkpoints next to an entry: the last without it, the first with it. Unverified.
+
+        Raises Unavailable.
+        """
+        rows = sorted(self._feed.cosigned(ledger.id, self._names, [index]))
+        before = [note for size, note in rows if size <= index]
+        after = [note for size, note in rows if size > index]
+        return (before[-1] if before else None), (after[0] if after else None)
+
+    def outside(self, ledger: Ledger) -> list[Outside]:
+        """The entries next to a cosigned size whose ``recorded_at`` lies outside of their bracket.
+
+        Entries between two cosigned sizes have one bracket, and ``recorded_at`` never falls along a ledger
+        (left to the caller): of several that are backdated the first is named. Raises Untrusted where a row
+        does not hold, Unavailable.
+        """
+        rows = self._feed.cosigned_with_times(ledger.id, self._names)
+        told = [(size, note) for size, note, _, _ in rows]
+        brackets = Brackets(self._sightings(ledger, told, _refuse), self._policy.heard)
+        # The first behind a size is the oldest of those up to the next one, the last before it the newest.
+        ends: dict[tuple[int, str], int | None] = {}
+        for size, _, last, first in rows:
+            ends |= {(size - 1, "after"): last, (size, "before"): first}
+        found = [
+            Outside(index, time, brackets.of(index), how)
+            for (index, how), time in sorted(ends.items())
+            if time is not None
+        ]
+        return [each for each in found if each.bracket.outside(each.recorded_at) == each.how]
+
+    def _sightings(self, ledger: Ledger, rows: Sequence[tuple[int, bytes]], spoilt: Spoilt) -> list[Sighting]:
+        found: set[Sighting] = set()
+        for size, note in rows:
+            try:
+                found.update(_held(ledger.origin, size, note, self._keys))
+            except (CodecError, Untrusted) as error:
+                spoilt(
+                    Untrusted(f"{ledger.origin}: what witnesses said of {size} entries does not hold: {error}")
+                )
+        return [*found]
+
+
+def _refuse(error: AuditLedgerError) -> None:
+    raise error
+
+
+@lru_cache(maxsize=4096)
+def _held(origin: str, size: int, note: bytes, keys: tuple[VerifierKey, ...]) -> list[Sighting]:
+    """Kept: what was verified once is for ever. Raises CodecError, Untrusted."""
+    found = sightings_of(origin, note, keys)
+    for each in found:
+        if each.size != size:
+            raise CodecError(f"checkpoint: expected one of {size} entries, got one of {each.size}")
+    return found

@@ -1,0 +1,90 @@
+"""Time stamps of checkpoints (RFC 3161): an authority's word that the checkpoint's text existed at a time.
+
+What is stamped is the text of the note, its three lines, without signatures: what witnesses cosign too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from rfc3161_client import (
+    HashAlgorithm,
+    TimeStampRequest,
+    TimestampRequestBuilder,
+    TimeStampResponse,
+    VerificationError,
+    VerifierBuilder,
+    decode_timestamp_response,
+)
+
+from ledger.errors import CodecError, SettingsError, Untrusted
+
+Roots = Sequence[x509.Certificate]
+
+
+class Wanted(NamedTuple):
+    """What is asked of an authority: the text, and the request for it, which no earlier answer fits."""
+
+    text: str
+    request: TimeStampRequest
+
+    def __bytes__(self) -> bytes:
+        return self.request.as_bytes()
+
+    def verify(self, response: bytes, roots: Roots) -> datetime:
+        """As ``stamped_at``, and that it answers this request. Raises CodecError, Untrusted."""
+        return _verified(VerifierBuilder.from_request(self.request), response, self.text, roots)
+
+
+def wanted(text: str) -> Wanted:
+    """What is asked of an authority: SHA-256 of a checkpoint's text, a random nonce, its certificate."""
+    builder = TimestampRequestBuilder().data(text.encode()).hash_algorithm(HashAlgorithm.SHA256)
+    return Wanted(text, builder.nonce(nonce=True).cert_request(cert_request=True).build())
+
+
+def stamped_at(response: bytes, text: str, roots: Roots) -> datetime:
+    """When an authority under one of ``roots`` saw the text of a checkpoint.
+
+    Steps: (1) the response parses and grants; (2) its signer, for time stamping alone, leads to a root that is
+    trusted, valid at that time; (3) the signature holds; (4) what it is of is this text. Raises CodecError (1),
+    Untrusted. Left to the caller: that the checkpoint is signed.
+    """
+    return _verified(VerifierBuilder(), response, text, roots)
+
+
+def _verified(builder: VerifierBuilder, response: bytes, text: str, roots: Roots) -> datetime:
+    found = _parsed(response)
+    for root in roots:
+        builder = builder.add_root_certificate(root)
+    try:
+        builder.build().verify_message(found, text.encode())
+    except VerificationError as error:
+        raise Untrusted(
+            f"time stamp: expected one of this checkpoint by a trusted authority: {error}"
+        ) from error
+    return found.tst_info.gen_time.astimezone(UTC)
+
+
+def _parsed(response: bytes) -> TimeStampResponse:
+    try:
+        found = decode_timestamp_response(response)
+        # What is not granted has no token, and says so here.
+        assert found.tst_info is not None
+    except (ValueError, AssertionError) as error:
+        raise CodecError(f"time stamp: expected a response of RFC 3161 that grants one: {error}") from error
+    return found
+
+
+def read_roots(path: Path) -> list[x509.Certificate]:
+    """The trusted root certificates of a PEM file. Raises SettingsError."""
+    try:
+        found = x509.load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{path}: expected root certificates (PEM), got {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{path}: expected root certificates (PEM): {error}") from error
+    return found

@@ -1,0 +1,186 @@
+"""What witnesses say of times, at every door of the command line: timelines, proofs, and what does not fit."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ledger.store import queries
+from ledger.store.database import Database, Role
+from ledger.store.ledgers import Ledgers
+from ledger.store.published import Published
+from ledger.store.stamping import Stamping
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.note import COSIGNATURE, Note, SignatureLine, SigningKey
+from tests.authority import authority
+from tests.cli.conftest import Program
+from tests.cli.test_commands import receive
+
+W1 = SigningKey("witness.example/w1", COSIGNATURE, bytes([1] * 32))
+Cosign = Callable[[int], None]
+
+
+@pytest.fixture
+def cosign(dffh: Program, database: Database, tmp_path: Path) -> Cosign:
+    """Has the ledger sealed, and its checkpoint cosigned at a time; the witness is trusted by the setting."""
+    policy = tmp_path / "policy"
+    policy.write_text(f"witness w {W1.verifier} http://127.0.0.1:1\nquorum w\n")
+    dffh.environment["AUDITLEDGER_POLICY"] = str(policy)
+
+    def cosigned(at: int) -> None:
+        note = Note.parse(dffh("checkpoint", "--ledger", "dffh").out.encode())
+        line = SignatureLine.parse(W1.sign(note.text, at).rstrip("\n"))
+        with database.connect(Role.SEALER) as connection:
+            connection.execute(
+                queries.get("keep_cosignature"),
+                {
+                    "ledger": Ledgers(database).get("dffh").id, "size": Checkpoint.parse(note.text).size,
+                    "witness": str(W1.verifier), "time": at, "note": str(note.also([line])),
+                },
+            )  # fmt: skip
+        assert dffh("checkpoint", "--ledger", "dffh").code == 0
+
+    return cosigned
+
+
+def test_entries_say_between_which_times_witnesses_saw_them(dffh: Program, cosign: Cosign) -> None:
+    now = int(time.time())
+    cosign(now - 10)
+    receive(dffh)
+    receive(dffh)
+    cosign(now + 10)
+    receive(dffh)
+    lines = dffh("entries", "--ledger", "dffh", "--json", person="officer").out.splitlines()
+    found = [json.loads(line)["witnessed"] for line in lines]
+    *old, first, second, new = found
+    assert all(each["not_before"] is None and each["not_after"] == first["not_before"] for each in old)
+    assert first == second
+    assert first["not_after"] == new["not_before"]
+    assert (new["not_after"], {each["outside"] for each in found}) == (None, {None})
+    text = dffh("entries", "--ledger", "dffh", "--limit", "1", person="officer").out
+    assert f"witnesses saw it appear by {first['not_before']}" in text
+    assert dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["outside"] == []
+
+
+def test_a_backdated_entry_is_named_with_its_bracket(dffh: Program, cosign: Cosign) -> None:
+    """To the witness, the entries behind its first look came two hours later than they say."""
+    later = int(time.time()) + 7200
+    cosign(later)
+    receive(dffh)
+    receive(dffh)
+    cosign(later + 60)
+    answer = dffh("verify", "--ledger", "dffh")
+    size = dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["size"]
+    assert answer.code == 0
+    assert f"dffh: WARNING: entry {size - 2}: witnesses saw it appear after 2" in answer.out
+    assert "backdated, or kept from the witnesses for so long" in answer.out
+    (found,) = dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["outside"]
+    assert (found["index"], found["outside"]) == (size - 2, "before")
+    shown = dffh("entries", "--ledger", "dffh", person="officer").out
+    assert shown.count("backdated, or kept from the witnesses for so long") == 2
+
+
+def test_a_spoilt_cosignature_is_not_trusted(dffh: Program, cosign: Cosign, database: Database) -> None:
+    cosign(int(time.time()))
+    with database.connect_admin() as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE ledger.cosignatures SET note = replace(note, E'\\n\\n', E'A\\n\\n')")
+        # The published one no longer shows it.
+    answer = dffh("verify", "--ledger", "common")
+    assert answer.code == 0
+    answer = dffh("entries", "--ledger", "dffh", "--limit", "1", person="officer")
+    assert answer.code == 0
+    assert "does not hold" in answer.err
+    assert "witnesses saw" not in answer.out
+
+
+def test_a_proof_carries_what_shows_its_times(dffh: Program, cosign: Cosign, tmp_path: Path) -> None:
+    now = int(time.time())
+    cosign(now - 10)
+    receive(dffh)
+    cosign(now + 10)
+    receive(dffh)
+    size = dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["size"]
+    index = str(size - 2)
+    made = dffh.ok("prove", index, "--ledger", "dffh", "--to", str(tmp_path / "p"))
+    names = [f"dffh-{index}.{ending}" for ending in ("tlog-proof", "entry", "not-before", "not-after")]
+    assert [Path(each).name for each in made["files"]] == names
+    (key,) = [each["key"] for each in dffh.ok("keys", "list")["keys"] if each["ledger"] == "dffh"]
+    proof, entry, before, after = made["files"]
+    given = ["verify", "--proof", proof, "--entry", entry, "--key", key]
+    alone = dffh.ok(*given, "--key", str(W1.verifier))["ledgers"][0]["witnessed"]
+    assert (alone["not_before"], alone["not_after"]) == (None, None)
+    beside = [*given, "--key", str(W1.verifier), "--checkpoint", before, "--checkpoint", after]
+    found = dffh.ok(*beside)["ledgers"][0]["witnessed"]
+    assert {name: found[name] for name in ("not_before", "not_after")} == made["witnessed"]
+    assert None not in made["witnessed"].values()
+    assert f"entry {index}: witnesses saw it appear after " in dffh(*beside).out
+    # What the witness did not sign shows nothing, and what is another log's is no time of this entry.
+    note = Note.parse(Path(before).read_bytes())
+    spoilt = tmp_path / "spoilt"
+    spoilt.write_text(str(note).replace(f"\n{size - 2}\n", f"\n{size - 3}\n"))
+    assert dffh(*given, "--key", str(W1.verifier), "--checkpoint", str(spoilt)).code == 9
+
+
+def test_a_fork_beside_a_proof_is_no_time_of_it(dffh: Program, cosign: Cosign, tmp_path: Path) -> None:
+    cosign(int(time.time()))
+    made = dffh.ok("prove", "1", "--ledger", "dffh", "--to", str(tmp_path))
+    proof, entry, *_ = made["files"]
+    (key,) = [each["key"] for each in dffh.ok("keys", "list")["keys"] if each["ledger"] == "dffh"]
+    said = Checkpoint.parse(Note.parse(made["note"].encode()).text)
+    other = said._replace(root=bytes(32)).text
+    fork = tmp_path / "fork"
+    fork.write_text(f"{other}\n{W1.sign(other, 7)}")
+    given = ["verify", "--proof", proof, "--entry", entry, "--key", key, "--key", str(W1.verifier)]
+    answer = dffh(*given, "--checkpoint", str(fork))
+    assert (answer.code, "two were signed: a fork" in answer.err) == (8, True)
+
+
+def test_without_a_witness_for_too_long_commands_are_refused_and_repeats_are_answered(
+    dffh: Program, cosign: Cosign
+) -> None:
+    fields = {"scheme": "vps", "form": "informal", "provider": dffh.people["organisation"]}
+    body = json.dumps({"fields": fields})
+    given = ["record", "request.RequestReceived", "-", "--ledger", "dffh", "--happened", "2025-06-11"]
+    given += ["--command-id", str(uuid.uuid4())]
+    first = dffh.ok(*given, text=body, person="officer")
+    dffh.environment["AUDITLEDGER_WITNESS_REQUIRED"] = "0.05"
+    time.sleep(0.1)
+    assert dffh.ok(*given, text=body, person="officer")["receipts"] == first["receipts"]
+    given[-1] = str(uuid.uuid4())
+    refused = dffh(*given, text=body, person="officer")
+    assert refused.code == 6
+    assert "nothing was recorded: entry 0 has been without a witness" in refused.err
+    told = dffh("doctor", "--json")
+    assert told.code == 6
+    assert "commands are refused, by witness_required" in told.err
+    cosign(int(time.time()))
+    assert dffh.ok(*given, text=body, person="officer")["receipts"]
+
+
+def test_a_time_stamp_goes_out_with_a_proof_and_is_verified_by_given_roots(
+    dffh: Program, database: Database, tmp_path: Path
+) -> None:
+    dffh("checkpoint", "--ledger", "dffh")
+    with authority(tmp_path / "tsa") as tsa:
+        published = Published(Path(dffh.environment["AUDITLEDGER_DATA_DIR"]))
+        assert Stamping(database, published, tsa.url, tsa.root).stamp(Ledgers(database).get("dffh"))
+    receive(dffh)
+    made = dffh.ok("prove", "1", "--ledger", "dffh", "--to", str(tmp_path))
+    proof, stamp = f"{tmp_path}/dffh-1.stamped.tlog-proof", f"{tmp_path}/dffh-1.stamped.tsr"
+    assert {proof, stamp} <= set(made["files"])
+    (key,) = [each["key"] for each in dffh.ok("keys", "list")["keys"] if each["ledger"] == "dffh"]
+    given = ["verify", "--entry", f"{tmp_path}/dffh-1.entry", "--key", key, "--timestamp", stamp]
+    roots = ["--timestamp-ca", str(tsa.root)]
+    found = dffh.ok(*given, *roots, "--proof", proof)["ledgers"][0]
+    assert found["stamped"].endswith("Z")
+    assert f"time-stamped at {found['stamped']}" in dffh(*given, *roots, "--proof", proof).out
+    # The proof under the last checkpoint is of another text than the one that was stamped.
+    assert dffh(*given, *roots, "--proof", f"{tmp_path}/dffh-1.tlog-proof").code == 9
+    assert dffh(*given, "--proof", proof).code == 2
+    assert dffh("verify", "--timestamp", stamp, *roots).code == 2
