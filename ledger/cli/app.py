@@ -60,7 +60,7 @@ COMMANDS = (
     Loaded("verify", "ledger.cli.verify:verify", "Check that nothing recorded was changed."),
     Loaded("checkpoint", "ledger.cli.proofs:checkpoint", "Seal a ledger; print its signed checkpoint."),
     Loaded("prove", "ledger.cli.proofs:prove", "Write a proof that strangers can check."),
-    Loaded("keys", "ledger.cli.proofs:keys", "List the keys that sign checkpoints."),
+    Loaded("keys", "ledger.cli.keys:keys", "List, rotate, split, restore and drill keys."),
     Loaded("witness", "ledger.cli.witness:witness", "Run a witness: it cosigns what only grows."),
 )
 """What this layer has; ``ledger.main`` adds what reads registers, and the rest."""

@@ -13,16 +13,19 @@ import typer
 
 from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
 from ledger.codec.jsonform import show
+from ledger.domain.keys.standing import changes_in
 from ledger.errors import AuditLedgerError, InvalidInput, NotFound, Tampered, Untrusted
 from ledger.store.database import Database, Role
+from ledger.store.followed import followed, recorded
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
-from ledger.store.sealing import standing_of
+from ledger.store.sealing import Standing, standing_of
 from ledger.store.seen import FOLDER, Seen
 from ledger.store.tilecheck import verify_tiles
 from ledger.store.verify import verify as verify_ledger
-from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
+from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
+from ledger.tlog.keyhistory import Keys
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
@@ -50,6 +53,12 @@ def verify(
         Path | None,
         typer.Option(help="Whose checkpoints count, and how many witnesses must have cosigned (tlog-policy)."),
     ] = None,
+    history: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="With --proof: entries that tell of keys, from the one that is trusted to the signer's."
+        ),
+    ] = None,
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A checkpoint kept from earlier, which must still hold.")
     ] = None,
@@ -68,11 +77,13 @@ def verify(
     session = of(context)
     kept = checkpoint or []
     _fit(slug, tiles, proof, entry, key, policy, deep)
+    if history and proof is None:
+        raise InvalidInput("--history", "a --proof beside it: elsewhere it is read with the entries", "none")
     wanted = Policy() if policy is None else read_policy(policy)
     keys = [*keys_of(key or []), *wanted.keys]
     if proof is not None:
         with _telling(session, as_json, str(proof)):
-            signed = _proof(proof, entry, keys, kept)
+            signed = _proof(proof, entry, keys, kept, history or [])
             if policy is not None:
                 wanted.require(signed)
         _said(session, as_json, [_clean(signed)])
@@ -84,7 +95,7 @@ def verify(
     if tiles is not None:
         with _telling(session, as_json, str(tiles)):
             if policy is not None:
-                wanted.require(open_checkpoint(_read(tiles / "checkpoint"), keys))
+                wanted.require(followed(tiles, keys).open(_read(tiles / "checkpoint")))
             signed = _tiles(session, tiles, keys, kept, seen, deep, processes)
         _said(session, as_json, [_clean(signed)])
         return
@@ -156,9 +167,9 @@ def _ledgers(
                     signed = standing_of(connection, each)
                 # Who takes the published files away hides nothing: what was signed is to hold.
                 note = published.of(each).checkpoint() or (signed.note if signed.signed else None)
-                trusted = _trusted(published, each, keys)
+                known = _known(database, published, each, keys, signed)
                 notes = [*([] if note is None else [note]), *kept[each.origin]]
-                held = _of(each.origin, notes, trusted)
+                held = _of(each.origin, notes, known)
                 before = seen.last(each.origin)
                 found = verify_ledger(
                     database, each, processes=processes, progress=moved,
@@ -187,11 +198,19 @@ def _ledgers(
         raise worst
 
 
-def _trusted(published: Published, ledger: Ledger, keys: Sequence[VerifierKey]) -> list[VerifierKey]:
-    """The keys given; where none of them is of this ledger, those that this installation signs it with."""
-    if any(key.name == ledger.origin for key in keys):
-        return [*keys]
-    return [*keys, *(signing.verifier for signing in published.keys.of(ledger.slug, ledger.origin))]
+def _known(
+    database: Database, published: Published, ledger: Ledger, given: Sequence[VerifierKey], standing: Standing
+) -> Keys:
+    """The keys given and those that they lead to; where none of them is of this ledger, begun from those that
+    this installation signed it with last. Raises Untrusted, CodecError."""
+    roots = [*given]
+    if not any(key.name == ledger.origin for key in given):
+        held = [key.verifier for key in published.keys.of(ledger.slug, ledger.origin)]
+        signed = Note.parse(standing.note).verify(held) if standing.signed else ()
+        roots += [each.key for each in signed] if standing.signed else held
+    with database.connect(Role.READER) as connection:
+        changes, _ = recorded(connection, ledger)
+    return Keys(roots, ledger.origin, changes)
 
 
 def _tiles(
@@ -205,11 +224,13 @@ def _tiles(
 ) -> SignedCheckpoint:
     with session.progress() as progress:
         task = progress.add_task(f"Verifying {folder}", total=None)
-        origin = open_checkpoint(_read(folder / "checkpoint"), keys).checkpoint.origin
+        origin = Checkpoint.parse(Note.parse(_read(folder / "checkpoint")).text).origin
+        earlier = _by_origin([origin], kept)[origin]
+        known = followed(folder, keys, earlier)
         before = seen.last(origin)
         signed = verify_tiles(
             folder, keys,
-            seen=_of(origin, _by_origin([origin], kept)[origin], keys) + ([] if before is None else [before]),
+            seen=_of(origin, earlier, known) + ([] if before is None else [before]),
             deep=deep, processes=processes,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
@@ -218,21 +239,29 @@ def _tiles(
 
 
 def _proof(
-    path: Path, entry: Path | None, keys: Sequence[VerifierKey], kept: Sequence[Path]
+    path: Path,
+    entry: Path | None,
+    given: Sequence[VerifierKey],
+    kept: Sequence[Path],
+    history: Sequence[Path],
 ) -> SignedCheckpoint:
     data = _read(path)
-    if data.startswith(b"old "):
+    consistency = data.startswith(b"old ")
+    proof = ConsistencyProof.parse(data) if consistency else InclusionProof.parse(data)
+    origin = Checkpoint.parse(Note.parse(proof.checkpoint).text).origin
+    known = Keys(given, origin, changes_in(map(_read, history)))
+    if isinstance(proof, ConsistencyProof):
         if len(kept) != 1:
             raise InvalidInput("--checkpoint", "the one checkpoint that the proof goes on from", len(kept))
         if entry is not None:
             raise InvalidInput("--entry", "none: the proof is of consistency, of no entry", str(entry))
-        before = open_checkpoint(_read(kept[0]), keys).checkpoint
-        return ConsistencyProof.parse(data).verify(before, keys)
+        before = known.open(_read(kept[0])).checkpoint
+        return proof.verify(before, known.of(proof.checkpoint))
     if kept:
         raise InvalidInput("--checkpoint", "none: a proof of consistency shows what goes on from it", "one")
     if entry is None:
         raise InvalidInput("--entry", "the file of the entry's bytes", None)
-    return InclusionProof.parse(data).verify(_read(entry), keys)
+    return proof.verify(_read(entry), known.of(proof.checkpoint))
 
 
 def keys_of(given: Sequence[str], option: str = "--key") -> list[VerifierKey]:
@@ -250,9 +279,9 @@ def keys_of(given: Sequence[str], option: str = "--key") -> list[VerifierKey]:
     return found
 
 
-def _of(origin: str, notes: Sequence[bytes], keys: Sequence[VerifierKey]) -> list[Checkpoint]:
+def _of(origin: str, notes: Sequence[bytes], known: Keys) -> list[Checkpoint]:
     """The checkpoints of signed notes, all of one log. Raises Untrusted, CodecError."""
-    found = [open_checkpoint(note, keys).checkpoint for note in notes]
+    found = [known.open(note).checkpoint for note in notes]
     for each in found:
         if each.origin != origin:
             raise Untrusted(f"checkpoint: expected one of {origin}, got one of {each.origin}")
