@@ -43,7 +43,8 @@ from ledger.store.settle import FirstReceipts
 from ledger.store.submission import Receipt
 from ledger.store.writer import Writer
 from ledger.vault.attachments import AttachmentFiles
-from ledger.vault.kek import KEK_VARIABLE, load_or_create_kek
+from ledger.vault.kek import KEK_FILE
+from ledger.vault.ring import KekRing, KekSource
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, ContentKeys, SealingSession, WrappedKey
 from ledger.vault.store import Kept, KeyGone, Opener, VaultKeys, keys_exist
 
@@ -93,11 +94,11 @@ class Commands:
         *,
         clock: Clock | None = None,
         regulator: str = DEFAULT_REGULATOR,
-        kek: str | None = None,
+        kek: KekSource | None = None,
     ) -> None:
         """Opens what a process needs. ``regulator`` is the slug of the regulator's ledger.
 
-        ``kek``: the key-encryption key in base64; else it is the file ``kek`` of the data directory.
+        ``kek``: where the key-encryption keys are; else it is the file ``kek`` of the data directory.
 
         Raises Unavailable, SettingsError, VaultError (key-encryption key missing while wrapped keys exist).
         """
@@ -109,8 +110,7 @@ class Commands:
         writer_pool, vault_pool = self._pools
         try:
             exist = keys_exist(writer_pool.connection)
-            environ = {KEK_VARIABLE: kek} if kek else {}
-            self._kek = load_or_create_kek(data_dir / "kek", keys_exist=exist, environ=environ)
+            self.kek = KekRing(kek or KekSource(data_dir / KEK_FILE), keys_exist=exist)
             self.ledgers = Ledgers(database)
             self.feed = Feed(database)
             self.writer = Writer(database)
@@ -118,8 +118,8 @@ class Commands:
             for each in self._pools:
                 each.close()
             raise
-        self.vault_keys = VaultKeys(writer_pool.connection, self._kek)
-        self.opener = Opener(vault_pool.connection, self._kek)
+        self.vault_keys = VaultKeys(writer_pool.connection, self.kek)
+        self.opener = Opener(vault_pool.connection, self.kek)
         self.kept = Kept(vault_pool.connection)
         self.files = AttachmentFiles(data_dir / "attachments")
         self.published = Published(data_dir)
@@ -134,6 +134,7 @@ class Commands:
         self.feed.close()
         for each in self._pools:
             each.close()
+        self.kek.close()
 
     def __enter__(self) -> Self:
         return self
@@ -275,7 +276,7 @@ class Commands:
     def content_keys(self, ledger: Ledger, owner: str) -> ContentKeys:
         """The keys under which ``content_mac`` of a case's commands is made (of a ledger's: LEDGER_STREAM)."""
         return ContentKeys(
-            (wrapped.id, self._kek.unwrap(wrapped.id, wrapped.wrapped, wrapped.kek_id))
+            (wrapped.id, self.kek.unwrap(wrapped.id, wrapped.wrapped, wrapped.kek_id))
             for wrapped in self.vault_keys.keys_of(ledger.id, owner)
             if wrapped.subject == CONTENT
         )
@@ -301,7 +302,7 @@ class Commands:
         if expected_version is not None and case.version != expected_version:
             raise Conflict(f"case {case.id}: expected version {expected_version}, it is at {case.version}")
         fresh = case.version == 0 and spec.stream is None
-        session = SealingSession(self._kek, self._lookup_keys(ledger, case.id if fresh else None))
+        session = SealingSession(self.kek, self._lookup_keys(ledger, case.id if fresh else None))
         header = Header(
             command.happened_on,
             command.precision,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.application.installation import Installation
 from ledger.application.outcome import Outcome, Principal
 from ledger.clock import melbourne_date
 from ledger.codec.entry import Source, SourceKind
-from ledger.domain.keys.events import KeyReason
+from ledger.domain.keys.events import KeyEncryptionKeyRotated, KeyReason
 from ledger.domain.keys.standing import STREAM
 from ledger.errors import (
     AuditLedgerError,
@@ -23,14 +23,24 @@ from ledger.errors import (
 )
 from ledger.law import keys as law
 from ledger.law.general import Role
-from ledger.store.ledgers import Ledger
+from ledger.store.database import Role as DatabaseRole
+from ledger.store.ledgers import COMMON, Ledger
 from ledger.store.sealing import Link, Signers
 from ledger.tlog.keyfile import write_key
 from ledger.tlog.keyhistory import ADDED, RETIRED, state
 from ledger.tlog.note import SigningKey, VerifierKey
+from ledger.vault.store import Rewrapping, wrapped_by
 
 TYPED = Source(SourceKind.TYPED)
 Step = Callable[[str], None]
+
+
+class Rotation(NamedTuple):
+    """The key-encryption key that wraps now, those before it, and how many keys were wrapped anew."""
+
+    kek: str
+    before: list[str]
+    rewrapped: int
 
 
 class KeyChanges:
@@ -127,6 +137,69 @@ class KeyChanges:
         self.record(ledger, "key.SigningKeyRetired", fields)
         self._step("recorded")
         return retiring
+
+    def rotate_kek(
+        self,
+        *,
+        reason: KeyReason,
+        remarks: str | None = None,
+        progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> Rotation:
+        """Wraps every key of the vault by another key-encryption key, and lets go of those before it.
+
+        Of a key in a file the successor is made here, unless one before it is still in use: then that rotation
+        is
+        finished. Order: (1) the new key is durable, and the old one beside it; (2) keys are wrapped anew, batch
+        by batch, beside whoever works; (3) the database refuses whatever the old one would still wrap; (4) the
+        entry is recorded in ``common``; (5) the old key's file is removed. A crash anywhere leaves a vault that
+        opens, and the next call goes on. Raises Forbidden, SettingsError, VaultError, WrongKek, Unavailable.
+        """
+        installation = self._installation
+        ledger = installation.ledgers.get(COMMON)
+        self.may(ledger)
+        kek, reach = installation.kek, lambda: installation.database.connect(DatabaseRole.VAULT)
+        newest = kek.kek_id
+        before = {each.kek_id for each in wrapped_by(reach)} - {newest} | set(kek.older())
+        if not before:
+            if not kek.source.in_file:
+                raise InvalidInput(
+                    "kek",
+                    "in the settings another key than wraps the vault now, that one as kek_previous, "
+                    "and every service begun anew with both", newest,
+                )  # fmt: skip
+            kek.rotate(self._step)
+            newest, before = kek.kek_id, {newest}
+        rewrapping = Rewrapping(reach, kek)
+        total = sum(each.keys for each in wrapped_by(reach) if each.kek_id != newest)
+        done = 0
+
+        def moved(count: int) -> None:
+            nonlocal done
+            done += count
+            progress(done, max(done, total))
+            self._step("batch")
+
+        progress(0, total)
+        for each in sorted(before):
+            rewrapping.run(moved)
+            while not rewrapping.retire(each):
+                # Somebody who has not read the new key yet was quicker than the look before.
+                rewrapping.run(moved)
+            self._step("retired")
+            count = sum(found.keys for found in wrapped_by(reach))
+            recorded = any(
+                isinstance(fact, KeyEncryptionKeyRotated) and (fact.before, fact.kek) == (each, newest)
+                for fact in self.facts(ledger)
+            )
+            if not recorded:
+                fields = {
+                    "kek": newest, "before": each, "keys": count, "reason": reason.value, "remarks": remarks,
+                }  # fmt: skip
+                self.record(ledger, "key.KeyEncryptionKeyRotated", fields)
+            self._step("recorded")
+            kek.drop(each)
+        rewrapping.clean()
+        return Rotation(newest, sorted(before), done)
 
     def may(self, ledger: Ledger) -> None:
         """Raises Forbidden for who does not administer the ledger: before anything is made."""

@@ -70,7 +70,7 @@ class Together:
         if repeated:
             self._check_repeat(stream, steps)
             return None
-        session = SealingSession(commands._kek, commands._lookup_keys(ledger, stream if case is None else None))
+        session = SealingSession(commands.kek, commands._lookup_keys(ledger, stream if case is None else None))
         macs: dict[str, bytes] = {}
         for step in steps:
             case, (spec, command) = self._take(case, stream, step, source)

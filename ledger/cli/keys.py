@@ -12,7 +12,7 @@ from ledger.domain.keys.events import KeyReason
 from ledger.errors import InvalidInput
 from ledger.store.database import Database, Role
 from ledger.store.followed import recorded
-from ledger.store.ledgers import Ledger, Ledgers
+from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
 from ledger.store.sealing import standing_of
@@ -142,3 +142,39 @@ def rotate_signing(
             f"{changed}\nsigns {ledger.slug} too, from the checkpoint of size {size} on. Back up {path}, give "
             f"it to auditors and witnesses,\nthen end the overlap: auditledger keys rotate signing --retire"
         )
+
+
+@rotate.command("kek")
+def rotate_kek(
+    context: typer.Context,
+    reason: Reason = KeyReason.SCHEDULED,
+    remarks: Remarks = None,
+    person: Person = None,
+    organisation: Organisation = None,
+    as_json: AsJson = False,
+) -> None:
+    """Wrap the vault's keys by a new key-encryption key, beside running services; entries stay as they are.
+
+    Where it was stopped, it goes on. The entry is in 'common', whose administrator does this. Where the key is
+    in
+    the settings, set kek to the new one and kek_previous to the old, start every service anew, then run this.
+    """
+    from ledger.application.keys import KeyChanges
+
+    session = of(context)
+    with session.installation() as installation, session.progress() as progress:
+        ledger = installation.ledgers.get(COMMON)
+        changes = KeyChanges(installation, session.principal(ledger, person, organisation))
+        task = progress.add_task("Wrapping keys", total=None)
+        done = changes.rotate_kek(
+            reason=reason, remarks=remarks,
+            progress=lambda count, total: progress.update(task, completed=count, total=total),
+        )  # fmt: skip
+    session.show(
+        as_json,
+        {"kek": done.kek, "before": done.before, "rewrapped": done.rewrapped},
+        lambda: (
+            f"{done.rewrapped} keys were wrapped anew; {done.kek} wraps all of them now, and "
+            f"{', '.join(done.before)} none.\nKeep the old key with the backups that it opens, and no longer."
+        ),
+    )

@@ -120,9 +120,9 @@ def test_issue_4_section_3_rotations_splits_and_drills_are_recorded_by_name(book
     def act(event: Any, **fields: Any) -> None:
         book.record(event, "keys", role="administrator", **fields)
 
-    rotated = {"kek": "local-2", "before": "local-1", "rewrapped": 3, "reason": KeyReason.LOST}
+    rotated = {"kek": "local-2", "before": "local-1", "keys": 3, "reason": KeyReason.LOST}
     act(KeyEncryptionKeyRotated, **rotated)
-    for wrong in ({"kek": "local-1"}, {"kek": "Jo Bloggs"}, {"rewrapped": -1}, {"before": "a b"}):
+    for wrong in ({"kek": "local-1"}, {"kek": "Jo Bloggs"}, {"keys": -1}, {"before": "a b"}):
         with pytest.raises((InvalidInput, LawRefused)):
             act(KeyEncryptionKeyRotated, **{**rotated, **wrong})
     split = {"kind": KeyKind.KEK, "key": "local-2", "set_id": "1a2b", "threshold": 3, "shares": 5}

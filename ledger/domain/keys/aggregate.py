@@ -58,8 +58,8 @@ class KeyRecord(Case):
         for field, value in (("kek", e.kek), ("before", e.before)):
             is_code(field, value)
         law.kek_is_another(e.kek, e.before)
-        if e.rewrapped < 0:
-            raise InvalidInput("rewrapped", "0 or more", e.rewrapped)
+        if e.keys < 0:
+            raise InvalidInput("keys", "0 or more", e.keys)
 
     @command(KeySplit, roles=KEEPERS, stream=STREAM)
     def split(self, e: KeySplit, context: Context) -> None:

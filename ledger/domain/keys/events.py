@@ -60,12 +60,12 @@ class SigningKeyRetired(CaseEvent):
 class KeyEncryptionKeyRotated(CaseEvent):
     """Every key of the vault is wrapped by ``kek`` now, and none by ``before`` (names, never keys).
 
-    ``rewrapped``: how many keys were wrapped anew.
+    ``keys``: how many keys the vault had then.
     """
 
     kek: str
     before: str
-    rewrapped: int
+    keys: int
     reason: KeyReason
     remarks: OptionalText = None
 
