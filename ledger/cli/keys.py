@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ledger.cli.proofs import Slug, sealed, the_ledger
+from ledger.cli.recovery import drill, join_shares, split_key
 from ledger.cli.session import AsJson, Organisation, Person, group, of, print_json, table
 from ledger.domain.keys.events import KeyReason
 from ledger.errors import InvalidInput
@@ -22,6 +23,9 @@ from ledger.tlog.note import Note
 keys = group("The keys that sign the ledgers' checkpoints, and the one that wraps the vault's.")
 rotate = group("Change a key: its successor is made, and the change is an entry.")
 keys.add_typer(rotate, name="rotate")
+keys.command("split")(split_key)
+keys.command("join")(join_shares)
+keys.command("drill")(drill)
 
 Reason = Annotated[KeyReason, typer.Option(help="Why; it stands in the entry.")]
 Remarks = Annotated[str | None, typer.Option(help="More about why; it is sealed.")]
