@@ -28,7 +28,8 @@ counts = st.integers(2, 16).flatmap(lambda shares: st.tuples(st.integers(2, shar
 
 
 def decrypted(master: bytes, vector: dict[str, Any]) -> bytes:
-    """SLIP-39's encryption of a master secret undone, under the vectors' passphrase: a Feistel network of PBKDF2."""
+    """SLIP-39's encryption of a master secret undone, under the vectors' passphrase: a Feistel network of
+    PBKDF2."""
     left, right = master[: len(master) // 2], master[len(master) // 2 :]
     salt = b"" if vector["extendable"] else b"shamir" + vector["identifier"].to_bytes(2, "big")
     for turn in reversed(range(4)):
@@ -62,7 +63,8 @@ def test_any_threshold_of_shares_gives_the_key(secret: bytes, of: tuple[int, int
 def test_fewer_shares_are_those_of_every_other_key_too(
     secret: bytes, other: bytes, of: tuple[int, int], data: st.DataObject
 ) -> None:
-    """For any other key there is randomness under which it gives the very same shares, but the one that is missing:
+    """For any other key there is randomness under which it gives the very same shares, but the one that is
+    missing:
     whoever has all but one learns nothing of which key it is."""
     threshold, count = of
     made = split(KEK, "k", secret, threshold, count)
