@@ -151,7 +151,8 @@ class KeyChanges:
         is
         finished. Order: (1) the new key is durable, and the old one beside it; (2) keys are wrapped anew, batch
         by batch, beside whoever works; (3) the database refuses whatever the old one would still wrap; (4) the
-        entry is recorded in ``common``; (5) the old key's file is removed. A crash anywhere leaves a vault that
+        entry is recorded in ``common``; (5) the table of keys is written anew; (6) the old key's file is
+        removed. A crash anywhere leaves a vault that
         opens, and the next call goes on. Raises Forbidden, SettingsError, VaultError, WrongKek, Unavailable.
         """
         installation = self._installation
@@ -197,8 +198,10 @@ class KeyChanges:
                 }  # fmt: skip
                 self.record(ledger, "key.KeyEncryptionKeyRotated", fields)
             self._step("recorded")
-            kek.drop(each)
         rewrapping.clean()
+        self._step("clean")
+        for each in before:
+            kek.drop(each)
         return Rotation(newest, sorted(before), done)
 
     def may(self, ledger: Ledger) -> None:

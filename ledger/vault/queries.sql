@@ -29,8 +29,8 @@ WITH done AS (
 SELECT vault.retire_kek(%s);
 
 -- name: clean_keys
--- Leaves nothing of keys as they were wrapped before in the pages of the table.
-VACUUM vault.keys;
+-- Writes the table anew: VACUUM alone would leave what keys were in the free space of its pages.
+VACUUM (FULL) vault.keys;
 
 -- name: ensure_key
 -- The oldest key of a subject, or the offered one recorded as such.

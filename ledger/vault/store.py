@@ -358,7 +358,11 @@ class Rewrapping:
         return bool(_fetch(self._connect, "retire_kek", (kek_id,))[0][0])
 
     def clean(self) -> None:
-        """Leaves nothing of keys as they were wrapped before in the table's pages (its WAL is another
-        matter)."""
+        """Leaves nothing of keys as they were wrapped before in the table's pages (its WAL is another matter).
+
+        Whoever adds or reads keys waits meanwhile, some seconds for a million of them. Raises Unavailable where
+        others hold the table for long.
+        """
         with _ours(), self._connect() as connection:
+            connection.execute("SET lock_timeout = '5s'")
             connection.execute(_queries()["clean_keys"])

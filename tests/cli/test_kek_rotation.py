@@ -115,7 +115,7 @@ def test_a_rotation_is_the_administrators(filled: Program, database: Database) -
     assert [path.name for path in data(filled).glob("kek*")] == ["kek"]
 
 
-@pytest.mark.parametrize("at", ["kept", "made", "batch", "retired", "recorded"])
+@pytest.mark.parametrize("at", ["kept", "made", "batch", "retired", "recorded", "clean"])
 def test_a_rotation_killed_at_a_step_is_finished_by_the_next(
     filled: Program, database: Database, at: str
 ) -> None:
