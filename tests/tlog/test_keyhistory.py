@@ -102,7 +102,7 @@ def test_a_checkpoint_outside_of_its_keys_validity_is_refused_with_the_sizes() -
 def test_what_no_trusted_key_in_force_has_stated_changes_nothing(changes: list[Change]) -> None:
     known, before = Keys([FIRST.verifier], ORIGIN, changes), Keys([FIRST.verifier], ORIGIN, changes[:-1])
     assert known.ranges == before.ranges
-    assert known.passed_over == [changes[-1].index]
+    assert known.passed_over == [changes[-1].at]
 
 
 def test_who_adds_a_key_holds_it() -> None:
