@@ -12,8 +12,9 @@ import pytest
 
 from ledger.errors import Unavailable, VaultError
 from ledger.store.database import Database, Role
-from ledger.vault.kek import LocalKek, Wrapped, WrongKek
-from ledger.vault.store import KeyGone, Rewrapping, VaultKeys, wrapped_by
+from ledger.vault.kek import KekDenied, LocalKek, Wrapped, WrongKek
+from ledger.vault.opening import Lost, SealedField
+from ledger.vault.store import KeyGone, Opener, Rewrapping, VaultKeys, wrapped_by
 from tests.waiting import until
 
 OLD, NEW = LocalKek(bytes(range(32))), LocalKek(bytes(32))
@@ -220,3 +221,18 @@ def test_nothing_of_how_a_key_was_wrapped_is_left_in_the_pages(
     content = b"".join(bytes(page) for (page,) in pages)
     assert len(before) == 25
     assert not [each for each in before if each in content]
+
+
+@pytest.mark.parametrize("error", [KekDenied, WrongKek, Unavailable])
+def test_a_key_that_may_not_be_used_or_is_away_makes_no_value_lost(
+    database: Database, clear: dict[str, bytes], error: type[Exception]
+) -> None:
+    class Elsewhere(Both):
+        def unwrap(self, key_id: str, wrapped: bytes, kek_id: str) -> bytes:
+            raise error("not now")
+
+    field = SealedField("name", bytes(32), min(clear))
+    with pytest.raises(error, match="not now"):
+        Opener(lambda: database.connect(Role.VAULT), Elsewhere()).open(1, [(0, [field])])
+    found = Opener(lambda: database.connect(Role.VAULT), Both()).open(1, [(0, [field])])
+    assert found == [[Lost("row missing")]]
