@@ -29,6 +29,21 @@ def put(path: Path, data: bytes, *, mode: int = 0o644, step: Callable[[str], Non
     sync_directory(path.parent)
 
 
+def put_new(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Puts ``data`` in a place where no file is, whole and durable on return; its folder must be there.
+
+    A crash in here leaves none, or the whole file, and perhaps one beside it as ``put`` does. Raises OSError,
+    FileExistsError where there is one: that stays as it is.
+    """
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        write(new, data, mode=mode)
+        os.link(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
 def write(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Writes a new file, its content durable on return, its name not yet. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

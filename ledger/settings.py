@@ -47,6 +47,16 @@ class Settings(BaseModel):
     kek: SecretStr | None = Field(
         None, description="Key-encryption key, base64 of 32 bytes; else the file kek in data_dir"
     )
+    kek_previous: SecretStr | None = Field(
+        None,
+        description="Key-encryption keys before kek, separated by commas, until nothing is wrapped by them",
+    )
+    kek_provider: str | None = Field(
+        None, description="Who keeps the key-encryption key instead: program, or module:function"
+    )
+    kek_argument: str | None = Field(
+        None, description="What the provider is given; for program the command line of that program"
+    )
     host: str = Field("127.0.0.1", min_length=1, description="Address the service listens on")
     port: int = Field(8080, ge=0, le=65535, description="Port the service listens on; 0 takes one that is free")
     token_issuer: str | None = Field(
@@ -190,6 +200,11 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise SettingsError(_explained(error, sources)) from None
         settings._sources.update(sources)
+        if settings.kek and settings.kek_provider:
+            raise SettingsError(
+                f"kek_provider (set in {sources['kek_provider']}): expected no kek beside it; give that "
+                "before it as kek_previous"
+            )
         if settings.token_issuer and not settings.token_jwks:
             raise SettingsError(
                 f"token_issuer (set in {sources['token_issuer']}): expected token_jwks too, got none"

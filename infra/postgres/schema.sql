@@ -168,6 +168,7 @@ BEGIN
     ) THEN
         INSERT INTO vault.keys (id, ledger, stream, subject, wrapped, kek_id)
         VALUES (p_id, p_ledger, p_stream, p_subject, p_wrapped, p_kek);
+        PERFORM vault.refuse_retired(ARRAY[p_id], ARRAY[p_kek]);
     END IF;
     RETURN QUERY
         SELECT k.id, k.stream, k.subject, k.wrapped, k.kek_id FROM vault.keys k
@@ -335,6 +336,8 @@ BEGIN
         INSERT INTO vault.keys (id, ledger, stream, subject, wrapped, kek_id)
         SELECT unnest(key_ids), p_ledger, unnest(key_streams), unnest(key_subjects), unnest(key_wrapped),
             unnest(key_kek);
+        -- After the INSERT: its lock of the table is what retire_kek waits for, or comes behind.
+        PERFORM vault.refuse_retired(key_ids, key_kek);
     END IF;
     -- A test that needs no query of its own: most entries are sealed under one key, old or new.
     IF NOT row_keys <@ key_ids THEN
@@ -374,6 +377,46 @@ END
 $$;
 
 ALTER FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.refuse_retired(key_ids text[], key_kek text[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    gone text[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM vault.retired_keks r WHERE r.id = ANY (key_kek)) THEN
+        RETURN;
+    END IF;
+    gone := ARRAY(
+        SELECT made.id FROM unnest(key_ids, key_kek) AS made (id, kek)
+        JOIN vault.retired_keks r ON r.id = made.kek ORDER BY made.id
+    );
+    RAISE EXCEPTION USING
+        ERRCODE = 'AL001',
+        MESSAGE = 'vault key gone: ' || array_to_string(gone, ', '),
+        DETAIL = 'It was wrapped by a key-encryption key that is retired.',
+        HINT = 'Seal the command anew: the key-encryption key is read again.';
+END
+$$;
+
+ALTER FUNCTION vault.refuse_retired(key_ids text[], key_kek text[]) OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.retire_kek(p_id text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    LOCK TABLE vault.keys IN SHARE MODE;
+    IF EXISTS (SELECT FROM vault.keys k WHERE k.kek_id = p_id) THEN
+        RETURN false;
+    END IF;
+    INSERT INTO vault.retired_keks (id) VALUES (p_id) ON CONFLICT (id) DO NOTHING;
+    RETURN true;
+END
+$$;
+
+ALTER FUNCTION vault.retire_kek(p_id text) OWNER TO auditledger_vault;
 
 CREATE TABLE ledger.checkpoints (
     ledger integer NOT NULL,
@@ -570,6 +613,12 @@ CREATE TABLE vault.removals (
 ALTER TABLE vault.removals OWNER TO auditledger_vault;
 
 COMMENT ON TABLE vault.removals IS 'What was destroyed since the vault''s tables were last written anew';
+CREATE TABLE vault.retired_keks (
+    id text NOT NULL COLLATE pg_catalog."C",
+    retired_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE vault.retired_keks OWNER TO auditledger_vault;
 
 ALTER TABLE ONLY ledger.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (ledger);
@@ -630,6 +679,8 @@ ALTER TABLE ONLY vault.keys
 
 ALTER TABLE ONLY vault.reconciled
     ADD CONSTRAINT vault_reconciled_pk PRIMARY KEY (ledger);
+ALTER TABLE ONLY vault.retired_keks
+    ADD CONSTRAINT vault_retired_keks_pk PRIMARY KEY (id);
 
 ALTER TABLE ONLY vault.sealed
     ADD CONSTRAINT vault_sealed_pk PRIMARY KEY (ledger, index, key);
@@ -729,6 +780,10 @@ GRANT ALL ON FUNCTION vault.put_actor(p_id text, p_lookup bytea, p_key text, p_s
 
 REVOKE ALL ON FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION vault.refuse_retired(key_ids text[], key_kek text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION vault.retire_kek(p_id text) FROM PUBLIC;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger.checkpoints TO auditledger_sealer;
 GRANT SELECT ON TABLE ledger.checkpoints TO auditledger_reader;

@@ -55,7 +55,8 @@ from ledger.store.submission import Receipt
 from ledger.store.writer import Writer
 from ledger.vault.attachments import FOLDER as ATTACHMENTS
 from ledger.vault.attachments import AttachmentFiles
-from ledger.vault.kek import KEK_VARIABLE, load_or_create_kek
+from ledger.vault.kek import KEK_FILE
+from ledger.vault.ring import KekRing, KekSource
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, ContentKeys, SealingSession, WrappedKey
 from ledger.vault.shredding import Shredder
 from ledger.vault.store import Kept, KeyGone, Opener, VaultKeys, keys_exist
@@ -108,11 +109,11 @@ class Commands:
         *,
         clock: Clock | None = None,
         regulator: str = DEFAULT_REGULATOR,
-        kek: str | None = None,
+        kek: KekSource | None = None,
     ) -> None:
         """Opens what a process needs. ``regulator`` is the slug of the regulator's ledger.
 
-        ``kek``: the key-encryption key in base64; else it is the file ``kek`` of the data directory.
+        ``kek``: where the key-encryption keys are; else it is the file ``kek`` of the data directory.
 
         Raises Unavailable, SettingsError, VaultError (key-encryption key missing while wrapped keys exist).
         """
@@ -124,8 +125,7 @@ class Commands:
         writer_pool, vault_pool = self._pools
         try:
             exist = keys_exist(writer_pool.connection)
-            environ = {KEK_VARIABLE: kek} if kek else {}
-            self._kek = load_or_create_kek(data_dir / "kek", keys_exist=exist, environ=environ)
+            self.kek = KekRing(kek or KekSource(data_dir / KEK_FILE), keys_exist=exist)
             self.ledgers = Ledgers(database)
             self.feed = Feed(database)
             self.streams = Streams(self.feed, self.ledgers, regulator)
@@ -135,8 +135,8 @@ class Commands:
                 each.close()
             raise
         destroyed = self.streams.destroyed_now
-        self.vault_keys = VaultKeys(writer_pool.connection, self._kek, destroyed)
-        self.opener = Opener(vault_pool.connection, self._kek, destroyed)
+        self.vault_keys = VaultKeys(writer_pool.connection, self.kek, destroyed)
+        self.opener = Opener(vault_pool.connection, self.kek, destroyed)
         self.kept = Kept(vault_pool.connection)
         self.shredder = Shredder(vault_pool.connection)
         self.files = AttachmentFiles(data_dir / ATTACHMENTS)
@@ -153,6 +153,7 @@ class Commands:
         self.feed.close()
         for each in self._pools:
             each.close()
+        self.kek.close()
 
     def __enter__(self) -> Self:
         return self
@@ -332,7 +333,7 @@ class Commands:
     def content_keys(self, ledger: Ledger, owner: str) -> ContentKeys:
         """The keys under which ``content_mac`` of a case's commands is made (of a ledger's: LEDGER_STREAM)."""
         return ContentKeys(
-            (wrapped.id, self._kek.unwrap(wrapped.id, wrapped.wrapped, wrapped.kek_id))
+            (wrapped.id, self.kek.unwrap(wrapped.id, wrapped.wrapped, wrapped.kek_id))
             for wrapped in self.live_keys(ledger, owner)
             if wrapped.subject == CONTENT
         )
@@ -370,7 +371,7 @@ class Commands:
         if expected_version is not None and case.version != expected_version:
             raise Conflict(f"case {case.id}: expected version {expected_version}, it is at {case.version}")
         fresh = case.version == 0 and spec.stream is None
-        session = SealingSession(self._kek, self._lookup_keys(ledger, case.id if fresh else None))
+        session = SealingSession(self.kek, self._lookup_keys(ledger, case.id if fresh else None))
         header = Header(
             command.happened_on,
             command.precision,

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from ledger.application.installation import Installation
 from ledger.clock import Clock
 from ledger.settings import Settings
-from ledger.store.opened import enter_database
+from ledger.store.opened import enter_database, kek_source
 from ledger.store.witness_gate import WitnessGate
 from ledger.store.witnessed import policy_of
 
@@ -23,7 +23,7 @@ def opened(
     VaultError.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    kek = None if settings.kek is None else settings.kek.get_secret_value()
+    kek = kek_source(settings)
     with ExitStack() as stack:
         database, server = enter_database(settings, stack)
         supervisor = None

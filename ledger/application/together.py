@@ -72,7 +72,7 @@ class Together:
             self._check_repeat(stream, steps)
             return None
         commands.insist_on_witnesses(ledger)
-        session = SealingSession(commands._kek, commands._lookup_keys(ledger, stream if case is None else None))
+        session = SealingSession(commands.kek, commands._lookup_keys(ledger, stream if case is None else None))
         macs: dict[str, bytes] = {}
         for step in steps:
             case, (spec, command) = self._take(case, stream, step, source)

@@ -1,4 +1,4 @@
-"""``checkpoint``, ``prove``, ``keys``: what a ledger signs of itself, and proofs for who trusts nobody here."""
+"""``checkpoint`` and ``prove``: what a ledger signs of itself, and proofs for who trusts nobody here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ledger.cli.session import NO_LEDGER, AsJson, Session, group, of, print_json, table
+from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
 from ledger.cli.times import beside, trusted
 from ledger.errors import InvalidInput, NotFound
 from ledger.store.database import Database
@@ -175,23 +175,3 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
     except OSError as error:
         raise InvalidInput("--to", "a folder that can be written to", f"{path}: {error.strerror}") from error
     return path
-
-
-keys = group("The keys that sign the ledgers' checkpoints.")
-
-
-@keys.command("list")
-def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the public keys (C2SP verifier keys): give them to who is to check the ledgers."""
-    session = of(context)
-    found: list[tuple[str, str]] = []
-    with opened_database(session.settings()) as database:
-        published = Published(session.settings().data_dir)
-        for ledger in Ledgers(database).all():
-            found += [(ledger.slug, str(key.verifier)) for key in published.keys.of(ledger.slug, ledger.origin)]
-    if as_json:
-        print_json({"keys": [{"ledger": slug, "key": key} for slug, key in found]})
-    elif not found:
-        session.out.print("No ledger has signed anything yet: see 'auditledger checkpoint --help'")
-    else:
-        session.out.print(table("Keys", ["ledger", "verifier key"], found))

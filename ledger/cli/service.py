@@ -16,20 +16,21 @@ from typing import Annotated, Any
 import typer
 
 from ledger.cli.session import AsJson, Session, of, print_json, program, table
-from ledger.errors import AuditLedgerError, Diverged, InvalidInput, SettingsError, Unavailable, VaultError
+from ledger.errors import AuditLedgerError, Diverged, InvalidInput, SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database, Role
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.migrate import migrate
-from ledger.store.opened import RESTORING, reach_database
+from ledger.store.opened import RESTORING, kek_source, reach_database
 from ledger.store.published import Published
 from ledger.store.sealing import Link
 from ledger.store.witness_gate import lag_of
 from ledger.store.witnessed import policy_of
-from ledger.vault.kek import KEK_VARIABLE, load_kek
+from ledger.vault.kek import WrongKek
+from ledger.vault.ring import KekRing
 from ledger.vault.shredding import reconciled
-from ledger.vault.store import wrapped_by
+from ledger.vault.store import WrappedBy, wrapped_by
 
 RUNNING = "service.json"
 LOCK = "service.lock"
@@ -302,24 +303,40 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
     return checks
 
 
-def _kek(settings: Settings, wrapping: Sequence[str]) -> dict[str, Any]:
-    """Whether the key-encryption key is the one that wrapped the vault's keys; it is read, and never made."""
-    path = settings.data_dir / "kek"
-    given = None if settings.kek is None else settings.kek.get_secret_value()
-    where = f"kek, set in {settings.sources['kek']}" if given else str(path)
-    if not (given or wrapping or os.path.lexists(path)):
-        return _check(KEK, True, f"{path} does not exist yet; it is made with the first ledger")
+def _kek(settings: Settings, wrapping: Sequence[WrappedBy]) -> dict[str, Any]:
+    """Whether the key-encryption keys open one key of each that wrapped the vault's; none is ever made here."""
+    source = kek_source(settings)
+    where = f"kek, set in {settings.sources['kek']}" if source.text else str(source.path)
+    if source.provider is not None:
+        where = f"kept by {source.provider}"
+    elif not (source.text or wrapping or os.path.lexists(source.path)):
+        return _check(KEK, True, f"{source.path} does not exist yet; it is made with the first ledger")
     try:
-        key = load_kek(path, {KEK_VARIABLE: given} if given else {})
+        with KekRing(source, keys_exist=True) as ring:
+            return _opens(ring, where, wrapping)
     except SettingsError as error:
         return _check(KEK, False, f"{error}; mend {where}, or restore it from its backup")
-    except VaultError as error:
+    except AuditLedgerError as error:
         return _check(KEK, False, str(error).removeprefix(f"{KEK}: "))
-    foreign = [each for each in wrapping if each != key.kek_id]
+
+
+def _opens(ring: KekRing, where: str, wrapping: Sequence[WrappedBy]) -> dict[str, Any]:
+    newest = ring.kek_id
+    foreign: list[str] = []
+    for each in wrapping:
+        try:
+            ring.unwrap(each.key_id, each.wrapped, each.kek_id)
+        except WrongKek:
+            foreign.append(each.kek_id)
     if foreign:
-        said = f"expected {', '.join(foreign)}, which wrapped keys of the vault, got {key.kek_id}"
+        said = f"expected {', '.join(foreign)}, which wrapped keys of the vault, got {newest}"
         return _check(KEK, False, f"{said}; mend {where}, or restore it from its backup")
-    return _check(KEK, True, f"{key.kek_id}, {where}")
+    said = f"{newest}, {where}"
+    behind = [each for each in wrapping if each.kek_id != newest]
+    if behind or ring.older():
+        count, total = sum(each.keys for each in behind), sum(each.keys for each in wrapping)
+        said += f"; {count} of {total} keys are wrapped by one before it: run 'auditledger keys rotate kek'"
+    return _check(KEK, True, said)
 
 
 def _vault(database: Database, ledgers: Sequence[Ledger]) -> dict[str, Any]:

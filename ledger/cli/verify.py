@@ -13,17 +13,21 @@ from ledger.cli import times
 from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
 from ledger.cli.trusted import FAILED, keys_of, read_file
 from ledger.codec.jsonform import show, show_seconds
+from ledger.domain.keys.standing import changes_in
 from ledger.errors import AuditLedgerError, InvalidInput, Tampered, Untrusted
 from ledger.store.database import Database, Role
+from ledger.store.followed import followed, recorded
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
-from ledger.store.sealing import standing_of
+from ledger.store.sealing import Standing, standing_of
 from ledger.store.seen import FOLDER, Seen
 from ledger.store.tilecheck import verify_tiles
 from ledger.store.tiles import TileFolder
 from ledger.store.verify import verify as verify_ledger
-from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
+from ledger.tlog.chain import leaf_hash
+from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
+from ledger.tlog.keyhistory import Keys
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
@@ -52,6 +56,12 @@ def verify(
     policy: Annotated[
         Path | None,
         typer.Option(help="Whose checkpoints count, and how many witnesses must have cosigned (tlog-policy)."),
+    ] = None,
+    history: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="With --proof: entries that tell of keys, from the one that is trusted to the signer's."
+        ),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
@@ -85,26 +95,25 @@ def verify(
     kept = checkpoint or []
     _fit(slug, tiles, proof or receipt, entry, key, policy, deep)
     _fit_stamp(tiles or proof, timestamp, timestamp_ca)
+    if history and proof is None and receipt is None:
+        raise InvalidInput("--history", "a --proof beside it: elsewhere it is read with the entries", "none")
     wanted = Policy() if policy is None else read_policy(policy)
     keys = [*keys_of(key or []), *wanted.keys]
     if receipt is not None and proof is None:
         if entry is not None or policy is not None:
             raise InvalidInput("--proof", "the proof of what the receipt promises", None)
         with _telling(session, as_json, str(receipt)):
-            promised = open_receipt(read_file(receipt), keys)
+            promised = _receipt(receipt, keys, history or [])
         _said(session, as_json, [_promised(promised)])
         return
     if proof is not None:
         with _telling(session, as_json, str(proof)):
-            signed, seen_at = _proof(proof, entry, keys, kept, wanted)
+            signed, seen_at = _proof(proof, entry, keys, kept, history or [], wanted)
             if receipt is not None:
                 if entry is None:
-                    raise InvalidInput(
-                        "--receipt", "none: the proof is of consistency, of no entry", str(receipt)
-                    )
-                open_receipt(read_file(receipt), keys).kept(
-                    InclusionProof.parse(read_file(proof)), read_file(entry), keys
-                )
+                    raise InvalidInput("--receipt", "none: the proof is of no entry", str(receipt))
+                shown = InclusionProof.parse(read_file(proof)).index, leaf_hash(read_file(entry))
+                _receipt(receipt, keys, history or []).kept(signed.checkpoint.origin, *shown)
             if policy is not None:
                 wanted.require(signed)
             seen_at |= times.of_stamp(timestamp, timestamp_ca, signed)
@@ -121,7 +130,7 @@ def verify(
             if mirror is not None:
                 _mirror(mirror, tiles, keys)
             if policy is not None:
-                wanted.require(open_checkpoint(read_file(tiles / "checkpoint"), keys))
+                wanted.require(followed(tiles, keys).open(read_file(tiles / "checkpoint")))
             signed = _tiles(session, tiles, keys, kept, seen, deep, processes)
             stamped = times.of_stamp(timestamp, timestamp_ca, signed)
         _said(session, as_json, [{**_clean(signed), **stamped}])
@@ -202,9 +211,9 @@ def _ledgers(
                     signed = standing_of(connection, each)
                 # Who takes the published files away hides nothing: what was signed is to hold.
                 note = published.of(each).checkpoint() or (signed.note if signed.signed else None)
-                trusted = _trusted(published, each, keys)
+                known = _known(database, published, each, keys, signed)
                 notes = [*([] if note is None else [note]), *kept[each.origin]]
-                held = _of(each.origin, notes, trusted)
+                held = _of(each.origin, notes, known)
                 before = seen.last(each.origin)
                 found = verify_ledger(
                     database, each, processes=processes, progress=moved,
@@ -235,11 +244,19 @@ def _ledgers(
         raise worst
 
 
-def _trusted(published: Published, ledger: Ledger, keys: Sequence[VerifierKey]) -> list[VerifierKey]:
-    """The keys given; where none of them is of this ledger, those that this installation signs it with."""
-    if any(key.name == ledger.origin for key in keys):
-        return [*keys]
-    return [*keys, *(signing.verifier for signing in published.keys.of(ledger.slug, ledger.origin))]
+def _known(
+    database: Database, published: Published, ledger: Ledger, given: Sequence[VerifierKey], standing: Standing
+) -> Keys:
+    """The keys given and those that they lead to; where none of them is of this ledger, begun from those that
+    this installation signed it with last. Raises Untrusted, CodecError."""
+    roots = [*given]
+    if not any(key.name == ledger.origin for key in given):
+        held = [key.verifier for key in published.keys.of(ledger.slug, ledger.origin)]
+        signed = Note.parse(standing.note).verify(held) if standing.signed else ()
+        roots += [each.key for each in signed] if standing.signed else held
+    with database.connect(Role.READER) as connection:
+        changes, _ = recorded(connection, ledger)
+    return Keys(roots, ledger.origin, changes)
 
 
 def _tiles(
@@ -253,11 +270,13 @@ def _tiles(
 ) -> SignedCheckpoint:
     with session.progress() as progress:
         task = progress.add_task(f"Verifying {folder}", total=None)
-        origin = open_checkpoint(read_file(folder / "checkpoint"), keys).checkpoint.origin
+        origin = Checkpoint.parse(Note.parse(read_file(folder / "checkpoint")).text).origin
+        earlier = _by_origin([origin], kept)[origin]
+        known = followed(folder, keys, earlier)
         before = seen.last(origin)
         signed = verify_tiles(
             folder, keys,
-            seen=_of(origin, _by_origin([origin], kept)[origin], keys) + ([] if before is None else [before]),
+            seen=_of(origin, earlier, known) + ([] if before is None else [before]),
             deep=deep, processes=processes,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
@@ -267,7 +286,7 @@ def _tiles(
 
 def _mirror(folder: Path, tiles: Path, keys: Sequence[VerifierKey]) -> None:
     """Compares the published leaf hashes with those that a mirror kept. Raises Tampered, SettingsError."""
-    said = open_checkpoint(read_file(tiles / "checkpoint"), keys).checkpoint
+    said = followed(tiles, keys).open(read_file(tiles / "checkpoint")).checkpoint
     mirror = Mirror(folder, said.origin)
     if not mirror.kept.size:
         raise InvalidInput("--mirror", f"a folder in which {said.origin} is mirrored", str(folder))
@@ -275,28 +294,44 @@ def _mirror(folder: Path, tiles: Path, keys: Sequence[VerifierKey]) -> None:
 
 
 def _proof(
-    path: Path, entry: Path | None, keys: Sequence[VerifierKey], kept: Sequence[Path], policy: Policy
+    path: Path,
+    entry: Path | None,
+    given: Sequence[VerifierKey],
+    kept: Sequence[Path],
+    history: Sequence[Path],
+    policy: Policy,
 ) -> tuple[SignedCheckpoint, dict[str, Any]]:
     """The checkpoint of a proof that holds, and what witnesses say of the entry's times, if it is of one."""
     data = read_file(path)
-    if data.startswith(b"old "):
+    proof = ConsistencyProof.parse(data) if data.startswith(b"old ") else InclusionProof.parse(data)
+    origin = Checkpoint.parse(Note.parse(proof.checkpoint).text).origin
+    known = Keys(given, origin, changes_in(map(read_file, history)))
+    if isinstance(proof, ConsistencyProof):
         if len(kept) != 1:
             raise InvalidInput("--checkpoint", "the one checkpoint that the proof goes on from", len(kept))
         if entry is not None:
             raise InvalidInput("--entry", "none: the proof is of consistency, of no entry", str(entry))
-        before = open_checkpoint(read_file(kept[0]), keys).checkpoint
-        return ConsistencyProof.parse(data).verify(before, keys), {}
+        before = known.open(read_file(kept[0])).checkpoint
+        return proof.verify(before, known.of(proof.checkpoint)), {}
     if entry is None:
         raise InvalidInput("--entry", "the file of the entry's bytes", None)
-    found, bytes_of = InclusionProof.parse(data), read_file(entry)
-    signed = found.verify(bytes_of, keys)
+    bytes_of = read_file(entry)
+    signed = proof.verify(bytes_of, known.of(proof.checkpoint))
     notes = [read_file(each) for each in kept]
-    return signed, {"witnessed": times.of_proof(found.index, bytes_of, signed, notes, keys, policy)}
+    return signed, {"witnessed": times.of_proof(proof.index, bytes_of, signed, notes, given, policy)}
 
 
-def _of(origin: str, notes: Sequence[bytes], keys: Sequence[VerifierKey]) -> list[Checkpoint]:
+def _receipt(path: Path, given: Sequence[VerifierKey], history: Sequence[Path]) -> SignedReceipt:
+    """A receipt that a key signed which signs the first checkpoint that can keep it."""
+    data = read_file(path)
+    said = SignedReceipt.parse(Note.parse(data).text)
+    known = Keys(given, said.origin, changes_in(map(read_file, history)))
+    return open_receipt(data, known.at(said.index + 1))
+
+
+def _of(origin: str, notes: Sequence[bytes], known: Keys) -> list[Checkpoint]:
     """The checkpoints of signed notes, all of one log. Raises Untrusted, CodecError."""
-    found = [open_checkpoint(note, keys).checkpoint for note in notes]
+    found = [known.open(note).checkpoint for note in notes]
     for each in found:
         if each.origin != origin:
             raise Untrusted(f"checkpoint: expected one of {origin}, got one of {each.origin}")

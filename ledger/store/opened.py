@@ -10,6 +10,18 @@ from ledger.settings import Settings
 from ledger.store.database import Database
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.migrate import migrate
+from ledger.vault.kek import KEK_FILE
+from ledger.vault.ring import KekSource
+
+
+def kek_source(settings: Settings) -> KekSource:
+    """Where the key-encryption keys of the settings are."""
+    text, previous = (secret and secret.get_secret_value() for secret in (settings.kek, settings.kek_previous))
+    before = [each.strip() for each in (previous or "").split(",") if each.strip()]
+    return KekSource(
+        settings.data_dir / KEK_FILE, text or None, before, settings.kek_provider, settings.kek_argument
+    )
+
 
 RESTORING = "restoring.json"
 """Stands in a data directory while a backup set is restored into it."""

@@ -300,6 +300,11 @@ SELECT h.size, h.hash, h.closed, c.size, c.root, c.note, ARRAY(
 FROM ledger.heads h LEFT JOIN ledger.checkpoints c USING (ledger)
 WHERE h.ledger = %(ledger)s;
 
+-- name: key_entries
+-- The entries of a stream behind a version: what is new of a ledger's keys.
+SELECT version, index, leaf_hash, entry FROM ledger.entries
+WHERE ledger = %(ledger)s AND stream = %(stream)s AND version > %(after)s ORDER BY version;
+
 -- name: scan_sealing
 -- What sealing reads: the bytes of entries, and the leaf hash that is kept of each.
 COPY (SELECT index, leaf_hash, entry FROM ledger.entries

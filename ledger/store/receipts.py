@@ -21,7 +21,14 @@ def signed_receipts(
     Raises Unavailable where the ledger has no signing key yet, or none here: the same command gives its
     receipts again.
     """
-    keys = published.keys.of(ledger.slug, ledger.origin)
+    # Those that signed what is published: one that was retired, or only lies there, promises nothing.
+    note = published.of(ledger).checkpoint()
+    signing = set() if note is None else {(line.name, line.id) for line in Note.parse(note).signatures}
+    keys = [
+        key
+        for key in published.keys.of(ledger.slug, ledger.origin)
+        if (key.verifier.name, key.verifier.id) in signing
+    ]
     if not keys:
         raise Unavailable(
             f"recorded, and its receipt not signed: {ledger.slug} has no signing key here; repeat with the "

@@ -27,12 +27,14 @@ from ledger.errors import AuditLedgerError, CodecError, Diverged, NotFound, Tamp
 from ledger.store import queries
 from ledger.store.copying import copied
 from ledger.store.database import Database, Role
+from ledger.store.followed import recorded
 from ledger.store.ledgers import Ledger
 from ledger.store.tiles import TileFolder
 from ledger.tlog.chain import GENESIS, HASH_LENGTH, leaf_hash
-from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, sign
+from ledger.tlog.checkpoint import Checkpoint, sign
+from ledger.tlog.keyhistory import Change, Keys
 from ledger.tlog.merkle import EMPTY_ROOT, fold, subtrees
-from ledger.tlog.note import Note, SigningKey
+from ledger.tlog.note import Note, SigningKey, VerifierKey
 from ledger.tlog.tiles import WIDTH, Tile, bundle, bundle_at, edge, edge_root, grown, hashes_of, split, unbundle
 from ledger.vault.signing import SigningKeys
 
@@ -71,6 +73,16 @@ class Standing(NamedTuple):
     """Of that checkpoint, with what witnesses cosigned of it: as it is to be published."""
     closed: str | None = None
     """Why nothing enters it any more (ENDED, LEFT); None while it is open."""
+
+
+class Signers(NamedTuple):
+    """Who signs a ledger: the keys in force, oldest first; those held here; the size signed last, and by
+    whom."""
+
+    in_force: Sequence[VerifierKey]
+    held: Sequence[SigningKey]
+    size: int
+    last: Sequence[VerifierKey]
 
 
 class Link:
@@ -120,6 +132,9 @@ class Sealer:
         self._link = link
         self._keys = keys
         self._step = step
+        self._changes: list[Change] = []
+        self._read = 0
+        """The last version of the stream of keys that ``_changes`` holds."""
 
     def close(self) -> None:
         """Lets go of the lease, and of every other of its link."""
@@ -158,8 +173,8 @@ class Sealer:
             if standing.closed == LEFT:
                 return standing
             if standing.signed is not None:
-                keys = self._keys.of(self.ledger.slug, self.ledger.origin)
-                self._compare(standing, standing.signed, published, keys)
+                held = self._keys.of(self.ledger.slug, self.ledger.origin)
+                self._compare(standing, standing.signed, published, self._known(connection, standing, held))
                 self._check_end(standing, self._edge(connection, standing.signed))
             elif published is not None:
                 raise self._diverged("a checkpoint is published, and the database has signed none")
@@ -167,6 +182,19 @@ class Sealer:
         except psycopg.Error as error:
             self.close()
             raise Unavailable(f"database: {' '.join(str(error).split())}") from error
+
+    def keys(self) -> Signers:
+        """Who signs the ledger now, once steps (1) and (2) hold. Raises as ``check``, NotFound."""
+        standing = self.check()
+        if standing.signed is None:
+            raise NotFound(f"{self.ledger.slug}: nothing is signed yet; see 'auditledger checkpoint --help'")
+        held = self._keys.of(self.ledger.slug, self.ledger.origin)
+        known = self._known(self._link.open(), standing, held)
+        last = {(line.name, line.id) for line in Note.parse(standing.note).signatures}
+        return Signers(
+            [each.key for each in known.ranges if each.until is None], held, standing.signed.size,
+            [each.key for each in known.ranges if (each.key.name, each.key.id) in last],
+        )  # fmt: skip
 
     def _leased(self) -> Connection[Any] | None:
         connection = self._link.open()
@@ -187,13 +215,16 @@ class Sealer:
         if standing.signed is None:
             if published is not None:
                 raise self._diverged("a checkpoint is published, and the database has signed none")
-            keys = self._keys.first(self.ledger.slug, self.ledger.origin)
+            held = self._keys.first(self.ledger.slug, self.ledger.origin)
             self._step("key")
-            signed = self._sign(connection, Checkpoint(self.ledger.origin, 0, EMPTY_ROOT), None, keys)
+            known = Keys([key.verifier for key in held], self.ledger.origin, self._told(connection))
+            empty = Checkpoint(self.ledger.origin, 0, EMPTY_ROOT)
+            signed = self._sign(connection, empty, None, self._signing(known, held, 0))
         else:
-            keys = self._keys.of(self.ledger.slug, self.ledger.origin)
+            held = self._keys.of(self.ledger.slug, self.ledger.origin)
+            known = self._known(connection, standing, held)
             signed = standing.signed
-            self._compare(standing, signed, published, keys)
+            self._compare(standing, signed, published, known)
         reached = self._edge(connection, signed)
         if standing.signed is not None and published != standing.note:
             self.tiles.publish(standing.note)
@@ -208,28 +239,56 @@ class Sealer:
             self.tiles.add(files)
             self._step("tiles")
             found = Checkpoint(self.ledger.origin, reached.size, reached.root)
-            signed = self._sign(connection, found, before, keys)
+            signed = self._sign(connection, found, before, self._signing(known, held, found.size))
         return signed
+
+    # --- who signs ---------------------------------------------------------------------------------------
+
+    def _told(self, connection: Connection[Any]) -> list[Change]:
+        """What the entries say of the ledger's keys; only what is new is read."""
+        new, self._read = recorded(connection, self.ledger, self._read)
+        self._changes += new
+        return self._changes
+
+    def _known(self, connection: Connection[Any], standing: Standing, held: Sequence[SigningKey]) -> Keys:
+        """The keys that the history leads to from those, of the held ones, that signed last.
+
+        A key that only lies in the folder leads nowhere. Raises Diverged where none of them signed last,
+        VaultError where none is held.
+        """
+        if not held:
+            raise VaultError(
+                f"signing key of {self.ledger.origin}: expected a file in {self._keys.folder}, got none, and "
+                "checkpoints were signed; restore it from its backup or its recovery shares, or set seal to "
+                "false where another service seals"
+            )
+        try:
+            signed = Note.parse(standing.note).verify([key.verifier for key in held])
+        except AuditLedgerError as error:
+            raise self._diverged(f"a checkpoint kept or published is not ours: {error}") from error
+        return Keys([each.key for each in signed], self.ledger.origin, self._told(connection))
+
+    def _signing(self, known: Keys, held: Sequence[SigningKey], size: int) -> list[SigningKey]:
+        """The held keys that sign a checkpoint of that size: an added one once the tree has its entry."""
+        valid = {each.key for each in known.ranges if each.holds(size) and each.used_from <= size}
+        found = [key for key in held if key.verifier in valid]
+        if not found:
+            raise VaultError(
+                f"signing key of {self.ledger.origin}: expected a file in {self._keys.folder} of a key that "
+                f"signs size {size}, got only keys that do not: {', '.join(map(str, known.ranges))}"
+            )
+        return found
 
     # --- (1) to (3): comparing ---------------------------------------------------------------------------
 
-    def _compare(
-        self, standing: Standing, signed: Checkpoint, published: bytes | None, keys: Sequence[SigningKey]
-    ) -> None:
+    def _compare(self, standing: Standing, signed: Checkpoint, published: bytes | None, known: Keys) -> None:
         """(1). Raises Diverged where what was signed, what is published and the entries are not one history."""
         if standing.size < signed.size:
             raise self._diverged(f"the database holds {standing.size} entries, {signed.size} are signed")
-        if not keys:
-            raise VaultError(
-                f"signing key of {self.ledger.origin}: expected a file in {self._keys.folder}, got none, and "
-                "checkpoints were signed; restore it from its backup, or set seal to false where another "
-                "service seals"
-            )
-        trusted = [key.verifier for key in keys]
         try:
-            if open_checkpoint(standing.note, trusted).checkpoint != signed:
+            if known.open(standing.note).checkpoint != signed:
                 raise self._diverged("the signed note kept in the database is not of the checkpoint beside it")
-            told = None if published is None else open_checkpoint(published, trusted).checkpoint
+            told = None if published is None else known.open(published).checkpoint
         except Diverged:
             raise
         except AuditLedgerError as error:

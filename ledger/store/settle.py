@@ -106,7 +106,7 @@ def _refused(
         return {
             place: KeyGone(f"{message}; seal the command anew")
             for place, submission in open_ones.items()
-            if gone & {row.key for row in submission.rows}
+            if gone & ({row.key for row in submission.rows} | {key.id for key in submission.keys})
         }
     return {}
 

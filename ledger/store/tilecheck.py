@@ -1,10 +1,13 @@
 """Verification from the published files alone: no database, no key of the operator's but the public one.
 
-Steps: (1) the checkpoint is signed by a trusted key of its log; (2) every bundle's entries hash to the tile of
+Steps: (1) the checkpoint is signed by a trusted key of its log, or by one that such a key leads to; (2) every
+bundle's entries hash to the tile of
 level 0; (3) each entry says the log's origin and its index, and names the leaf hash before it; (4) every tile
 above holds the hashes of the full tiles below; (5) the whole folds to the signed root; (6) the tree has the
-root of each checkpoint that was seen before. With ``deep``: (7) every entry and its payload is the one encoding
-of a known schema. Left to the caller: whether enough witnesses signed; that sealed values are what their
+root of each checkpoint that was seen before; (7) by the history of keys in these entries the key signs that
+size.
+With ``deep``: (8) every entry and its payload is the one encoding of a known schema. Left to the caller:
+whether enough witnesses signed; that sealed values are what their
 commitments stand for.
 """
 
@@ -18,11 +21,14 @@ from pathlib import Path
 from ledger.codec.avro import encode_long
 from ledger.codec.entry import decode_entry, prefix
 from ledger.domain.event import decode_event
+from ledger.domain.keys.standing import changes_in
 from ledger.errors import CodecError, NotFound, ProofFailed, Tampered, UnknownSchema
 from ledger.ranges import in_order
+from ledger.store.followed import followed, of_keys
 from ledger.store.tiles import TileFolder
 from ledger.tlog.chain import GENESIS, leaf_hash
-from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
+from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
+from ledger.tlog.keyhistory import Keys
 from ledger.tlog.merkle import EMPTY_ROOT, complete
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.prover import Prover
@@ -44,6 +50,8 @@ class Part:
     last: bytes
     fault: tuple[int, str] | None = None
     unknown: tuple[int, str] | None = None
+    keys: Sequence[bytes] = ()
+    """Its entries of the stream of keys."""
 
 
 def verify_tiles(
@@ -63,11 +71,11 @@ def verify_tiles(
     all else is well, UnknownSchema for the first entry that only a newer version can read.
     """
     tiles = TileFolder(folder)
-    note = tiles.checkpoint()
-    if note is None:
-        raise NotFound(f"{folder / 'checkpoint'}: there is no such file")
-    signed = open_checkpoint(note, keys)
-    said = signed.checkpoint
+    given = [*keys]
+    known = followed(folder, given)
+    # It was there a moment ago; what is published may grow, and never goes.
+    note = tiles.checkpoint() or b""
+    said = known.open(note).checkpoint
     for each in seen:
         if each.origin == said.origin and each.size > said.size:
             raise ProofFailed(
@@ -76,6 +84,7 @@ def verify_tiles(
     above: list[bytes] = []
     last, done = GENESIS, 0
     unknown: tuple[int, str] | None = None
+    entries: list[bytes] = []
     work = partial(check_bundles, folder, said.origin, said.size, deep)
     for part in in_order(work, range(0, said.size, RANGE), said.size, processes):
         if part.previous != last and (part.fault is None or part.fault[0] > done):
@@ -83,6 +92,7 @@ def verify_tiles(
         if part.fault is not None:
             raise Tampered(said.origin, *part.fault)
         unknown = unknown or part.unknown
+        entries += part.keys
         above += part.tiles
         last, done = part.last, min(done + RANGE, said.size)
         progress(done, said.size)
@@ -94,18 +104,21 @@ def verify_tiles(
                 f"{said.origin}: the tree of {each.size} entries has the root {root.hex()}, and "
                 f"{each.root.hex()} was signed"
             )
+    signed = Keys(given, said.origin, changes_in(entries)).open(note)
     if unknown is not None:
         raise UnknownSchema(f"{said.origin}: entry {unknown[0]}: {unknown[1]}")
     return signed
 
 
 def check_bundles(folder: Path, origin: str, size: int, deep: bool, start: int, end: int) -> Part:
-    """Steps (2), (3) and (7) of the entries [start, end). Runs in a process of its own."""
+    """Steps (2), (3) and (8) of, and the keys told by, the entries [start, end). Runs in a process of its
+    own."""
     tiles = TileFolder(folder)
     begin = prefix(origin)
     first = previous = b""
     full: list[bytes] = []
     unknown: tuple[int, str] | None = None
+    told: list[bytes] = []
     index = start
     for number in range(start // WIDTH, -(-end // WIDTH)):
         tile = tile_at(0, number, size)
@@ -129,6 +142,8 @@ def check_bundles(folder: Path, origin: str, size: int, deep: bool, start: int, 
             elif linked != previous:
                 what = "its previous is not the leaf hash of the entry before"
                 return Part(full, first, previous, (index, what))
+            if of_keys(entry, len(said)):
+                told.append(entry)
             if deep:
                 try:
                     decode_event(decode_entry(entry))
@@ -140,7 +155,7 @@ def check_bundles(folder: Path, origin: str, size: int, deep: bool, start: int, 
             index += 1
         if tile.width == WIDTH:
             full.append(complete(hashes))
-    return Part(full, first, previous, None, unknown)
+    return Part(full, first, previous, None, unknown, told)
 
 
 def _check_above(tiles: TileFolder, size: int, hashes: list[bytes]) -> None:

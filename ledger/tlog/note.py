@@ -146,6 +146,11 @@ class SigningKey:
         return key
 
     @property
+    def secret(self) -> bytes:
+        """Its 32 bytes, for who splits it into recovery shares."""
+        return self._secret
+
+    @property
     def secret_text(self) -> str:
         """``PRIVATE+KEY+name+id+base64``, as Go's sumdb/note writes it."""
         key = base64.b64encode(bytes([self.verifier.kind]) + self._secret).decode()

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ledger.errors import CodecError, ProofFailed, Untrusted
-from ledger.tlog.chain import HASH_LENGTH, leaf_hash
-from ledger.tlog.checkpoint import SignedCheckpoint, parse_size
+from ledger.tlog.chain import HASH_LENGTH
+from ledger.tlog.checkpoint import parse_size
 from ledger.tlog.note import ED25519, Note, SigningKey, VerifierKey, check_name, decode_base64
-from ledger.tlog.proof import InclusionProof
 
 KIND = "ledger.v1.Receipt"
 _TEXT_LINES = 6
@@ -69,22 +68,18 @@ class SignedReceipt:
             lines.append(key.sign(self.text))
         return Note.parse(f"{self.text}\n{''.join(lines)}".encode())
 
-    def kept(self, proof: InclusionProof, entry: bytes, keys: Iterable[VerifierKey]) -> SignedCheckpoint:
-        """Checks that a proof, and the entry that it is of, are what was promised.
+    def kept(self, origin: str, index: int, leaf: bytes) -> None:
+        """Checks that what a proof has shown of a ledger is what was promised of it.
 
-        Steps: (1) the proof holds under a checkpoint that a trusted key of its ledger signed; (2) that is the
-        ledger that signed the receipt; (3) index and leaf hash are those of the receipt. Raises CodecError,
-        Untrusted, and ProofFailed where the promise is broken. Left to the caller: whether enough witnesses
-        signed.
+        Steps: (1) it is of the ledger that signed the receipt; (2) index and leaf hash are those of the
+        receipt. Raises ProofFailed where the promise is broken. Left to the caller: that the proof holds.
         """
-        signed = proof.verify(entry, keys)
-        if signed.checkpoint.origin != self.origin:
-            raise ProofFailed(f"receipt: it is of {self.origin!r}, the proof of {signed.checkpoint.origin!r}")
-        self.stands(proof.index, leaf_hash(entry))
-        return signed
+        if origin != self.origin:
+            raise ProofFailed(f"receipt: it is of {self.origin!r}, the proof of {origin!r}")
+        self.stands(index, leaf)
 
     def stands(self, index: int, leaf: bytes) -> None:
-        """(3). Raises ProofFailed."""
+        """(2). Raises ProofFailed."""
         if index != self.index:
             raise ProofFailed(f"receipt: it is of entry {self.index}, the proof of entry {index}")
         if leaf != self.leaf:

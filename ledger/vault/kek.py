@@ -12,7 +12,7 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -29,6 +29,13 @@ ABANDONED = 3600.0
 """Seconds after which a key file that was never put in its place is nobody's any more."""
 
 
+class Wrapped(NamedTuple):
+    """A vault key as it is stored, and the name of the key-encryption key that wrapped it."""
+
+    kek_id: str
+    key: bytes
+
+
 class KeyEncryptionKey(Protocol):
     """What wraps vault keys: a local key here, a KMS or a ring of rotated keys by the same three names."""
 
@@ -37,17 +44,23 @@ class KeyEncryptionKey(Protocol):
         """The name written beside each key this one wraps."""
         ...
 
-    def wrap(self, key_id: str, key: bytes) -> bytes:
-        """The vault key ``key``, encrypted and bound to its id."""
+    def wrap(self, key_id: str, key: bytes) -> Wrapped:
+        """The vault key ``key``, encrypted and bound to its id, by the newest key. ``Unavailable``,
+        ``KekDenied``."""
         ...
 
     def unwrap(self, key_id: str, wrapped: bytes, kek_id: str) -> bytes:
-        """The vault key again. ``WrongKek`` if another key wrapped it, ``VaultError`` if it was altered."""
+        """The vault key again. ``WrongKek`` if another key wrapped it, ``KekDenied`` where it may not be used,
+        ``Unavailable`` where it cannot be reached, any other ``VaultError`` if it was altered."""
         ...
 
 
 class WrongKek(VaultError):
     """The key-encryption key in use is not the one that wrapped this key: a wrong setting, not a loss."""
+
+
+class KekDenied(VaultError):
+    """Whoever keeps the key-encryption key does not let this process use it: nothing is lost."""
 
 
 class LocalKek:
@@ -67,10 +80,10 @@ class LocalKek:
         """``local-`` and 16 hex digits of a digest of the key (which is random, so nothing can be guessed)."""
         return self._id
 
-    def wrap(self, key_id: str, key: bytes) -> bytes:
+    def wrap(self, key_id: str, key: bytes) -> Wrapped:
         """12-byte nonce ‖ AES-256-GCM of ``key``; associated data is the key id."""
         nonce = random_bytes(NONCE_BYTES)
-        return nonce + self._aead.encrypt(nonce, key, key_id.encode())
+        return Wrapped(self._id, nonce + self._aead.encrypt(nonce, key, key_id.encode()))
 
     def unwrap(self, key_id: str, wrapped: bytes, kek_id: str) -> bytes:
         """The inverse of ``wrap``; raises ``WrongKek`` and ``VaultError``."""
@@ -93,7 +106,17 @@ def load_kek(path: Path, environ: Mapping[str, str] = os.environ) -> LocalKek:
     Raises ``VaultError`` when there is none, ``SettingsError`` when it is malformed or others may read it.
     """
     if text := environ.get(KEK_VARIABLE):
-        return LocalKek(_decode(text, KEK_VARIABLE))
+        return LocalKek(decode_kek(text, KEK_VARIABLE))
+    return read_kek(path)
+
+
+def read_kek(path: Path) -> LocalKek:
+    """The key-encryption key of a file. Raises as ``load_kek``."""
+    return LocalKek(read_secret(path))
+
+
+def read_secret(path: Path) -> bytes:
+    """The 32 bytes of a key file. Raises as ``load_kek``."""
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError as error:
@@ -109,7 +132,7 @@ def load_kek(path: Path, environ: Mapping[str, str] = os.environ) -> LocalKek:
             raise SettingsError(f"{path}: expected a regular key file, got another kind of file")
         if os.name == "posix" and mode & 0o077:
             raise SettingsError(f"{path}: expected mode 0600, got {mode:04o}; run chmod 600 on it")
-        return LocalKek(_decode(os.read(fd, 256).decode("ascii", "replace"), str(path)))
+        return decode_kek(os.read(fd, 256).decode("ascii", "replace"), str(path))
     finally:
         os.close(fd)
 
@@ -151,7 +174,7 @@ def _create(path: Path, step: Callable[[str], None]) -> None:
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(base64.b64encode(os.urandom(KEY_BYTES)) + b"\n")
+            file.write(kek_text(os.urandom(KEY_BYTES)))
             file.flush()
             os.fsync(file.fileno())
         step("written")
@@ -161,6 +184,11 @@ def _create(path: Path, step: Callable[[str], None]) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     step("unlinked")
+
+
+def kek_text(key: bytes) -> bytes:
+    """What stands in a key file."""
+    return base64.b64encode(key) + b"\n"
 
 
 def _remove_copies(path: Path) -> None:
@@ -184,8 +212,8 @@ def _sync_upwards(folder: Path) -> None:
             return
 
 
-def _decode(text: str, where: str) -> bytes:
-    """The 32 bytes; the error never repeats what it was given."""
+def decode_kek(text: str, where: str) -> bytes:
+    """The 32 bytes of base64. Raises SettingsError, which never repeats what it was given."""
     try:
         key = base64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError) as error:

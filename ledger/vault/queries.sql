@@ -7,8 +7,30 @@ SELECT id, stream, subject, wrapped, kek_id FROM vault.keys_of(%s, %s);
 SELECT vault.has_keys();
 
 -- name: wrapped_by
--- The ids of the key-encryption keys that wrapped what keys there are.
-SELECT DISTINCT kek_id FROM vault.keys ORDER BY kek_id;
+-- The key-encryption keys that wrapped what keys there are: how many each, and one of them to try it by.
+SELECT found.kek_id, found.keys, k.id, k.wrapped
+FROM (SELECT kek_id, count(*) AS keys, min(id) AS id FROM vault.keys GROUP BY kek_id) found
+JOIN vault.keys k ON k.id = found.id ORDER BY found.kek_id;
+
+-- name: wrapped_otherwise
+-- Keys behind an id that another key-encryption key wrapped, in order of id.
+SELECT id, wrapped, kek_id FROM vault.keys WHERE id > %s AND kek_id <> %s ORDER BY id LIMIT %s;
+
+-- name: rewrap
+-- Wraps keys anew, where they are still as they were read; gives how many.
+WITH done AS (
+    UPDATE vault.keys k SET wrapped = made.wrapped, kek_id = %s
+    FROM unnest(%s::text[], %s::bytea[], %s::bytea[]) AS made (id, before, wrapped)
+    WHERE k.id = made.id AND k.wrapped = made.before RETURNING k.id
+) SELECT count(*) FROM done;
+
+-- name: retire_kek
+-- Whether no key is wrapped by a key-encryption key, and none will be again.
+SELECT vault.retire_kek(%s);
+
+-- name: clean_keys
+-- Writes the table anew: VACUUM alone would leave what keys were in the free space of its pages.
+VACUUM (FULL) vault.keys;
 
 -- name: ensure_key
 -- The oldest key of a subject, or the offered one recorded as such.

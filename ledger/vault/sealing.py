@@ -102,7 +102,8 @@ def unpack(key: bytes, fields: Sequence[tuple[str, bytes]], row: bytes) -> list[
 def make_key(kek: KeyEncryptionKey, stream: str, subject: str) -> tuple[WrappedKey, bytes]:
     """A fresh random key for one subject in one case: as it is stored, and in clear for this command."""
     key_id, key = random_bytes(KEY_ID_BYTES).hex(), random_bytes(KEY_BYTES)
-    return WrappedKey(key_id, stream, subject, kek.wrap(key_id, key), kek.kek_id), key
+    wrapped = kek.wrap(key_id, key)
+    return WrappedKey(key_id, stream, subject, wrapped.key, wrapped.kek_id), key
 
 
 class _Key:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ledger.durable import sync_directory
 from ledger.errors import SettingsError, Unavailable
 from ledger.tlog.keyfile import read_key, write_key
-from ledger.tlog.note import ED25519, SigningKey
+from ledger.tlog.note import ED25519, SigningKey, VerifierKey
 
 FOLDER = "signing"
 
@@ -20,6 +20,10 @@ class SigningKeys:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def path(self, slug: str, key: VerifierKey) -> Path:
+        """The file of a key of a ledger."""
+        return self.folder / f"{slug}.{key.id.hex()}.key"
 
     def of(self, slug: str, origin: str) -> list[SigningKey]:
         """The keys of a ledger, by id. Raises SettingsError for a file that is malformed or others may read."""
@@ -48,7 +52,12 @@ class SigningKeys:
             keys = self.of(slug, origin)
             if not keys:
                 keys = [SigningKey.generate(origin)]
-                write_key(self.folder / f"{slug}.{keys[0].verifier.id.hex()}.key", keys[0])
+                write_key(self.path(slug, keys[0].verifier), keys[0])
+            if len(keys) > 1:
+                raise SettingsError(
+                    f"{self.folder}: expected one key of {origin}, for which nothing was signed yet, got "
+                    f"{len(keys)}; remove those that are not its own"
+                )
             # Of one that a crash left, too: nothing is signed by a key whose name may be lost with the power.
             for folder in (self.folder, self.folder.parent):
                 sync_directory(folder)

@@ -19,7 +19,7 @@ from psycopg.rows import TupleRow
 from ledger.codec.avro import decode_primitive, decode_string, encode_string
 from ledger.errors import CodecError, ContentDestroyed, NotFound, Unavailable, VaultError
 from ledger.vault.attachments import AttachmentFiles, AttachmentRow
-from ledger.vault.kek import KeyEncryptionKey, WrongKek
+from ledger.vault.kek import KekDenied, KeyEncryptionKey, WrongKek
 from ledger.vault.opening import Destroyed, Lost, Opened, Opening, SealedField, Withheld
 from ledger.vault.sealing import CASE, WrappedKey, make_key, open_bytes, seal_bytes, unpack
 
@@ -84,6 +84,14 @@ class VaultKeys:
         For what needs a key before the command that names it: attachments, ids of an import, the content
         key of a ledger. Two that race get the same key. Raises VaultError for one that is destroyed.
         """
+        try:
+            key = self._ensure(ledger, stream, subject)
+        except KeyGone:
+            # The key-encryption key was rotated between wrapping and here: it is read again.
+            key = self._ensure(ledger, stream, subject)
+        return key.id, self._kek.unwrap(key.id, key.wrapped, key.kek_id)
+
+    def _ensure(self, ledger: int, stream: str, subject: str) -> WrappedKey:
         offered, _ = make_key(self._kek, stream, subject)
         parameters = (ledger, stream, subject, offered.id, offered.wrapped, offered.kek_id)
         (row,) = fetch(self._connect, "ensure_key", parameters)
@@ -93,7 +101,7 @@ class VaultKeys:
                 f"key {key.id}: an entry says that it is destroyed, and a backup brought it back; "
                 "run 'auditledger reconcile', then try again"
             )
-        return key.id, self._kek.unwrap(key.id, key.wrapped, key.kek_id)
+        return key
 
     def attach(
         self,
@@ -252,7 +260,7 @@ class Opener:
             return Lost("key missing")
         try:
             return self._kek.unwrap(key_id, wrapped, kek_id)
-        except WrongKek:
+        except (WrongKek, KekDenied):
             raise
         except VaultError:
             return Lost("key altered")
@@ -324,6 +332,72 @@ def keys_exist(connect: Connect) -> bool:
     return bool(fetch(connect, "has_keys", ())[0][0])
 
 
-def wrapped_by(connect: Connect) -> list[str]:
-    """The ids of the key-encryption keys that wrapped the vault's keys; ``connect`` as of an ``Opener``."""
-    return [row[0] for row in fetch(connect, "wrapped_by", ())]
+class WrappedBy(NamedTuple):
+    """How many of the vault's keys a key-encryption key wrapped, and one of them to try it by."""
+
+    kek_id: str
+    keys: int
+    key_id: str
+    wrapped: bytes
+
+
+def wrapped_by(connect: Connect) -> list[WrappedBy]:
+    """What key-encryption keys wrapped the vault's keys; ``connect`` as of an ``Opener``. Reads them all."""
+    return [WrappedBy(*row) for row in fetch(connect, "wrapped_by", ())]
+
+
+class Rewrapping:
+    """Wraps every key of the vault by the newest key-encryption key, batch by batch; entries stay as they are.
+
+    ``connect`` as of an ``Opener``. A crash between two batches leaves keys of both kinds, which who has both
+    opens; the next run goes on with what is left.
+    """
+
+    def __init__(self, connect: Connect, kek: KeyEncryptionKey, *, batch: int = 1000) -> None:
+        self._connect = connect
+        self._kek = kek
+        self._batch = batch
+
+    def run(self, step: Callable[[int], None] = lambda _: None) -> None:
+        """Until a look through all keys finds none that another key wrapped; ``step`` is told of each batch.
+
+        Raises ``WrongKek`` for a key that none at hand wrapped, ``VaultError`` for one that is altered:
+        nothing of either is changed.
+        """
+        after, found = "", False
+        while True:
+            rows = fetch(self._connect, "wrapped_otherwise", (after, self._kek.kek_id, self._batch))
+            if not rows:
+                if not found:
+                    return
+                # What was added meanwhile, by who had not read the new key yet, or changed under our hands.
+                after, found = "", False
+                continue
+            found, after = True, rows[-1][0]
+            made = [
+                (key_id, wrapped, self._kek.wrap(key_id, self._kek.unwrap(key_id, wrapped, kek_id)))
+                for key_id, wrapped, kek_id in rows
+            ]
+            by = {each.kek_id for _, _, each in made}
+            if len(by) != 1:
+                raise Unavailable("key-encryption key: it was rotated again meanwhile; run this once more")
+            columns = (
+                [key_id for key_id, _, _ in made],
+                [old for _, old, _ in made],
+                [new.key for _, _, new in made],
+            )
+            step(int(fetch(self._connect, "rewrap", (by.pop(), *columns))[0][0]))
+
+    def retire(self, kek_id: str) -> bool:
+        """Whether no key is wrapped by that one, and none ever will be. Raises Unavailable."""
+        return bool(fetch(self._connect, "retire_kek", (kek_id,))[0][0])
+
+    def clean(self) -> None:
+        """Leaves nothing of keys as they were wrapped before in the table's pages (its WAL is another matter).
+
+        Whoever adds or reads keys waits meanwhile, some seconds for a million of them. Raises Unavailable where
+        others hold the table for long.
+        """
+        with ours(), self._connect() as connection:
+            connection.execute("SET lock_timeout = '5s'")
+            connection.execute(_queries()["clean_keys"])

@@ -15,6 +15,7 @@ from ledger.errors import ProofFailed
 from ledger.service import application
 from ledger.store.acknowledging import Acknowledging
 from ledger.store.sealers import Sealing
+from ledger.tlog.chain import leaf_hash
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.proof import InclusionProof
 from ledger.tlog.receipt import open_receipt
@@ -145,9 +146,10 @@ def test_a_signed_receipt_is_upgraded_to_a_proof(sealing: House) -> None:
     proof = sealing.get("officer", f"{path}/proof")
     assert proof.headers["Content-Type"] == "text/plain; charset=utf-8"
     entry = sealing.installation.feed.entry(sealing.installation.ledgers.get("dffh").id, receipt.index).entry
-    receipt.kept(InclusionProof.parse(proof.content), entry, trusted)
+    found = InclusionProof.parse(proof.content)
+    receipt.kept(found.verify(entry, trusted).checkpoint.origin, found.index, leaf_hash(entry))
     with pytest.raises(ProofFailed):
-        receipt.kept(InclusionProof.parse(proof.content), entry + b"\0", trusted)
+        found.verify(entry + b"\0", trusted)
 
 
 def test_a_receipt_cannot_be_signed_before_the_ledger_has_a_key(house: House) -> None:

@@ -12,10 +12,8 @@ from ledger.errors import CodecError, ProofFailed, Untrusted
 from ledger.tlog.chain import leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, sign
 from ledger.tlog.note import Note
-from ledger.tlog.proof import InclusionProof
 from ledger.tlog.receipt import SignedReceipt, open_receipt
 from tests.tlog.naive import TREE
-from tests.tlog.test_proof import golden_note
 from tests.tlog.vectors import LOG, NEXT_LOG, ORIGIN, OTHER_LOG, STRANGER, WITNESS
 
 RECORDED = datetime(2026, 3, 2, 23, 15, 9, 871244, UTC)
@@ -37,10 +35,6 @@ TRUSTED = [LOG.verifier]
 
 def noted(receipt: SignedReceipt = RECEIPT) -> bytes:
     return str(receipt.sign([LOG])).encode()
-
-
-def proof_of(index: int) -> InclusionProof:
-    return InclusionProof(index, tuple(TREE.path(index, 0, 11)), golden_note())
 
 
 def test_the_bytes_of_a_receipt_never_change() -> None:
@@ -114,26 +108,23 @@ def test_only_the_ledger_signs_its_receipts() -> None:
 
 
 def test_a_promise_that_is_kept() -> None:
-    signed = RECEIPT.kept(proof_of(6), TREE.entries[6], TRUSTED)
-    assert signed.checkpoint == Checkpoint(ORIGIN, 11, TREE.root(11))
+    RECEIPT.kept(ORIGIN, 6, leaf_hash(TREE.entries[6]))
 
 
 def test_another_entry_at_the_index_breaks_the_promise() -> None:
     promised = SignedReceipt(ORIGIN, 6, leaf_hash(b"what was acknowledged"), RECORDED, BY)
     with pytest.raises(ProofFailed, match=r"BROKEN: ledger.example/lakeside promised entry 6"):
-        promised.kept(proof_of(6), TREE.entries[6], TRUSTED)
+        promised.kept(ORIGIN, 6, leaf_hash(TREE.entries[6]))
 
 
 def test_a_proof_of_another_entry_keeps_nothing() -> None:
     with pytest.raises(ProofFailed, match="it is of entry 6, the proof of entry 5"):
-        RECEIPT.kept(proof_of(5), TREE.entries[5], TRUSTED)
+        RECEIPT.kept(ORIGIN, 5, leaf_hash(TREE.entries[6]))
 
 
 def test_a_proof_of_another_ledger_keeps_nothing() -> None:
-    checkpoint = Checkpoint(OTHER_LOG.verifier.name, 11, TREE.root(11))
-    proof = InclusionProof(6, tuple(TREE.path(6, 0, 11)), str(sign(checkpoint, [OTHER_LOG])).encode())
     with pytest.raises(ProofFailed, match=r"it is of 'ledger.example/lakeside', the proof of"):
-        RECEIPT.kept(proof, TREE.entries[6], [*TRUSTED, OTHER_LOG.verifier])
+        RECEIPT.kept(OTHER_LOG.verifier.name, 6, leaf_hash(TREE.entries[6]))
 
 
 def test_a_promise_is_broken_once_its_time_has_come_and_nothing_is_sealed() -> None:

@@ -120,9 +120,10 @@ def test_known_answer() -> None:
 
 def test_unwrap_bound_to_key_id_and_to_every_bit() -> None:
     kek, key = LocalKek(KEY), os.urandom(32)
-    wrapped = kek.wrap("k1", key)
+    kek_id, wrapped = kek.wrap("k1", key)
+    assert kek_id == kek.kek_id
     assert kek.unwrap("k1", wrapped, kek.kek_id) == key
-    assert kek.wrap("k1", key) != wrapped
+    assert kek.wrap("k1", key).key != wrapped
     with pytest.raises(VaultError, match="key k2"):
         kek.unwrap("k2", wrapped, kek.kek_id)
     for at in range(len(wrapped)):
@@ -138,4 +139,4 @@ def test_unwrap_bound_to_key_id_and_to_every_bit() -> None:
 def test_another_kek_is_a_wrong_setting_not_a_loss() -> None:
     kek, other = LocalKek(KEY), LocalKek(bytes(32))
     with pytest.raises(WrongKek, match=kek.kek_id):
-        other.unwrap("k1", kek.wrap("k1", bytes(32)), kek.kek_id)
+        other.unwrap("k1", kek.wrap("k1", bytes(32)).key, kek.kek_id)

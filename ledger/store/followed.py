@@ -1,0 +1,77 @@
+"""Where the history of a ledger's signing keys is read: in the database, or in what is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
+
+from ledger.codec.avro import encode_long
+from ledger.codec.entry import prefix
+from ledger.domain.keys.standing import MARK, STREAM, changes_in
+from ledger.errors import CodecError, NotFound, Tampered, Untrusted
+from ledger.store import queries
+from ledger.store.ledgers import Ledger
+from ledger.store.tiles import TileFolder
+from ledger.tlog.chain import HASH_LENGTH, leaf_hash
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.keyhistory import Change, Keys
+from ledger.tlog.note import Note, VerifierKey
+from ledger.tlog.tiles import WIDTH, bundle_at, unbundle
+
+
+def recorded(connection: Connection[Any], ledger: Ledger, after: int = 0) -> tuple[list[Change], int]:
+    """The changes of keys that the database holds behind a version of their stream, and its last version.
+
+    Raises Tampered for an entry that is not what was recorded, CodecError for one that cannot be read.
+    """
+    parameters = {"ledger": ledger.id, "stream": STREAM, "after": after}
+    rows = connection.execute(queries.get("key_entries"), parameters).fetchall()
+    for _, index, leaf, entry in rows:
+        if leaf_hash(bytes(entry)) != bytes(leaf):
+            raise Tampered(ledger.origin, index, f"expected leaf hash {bytes(leaf).hex()} of its bytes")
+    return changes_in(bytes(row[3]) for row in rows), max((row[0] for row in rows), default=after)
+
+
+def of_keys(entry: bytes, at: int) -> bool:
+    """Whether an entry is of the stream of keys, where its ``previous`` begins at a place of its bytes."""
+    return entry.startswith(MARK, at + HASH_LENGTH)
+
+
+def followed(folder: Path, given: Sequence[VerifierKey], notes: Iterable[bytes] = ()) -> Keys:
+    """The keys that the given ones lead to, as far as these notes and the published checkpoint need them.
+
+    Where a given key signed them all, no entry is read. What is published is not verified here: a statement
+    counts by its signature, and ``verify_tiles`` comes after. Raises NotFound, CodecError, Untrusted.
+    """
+    tiles = TileFolder(folder)
+    note = tiles.checkpoint()
+    if note is None:
+        raise NotFound(f"{folder / 'checkpoint'}: there is no such file")
+    said = Checkpoint.parse(Note.parse(note).text)
+    known = Keys(given, said.origin)
+    try:
+        for each in (note, *notes):
+            known.open(each)
+    except Untrusted:
+        if not known.ranges:
+            raise
+        entries: list[bytes] = []
+        # What is missing or malformed is for who verifies it all to name; what it would have said is not known.
+        with suppress(CodecError, NotFound):
+            entries.extend(_key_entries(tiles, said))
+        known = Keys(given, said.origin, changes_in(entries))
+        known.open(note)
+    return known
+
+
+def _key_entries(tiles: TileFolder, said: Checkpoint) -> Iterator[bytes]:
+    begin = len(prefix(said.origin))
+    for number in range(-(-said.size // WIDTH)):
+        bundle = bundle_at(number, said.size)
+        for index, entry in enumerate(unbundle(bundle, tiles.read(bundle)), number * WIDTH):
+            if of_keys(entry, begin + len(encode_long(index))):
+                yield entry

@@ -1,0 +1,291 @@
+"""The key-encryption key rotated under a vault in use: every value opens before, during and after."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from ledger.application import Principal
+from ledger.application.opened import opened
+from ledger.cli.session import AUTHORITY
+from ledger.errors import AuditLedgerError
+from ledger.settings import Settings
+from ledger.store.database import Database, Role
+from ledger.store.ledgers import Ledgers
+from ledger.vault.kek import LocalKek, read_kek
+from ledger.vault.opening import Opened
+from ledger.vault.ring import KekRing, KekSource
+from ledger.vault.store import KeyGone, VaultKeys, wrapped_by
+from tests.cli.conftest import Program
+from tests.cli.test_commands import RECEIVED, receive
+from tests.cli.test_key_rotation import killed
+from tests.cli.test_proofs import fails
+from tests.support import check_ledger
+
+KEPT_BY = [sys.executable, str(Path(__file__).parents[1] / "vault" / "keeper.py")]
+"""A program that keeps a key-encryption key, in a process of its own."""
+
+
+def data(program: Program) -> Path:
+    return Path(program.environment["AUDITLEDGER_DATA_DIR"])
+
+
+def rotate(program: Program) -> Any:
+    return program.ok("keys", "rotate", "kek", person="administrator")
+
+
+def settings(program: Program, **more: str) -> Settings:
+    return Settings.load({**program.environment, **more})
+
+
+def wrapping(database: Database) -> dict[str, int]:
+    """How many keys each key-encryption key wraps."""
+    return {each.kek_id: each.keys for each in wrapped_by(lambda: database.connect(Role.VAULT))}
+
+
+def all_open(program: Program, database: Database, **more: str) -> int:
+    """Every sealed field of the ledger is opened by a process begun now; how many."""
+    with opened(settings(program, **more)) as installation:
+        ledger = installation.ledgers.get("dffh")
+        who = Principal(program.people["officer"], ledger.organisation, AUTHORITY)
+        assert installation.roles("dffh", who)
+        rows = [row for batch in installation.feed.scan(ledger.id) for row in batch]
+        wanted = [(row.index, None) for row in rows if row.event.startswith("ledger.request")]
+        found = installation.open_sealed("dffh", wanted, reason="Looked at", principal=who)
+        openings = [each for fields in found for each in fields.values()]
+    assert openings
+    assert all(isinstance(each, Opened) for each in openings)
+    return len(openings)
+
+
+@pytest.fixture
+def filled(dffh: Program) -> Program:
+    """Some requests, each with keys of its own."""
+    for _ in range(5):
+        receive(dffh)
+    return dffh
+
+
+def bytes_of(database: Database) -> list[Any]:
+    """Every entry and every ciphertext as they are stored."""
+    with database.connect_admin() as connection:
+        return [
+            connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3".encode()).fetchall()
+            for table in ("ledger.entries", "vault.sealed", "vault.attachments", "vault.actors")
+        ]
+
+
+def test_every_key_is_wrapped_anew_and_no_entry_and_no_ciphertext_is_touched(
+    filled: Program, database: Database
+) -> None:
+    opens = all_open(filled, database)
+    before = wrapping(database)
+    (old,) = before
+    stored = bytes_of(database)
+    said = rotate(filled)
+    assert (said["before"], said["rewrapped"]) == ([old], before[old])
+    assert said["kek"] not in (old, "")
+    now = bytes_of(database)
+    # One more entry, in 'common', about the rotation itself.
+    assert [row for row in now[0] if row in stored[0]] == stored[0]
+    assert (len(now[0]), now[1:]) == (len(stored[0]) + 1, stored[1:])
+    # The entry about it has a key of its own, for its content.
+    assert wrapping(database) == {said["kek"]: before[old]}
+    assert [path.name for path in data(filled).glob("kek*")] == ["kek"]
+    assert read_kek(data(filled) / "kek").kek_id == said["kek"]
+    assert (data(filled) / "kek").stat().st_mode & 0o777 == 0o600
+    assert all_open(filled, database) == opens
+    receive(filled)
+    for slug in ("common", "dffh"):
+        check_ledger(database, Ledgers(database).get(slug))
+
+
+def test_a_rotation_is_the_administrators(filled: Program, database: Database) -> None:
+    before = wrapping(database)
+    fails(filled("keys", "rotate", "kek", person="officer"), 4, "administrator")
+    assert wrapping(database) == before
+    assert [path.name for path in data(filled).glob("kek*")] == ["kek"]
+
+
+@pytest.mark.parametrize("at", ["kept", "made", "batch", "retired", "recorded", "clean"])
+def test_a_rotation_killed_at_a_step_is_finished_by_the_next(
+    filled: Program, database: Database, at: str
+) -> None:
+    (old,) = wrapping(database)
+    killed(filled, "rotate_kek", at, 1, named=0, ledger="common")
+    opens = all_open(filled, database)
+    receive(filled)
+    state = {check["check"]: check for check in filled("doctor", "--json").json["checks"]}
+    assert state["key-encryption key"]["ok"], state
+    assert ("run 'auditledger keys rotate kek'" in state["key-encryption key"]["detail"]) == (at != "kept")
+    said = rotate(filled)
+    assert said["before"] == [old]
+    assert list(wrapping(database)) == [said["kek"]]
+    assert [path.name for path in data(filled).glob("kek*")] == ["kek"]
+    assert all_open(filled, database) == opens + opens // 5
+    with database.connect_admin() as connection:
+        facts = connection.execute(
+            "SELECT count(*) FROM ledger.entries WHERE event = 'ledger.key.v1.KeyEncryptionKeyRotated'"
+        ).fetchone()
+    assert facts == (1,)
+    check_ledger(database, Ledgers(database).get("common"))
+
+
+def test_services_that_run_meanwhile_keep_working(filled: Program, database: Database) -> None:
+    """Three rotations under a process that writes and opens all the while, and never reads a setting again."""
+    stop, done = Event(), [0]
+    wrong: list[Exception] = []
+    with opened(settings(filled)) as installation:
+        ledger = installation.ledgers.get("dffh")
+        who = Principal(filled.people["officer"], ledger.organisation, AUTHORITY)
+        assert installation.roles("dffh", who)
+        rows = [row for batch in installation.feed.scan(ledger.id) for row in batch]
+        body = {"happened": "2025-06-11", "fields": _received(filled)}
+
+        def work() -> None:
+            while not stop.is_set():
+                try:
+                    installation.execute(
+                        "dffh", "request.RequestReceived", body, principal=who, command_id=str(uuid4())
+                    )
+                    (opened_now,) = installation.open_sealed(
+                        "dffh", [(rows[-1].index, None)], reason="Looked at", principal=who
+                    )
+                    assert all(isinstance(each, Opened) for each in opened_now.values())
+                    done[0] += 1
+                except (AuditLedgerError, AssertionError) as error:
+                    wrong.append(error)
+                    return
+
+        threads = [Thread(target=work) for _ in range(3)]
+        for each in threads:
+            each.start()
+        names = [rotate(filled)["kek"] for _ in range(3)]
+        stop.set()
+        for each in threads:
+            each.join()
+    assert wrong == []
+    assert done[0] > 3
+    assert list(wrapping(database)) == names[-1:]
+    all_open(filled, database)
+    check_ledger(database, ledger)
+
+
+def _received(program: Program) -> dict[str, Any]:
+    return {**RECEIVED["fields"], "provider": program.people["organisation"]}  # type: ignore[dict-item]
+
+
+def test_what_a_retired_key_still_wraps_is_refused_and_sealed_anew(filled: Program, database: Database) -> None:
+    """A process that has not read the new key: its keys would never open again once the old file is gone."""
+    stale = read_kek(data(filled) / "kek")
+    rotate(filled)
+    keys = VaultKeys(lambda: database.connect(Role.WRITER), stale)
+    with pytest.raises(KeyGone):
+        keys.ensure(1, "s-new", "case")
+    assert stale.kek_id not in wrapping(database)
+    with opened(settings(filled)) as installation:
+        installation.kek._newest = stale  # as it was before the rotation
+        who = Principal(filled.people["officer"], filled.people["organisation"], AUTHORITY)
+        body = {"happened": "2025-06-11", "fields": _received(filled)}
+        assert installation.roles("dffh", who)
+        given = ("dffh", "request.RequestReceived", body)
+        with pytest.raises(KeyGone):
+            installation.execute(*given, principal=who, command_id=str(uuid4()))
+        installation.kek._stamp = None
+        installation.execute(*given, principal=who, command_id=str(uuid4()))
+    assert stale.kek_id not in wrapping(database)
+    check_ledger(database, Ledgers(database).get("dffh"))
+
+
+# --- keys that are not in the file --------------------------------------------------------------------------
+
+
+def test_a_key_in_the_settings_is_rotated_by_the_settings(filled: Program, database: Database) -> None:
+    (old,) = wrapping(database)
+    new = base64.b64encode(bytes(range(32))).decode()
+    # From the file to the settings, which have to name both: another key by mistake opens nothing.
+    filled.environment["AUDITLEDGER_KEK"] = new
+    fails(filled("keys", "rotate", "kek", person="administrator"), 1, "expected key-encryption key")
+    filled.environment["AUDITLEDGER_KEK_PREVIOUS"] = (data(filled) / "kek").read_text().strip()
+    receive(filled)
+    all_open(filled, database)
+    said = rotate(filled)
+    assert (said["kek"], said["before"]) == (LocalKek(bytes(range(32))).kek_id, [old])
+    del filled.environment["AUDITLEDGER_KEK_PREVIOUS"]
+    (data(filled) / "kek").unlink()
+    all_open(filled, database)
+    fails(filled("keys", "rotate", "kek", person="administrator"), 2, "kek_previous")
+    # From one setting to the next.
+    newer = base64.b64encode(bytes(32)).decode()
+    filled.environment |= {"AUDITLEDGER_KEK": newer}
+    fails(filled("keys", "rotate", "kek", person="administrator"), 1, "expected key-encryption key")
+    filled.environment |= {"AUDITLEDGER_KEK_PREVIOUS": new}
+    all_open(filled, database)
+    assert rotate(filled)["before"] == [said["kek"]]
+    del filled.environment["AUDITLEDGER_KEK_PREVIOUS"]
+    all_open(filled, database)
+
+
+def test_a_program_keeps_the_key_and_this_one_never_sees_it(
+    filled: Program, database: Database, tmp_path: Path
+) -> None:
+    """From the file to a key service and back, with no value lost on the way."""
+    store = tmp_path / "keeper.json"
+    store.write_text(
+        json.dumps({"keys": {"kms-1": base64.b64encode(os.urandom(32)).decode()}, "current": "kms-1"})
+    )
+    filled.environment |= {
+        "AUDITLEDGER_KEK_PROVIDER": "program",
+        "AUDITLEDGER_KEK_ARGUMENT": " ".join([*KEPT_BY, str(store)]),
+        "AUDITLEDGER_KEK_PREVIOUS": (data(filled) / "kek").read_text().strip(),
+    }
+    (data(filled) / "kek").unlink()
+    receive(filled)
+    all_open(filled, database)
+    assert set(wrapping(database)) > {"kms-1"}
+    assert rotate(filled)["kek"] == "kms-1"
+    assert list(wrapping(database)) == ["kms-1"]
+    del filled.environment["AUDITLEDGER_KEK_PREVIOUS"]
+    assert filled("doctor").code == 0
+    all_open(filled, database)
+    # The service's own rotation: it knows its former keys.
+    kept = json.loads(store.read_text())
+    kept["keys"]["kms-2"], kept["current"] = base64.b64encode(os.urandom(32)).decode(), "kms-2"
+    store.write_text(json.dumps(kept))
+    receive(filled)
+    assert set(wrapping(database)) == {"kms-1", "kms-2"}
+    all_open(filled, database)
+    assert rotate(filled)["before"] == ["kms-1"]
+    assert list(wrapping(database)) == ["kms-2"]
+    for wrong, code, said in [
+        ({"deny": True}, 1, "no rights to this key"), ({"away": True}, 6, "it is down for the moment"),
+    ]:  # fmt: skip
+        store.write_text(json.dumps({**kept, **wrong}))
+        answer = filled("doctor")
+        assert (answer.code, said in answer.err) == (6, True), answer
+        fails(filled("keys", "rotate", "kek", person="administrator"), code, said)
+    check_ledger(database, Ledgers(database).get("dffh"))
+
+
+def test_the_ring_is_read_again_where_the_file_changes(tmp_path: Path) -> None:
+    source = KekSource(tmp_path / "kek")
+    one, other = KekRing(source, keys_exist=False), KekRing(source, keys_exist=False)
+    wrapped = one.wrap("k1", bytes(32))
+    other.rotate()
+    again = one.wrap("k1", bytes(32))
+    assert again.kek_id == other.kek_id != wrapped.kek_id
+    for ring in (one, other, KekRing(source, keys_exist=True)):
+        for each in (wrapped, again):
+            assert ring.unwrap("k1", each.key, each.kek_id) == bytes(32)
+    assert one.older() == [wrapped.kek_id]
+    other.drop(wrapped.kek_id)
+    assert KekRing(source, keys_exist=True).older() == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kek"]
