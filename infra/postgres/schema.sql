@@ -613,6 +613,7 @@ CREATE TABLE vault.removals (
 ALTER TABLE vault.removals OWNER TO auditledger_vault;
 
 COMMENT ON TABLE vault.removals IS 'What was destroyed since the vault''s tables were last written anew';
+
 CREATE TABLE vault.retired_keks (
     id text NOT NULL COLLATE pg_catalog."C",
     retired_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
@@ -679,6 +680,7 @@ ALTER TABLE ONLY vault.keys
 
 ALTER TABLE ONLY vault.reconciled
     ADD CONSTRAINT vault_reconciled_pk PRIMARY KEY (ledger);
+
 ALTER TABLE ONLY vault.retired_keks
     ADD CONSTRAINT vault_retired_keks_pk PRIMARY KEY (id);
 
