@@ -5,7 +5,7 @@ Each is the fold of one stream, kept until the stream grows: one query by versio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from threading import Lock
@@ -21,12 +21,13 @@ from ledger.domain.destruction.standing import DestructionStanding
 from ledger.domain.event import CaseEvent, decode_event
 from ledger.domain.installation.events import GrantedRole, LedgerClosed, RoleGranted
 from ledger.domain.installation.standing import calendar_of, grants_in_force
-from ledger.errors import Forbidden, InvalidInput, NotFound
+from ledger.errors import CodecError, Forbidden, InvalidInput, NotFound, Untrusted
 from ledger.law.calendar import Calendar
 from ledger.law.general import Role
 from ledger.law.installation import GRANTED_BY_REGULATOR
 from ledger.store.feed import Feed, StoredRow
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
+from ledger.tlog.note import Note, VerifierKey
 from ledger.vault.opening import Destroyed
 from ledger.vault.store import INSTALLATION
 
@@ -256,3 +257,12 @@ class Lookup:
     def size_of(self, origin: str) -> int:
         """How many entries a ledger has now. Raises NotFound."""
         return self._commands.feed.head(self._commands.ledgers.by_origin(origin).id).size
+
+    def signers_of(self, origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:
+        """Those of the named keys that have signed the published checkpoint of a ledger. Raises NotFound."""
+        note = self._commands.published.of(self._commands.ledgers.by_origin(origin)).checkpoint()
+        try:
+            signed = () if note is None else Note.parse(note).verify(named)
+        except (CodecError, Untrusted):
+            signed = ()
+        return {each.key for each in signed}

@@ -9,18 +9,22 @@ from typing import Annotated, Any
 
 import typer
 
+from ledger.application.opened import opened
+from ledger.application.reconciling import Reconciling
 from ledger.cli.service import only_one
 from ledger.cli.session import AsJson, Session, of, table
 from ledger.cli.trusted import keys_of
 from ledger.errors import InvalidInput, NotFound, Unavailable
+from ledger.settings import Settings
 from ledger.store.backup import back_up
 from ledger.store.ledgers import Ledger
 from ledger.store.manifest import Manifest, Progress
-from ledger.store.opened import opened_database
+from ledger.store.opened import kek_source, opened_database
 from ledger.store.published import Published
 from ledger.store.refill import Refilled, refill
 from ledger.store.restore import Restored, RestoredLedger, drill, restore
 from ledger.tlog.note import VerifierKey
+from ledger.vault.shredding import Reconciled
 
 Keys = Annotated[
     list[str] | None,
@@ -102,6 +106,7 @@ def restore_(
     """
     session = of(context)
     keys = keys_of(key or ())
+    vault: dict[str, Reconciled] | None = None
     if as_drill:
         for option, given in (("--published", published), ("--checkpoint", kept), ("--data-dir", data_dir)):
             if given:
@@ -113,10 +118,9 @@ def restore_(
             raise InvalidInput("--place", "none without --drill", str(place))
         notes = [_read(path) for path in kept or ()]
         with shown(session) as progress:
-            found = restore(
-                folder, session.settings(data_dir=data_dir), published=published, notes=notes, keys=keys,
-                progress=progress,
-            )  # fmt: skip
+            settings = session.settings(data_dir=data_dir)
+            found = restore(folder, settings, published=published, notes=notes, keys=keys, progress=progress)
+            vault = _reconciled(settings, found)
     content = {
         "drill": as_drill,
         "sha256": found.digest,
@@ -130,11 +134,28 @@ def restore_(
         ],
         "missing": list(found.manifest.missing),
         "seconds": {name: round(seconds, 3) for name, seconds in found.seconds.items()},
+        "vault": None if vault is None else {slug: _held(each) for slug, each in vault.items()},
     }  # fmt: skip
-    session.show(as_json, content, lambda: "\n".join(_said(found, as_drill)))
+    session.show(as_json, content, lambda: "\n".join(_said(found, as_drill, vault)))
 
 
-def _said(found: Restored, as_drill: bool) -> Iterator[str]:
+def _reconciled(settings: Settings, found: Restored) -> dict[str, Reconciled] | None:
+    """The restored vault held to the destruction entries; None where that has to wait.
+
+    For the key-encryption key, or for what is refilled first: an entry on an older copy would be a fork.
+    """
+    source = kek_source(settings)
+    if any(each.lost for each in found.ledgers) or not (source.text or source.provider or source.path.exists()):
+        return None
+    with opened(settings) as installation:
+        return Reconciling(installation).all(whole=True, every_entry=True)
+
+
+def _held(found: Reconciled) -> dict[str, int]:
+    return {"came_back": found.again, "lost_keys": found.lost}
+
+
+def _said(found: Restored, as_drill: bool, vault: dict[str, Reconciled] | None) -> Iterator[str]:
     what = "Restored elsewhere, verified and removed" if as_drill else "Restored and verified"
     yield f"{what}: the set as at {found.manifest.made_at}, manifest's SHA-256 {found.digest}"
     for each in found.ledgers:
@@ -146,6 +167,11 @@ def _said(found: Restored, as_drill: bool) -> Iterator[str]:
     yield f"  took {sum(found.seconds.values()):.1f} s: {steps}"
     if not as_drill and not found.manifest.with_keys:
         yield "Put kek and signing back in the data directory from where they are kept, before the first start."
+    for slug, held in (vault or {}).items():
+        if held.again or held.lost:
+            yield f"  {slug}: {held.again} destroyed keys had come back and are gone again, {held.lost} LOST"
+    if not as_drill and vault is None:
+        yield "Then run 'auditledger reconcile': the vault is not held to the destruction entries yet."
 
 
 def _lost(each: RestoredLedger) -> str:
@@ -176,12 +202,13 @@ def refill_(
     settings = session.settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     keys = keys_of(key or ())
-    done: list[tuple[Ledger, Refilled]] = []
+    done: list[tuple[Ledger, Refilled, Reconciled]] = []
     with only_one(settings.data_dir) as first:
         if not first:
             raise Unavailable("a service runs on this data directory: stop it first")
         with session.installation() as installation, shown(session) as progress:
             published = Published(settings.data_dir)
+            vault = Reconciling(installation)
             for ledger in [installation.ledgers.get(slug)] if slug else installation.ledgers.all():
                 try:
                     found = refill(
@@ -194,13 +221,22 @@ def refill_(
                     continue
                 if found.command is not None:
                     installation.record_refill(ledger, found.size, found.until, found.command)
-                done.append((ledger, found))
-    content = {"refilled": [{"ledger": each.slug, "size": f.size, "until": f.until} for each, f in done]}
+                # What came back may be destruction entries: the vault of the backup has not heard of them.
+                done.append((ledger, found, vault.one(ledger, whole=True, every_entry=True)))
+    content = {
+        "refilled": [
+            {"ledger": each.slug, "size": f.size, "until": f.until, **_held(held)} for each, f, held in done
+        ]
+    }
     session.show(
         as_json,
         content,
         lambda: (
-            table("Refilled", ["ledger", "had", "has"], [(each.slug, f.size, f.until) for each, f in done])
+            table(
+                "Refilled",
+                ["ledger", "had", "has", "destroyed again", "keys lost"],
+                [(each.slug, f.size, f.until, held.again, held.lost) for each, f, held in done],
+            )
             if done
             else "No ledger is behind what is published of it; nothing was done."
         ),

@@ -14,7 +14,7 @@ from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
 from ledger.cli.trusted import FAILED, keys_of, read_file
 from ledger.codec.jsonform import show, show_seconds
 from ledger.domain.keys.standing import changes_in
-from ledger.errors import AuditLedgerError, InvalidInput, Tampered, Untrusted
+from ledger.errors import AuditLedgerError, InvalidInput, ProofFailed, Tampered, Untrusted
 from ledger.store.database import Database, Role
 from ledger.store.followed import followed, recorded
 from ledger.store.ledgers import Ledger, Ledgers
@@ -116,6 +116,7 @@ def verify(
                 _receipt(receipt, keys, history or []).kept(signed.checkpoint.origin, *shown)
             if policy is not None:
                 wanted.require(signed)
+            _not_another(Seen(session.settings().data_dir / FOLDER).last(signed.checkpoint.origin), signed)
             seen_at |= times.of_stamp(timestamp, timestamp_ca, signed)
         _said(session, as_json, [{**_clean(signed), **seen_at}])
         return
@@ -366,6 +367,16 @@ def _clean(signed: SignedCheckpoint) -> dict[str, Any]:
             if each.time is not None
         ],
     }  # fmt: skip
+
+
+def _not_another(before: Checkpoint | None, signed: SignedCheckpoint) -> None:
+    """A proof shows no tree but its own: of the size seen last it is to be that one. Raises ProofFailed."""
+    said = signed.checkpoint
+    if before is not None and before.size == said.size and before.root != said.root:
+        raise ProofFailed(
+            f"{said.origin}: another tree of {said.size} entries was seen before, with the root "
+            f"{before.root.hex()}: two histories are shown"
+        )
 
 
 def _promised(receipt: SignedReceipt) -> dict[str, Any]:

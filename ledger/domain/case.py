@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -20,6 +20,7 @@ from ledger.errors import InvalidInput, LawRefused, NotFound
 from ledger.law import general
 from ledger.law.calendar import Calendar
 from ledger.law.general import CASE_WRITERS, Role, missing
+from ledger.tlog.note import VerifierKey
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -52,6 +53,10 @@ class Lookup(Protocol):
 
     def size_of(self, origin: str) -> int:
         """How many entries a ledger has now. Raises NotFound."""
+        ...
+
+    def signers_of(self, origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:
+        """Those of the named keys that have signed the published checkpoint of a ledger. Raises NotFound."""
         ...
 
 

@@ -91,7 +91,6 @@ def restore(
     published: Path | None = None,
     notes: Sequence[bytes] = (),
     keys: Sequence[VerifierKey] = (),
-    reconcile: Callable[[Database], None] = lambda _: None,
     progress: Progress = silent,
     step: Step = lambda _: None,
 ) -> Restored:
@@ -100,8 +99,7 @@ def restore(
     ``published``: a folder of published files that outlived the database, a folder a ledger by slug; ``notes``:
     checkpoints that others kept. Where either is ahead of the set, what it has stands published in the end, so
     that nothing is signed before the ledger was refilled or left. ``keys``: trusted verifier keys; of a ledger
-    that none of them is of, those that the set names. ``reconcile`` is called with the restored database before
-    anything is verified or opened: there the vault forgets again what was destroyed.
+    that none of them is of, those that the set names.
 
     Raises NotFound, Altered, SettingsError (the place is not empty), Untrusted, Unavailable, and what
     ``verify`` and ``verify_tiles`` raise.
@@ -128,7 +126,6 @@ def restore(
                 _restore_database(folder / DUMP, database, lock, progress)
             step("database")
             migrate(database)
-        reconcile(database)
         with _timed(found, "verify"):
             for state in manifest.ledgers:
                 lost = _verified(database, data_dir, state, trusted[state.origin], known, progress)

@@ -106,7 +106,9 @@ def test_lost_and_restored_and_refilled_and_going_on(
     assert (answer.code, "the database is an older one" in answer.err) == (10, True)
     done = command({**os.environ, **new.environment, "AUDITLEDGER_PORT": "0"}, "up")
     assert (done.returncode, "the database is an older one" in done.stderr) == (10, True)
-    assert new.ok("refill") == {"refilled": [{"ledger": "dffh", "size": size, "until": size + 1}]}
+    (refilled,) = new.ok("refill")["refilled"]
+    assert (refilled["ledger"], refilled["size"], refilled["until"]) == ("dffh", size, size + 1)
+    assert (refilled["came_back"], refilled["lost_keys"]) == (0, 1)
     assert new.ok("refill") == {"refilled": []}
     answer = new("refill", "--ledger", "dffh")
     assert (answer.code, answer.out) == (2, "")

@@ -10,6 +10,10 @@ import pytest
 
 from ledger.store.database import Database
 from tests.cli.conftest import Program
+from tests.cli.test_backup import beside, data_of, keys_back, opened
+from tests.store.sets import MakeDatabase, another
+
+__all__ = ["another"]
 
 OFFICER = "0e7c2f60-0000-4000-8000-00000000000f"
 PRIVACY = "0e7c2f60-0000-4000-8000-00000000000a"
@@ -194,3 +198,43 @@ def test_registers_list_what_was_destroyed_and_what_is_held(office: Program) -> 
         "inquiry-1", "inquiry", "request", "withheld",
     ]  # fmt: skip
     assert (first["released_on"] is None, second["released_on"] is None) == (False, True)
+
+
+def test_what_was_destroyed_after_a_backup_stays_destroyed_after_the_refill(
+    office: Program, tmp_path: Path, another: MakeDatabase
+) -> None:
+    """The vault of the set holds it, and the entry that destroyed it comes back from the published files."""
+    case, index = received(office)
+    for slug in ("common", "dffh"):
+        office.ok("checkpoint", "--ledger", slug)
+    office.ok("backup", str(tmp_path / "set"))
+    office.ok("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+    office.ok("checkpoint", "--ledger", "dffh")
+
+    new = beside(office, tmp_path / "new", another())
+    found = new.ok("restore", str(tmp_path / "set"), "--published", str(data_of(office) / "tiles"))
+    # An entry on the older copy would be a fork: the vault waits for what is refilled.
+    assert found["vault"] is None
+    keys_back(office, new)
+    (refilled,) = new.ok("refill")["refilled"]
+    # Lost is what the destruction itself said in words: the set is from before it.
+    assert (refilled["came_back"], refilled["lost_keys"]) == (2, 1)
+    assert entry(new, case)["fields"]["purpose"]["sealed"] == "destroyed"
+    assert opened(new, index) == {"destroyed"}
+    assert new.ok("verify")["clean"]
+
+
+def test_a_set_with_its_keys_is_held_to_the_entries_as_it_is_restored(
+    office: Program, tmp_path: Path, another: MakeDatabase
+) -> None:
+    case, index = received(office)
+    office.ok("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+    for slug in ("common", "dffh"):
+        office.ok("checkpoint", "--ledger", slug)
+    office.ok("backup", str(tmp_path / "set"), "--with-keys")
+    new = beside(office, tmp_path / "new", another())
+    found = new.ok("restore", str(tmp_path / "set"))
+    assert found["vault"] == {slug: {"came_back": 0, "lost_keys": 0} for slug in ("common", "dffh")}
+    assert opened(new, index) == {"destroyed"}
+    said = beside(office, tmp_path / "third", another())("restore", str(tmp_path / "set"))
+    assert "reconcile" not in said.out

@@ -44,6 +44,25 @@ from tests.waiting import until
 __all__ = ["auditor", "home"]
 
 
+# --- verify: one proof against what was seen ------------------------------------------------------------------
+
+
+def test_a_proof_of_another_history_is_found_by_who_saw_the_first(auditor: Auditor, tmp_path: Path) -> None:
+    """Made anew with as many entries: the proof is whole in itself, and of a tree that was not the auditor's."""
+    program = auditor.program
+    proven = ["--proof", str(tmp_path / "dffh-1.tlog-proof"), "--entry", str(tmp_path / "dffh-1.entry")]
+    program.ok("prove", "1", "--ledger", "dffh", "--to", str(tmp_path))
+    assert auditor.folder().code == 0
+    assert auditor(*proven).code == 0
+    rewritten(url_of(program))
+    forgotten(url_of(program))
+    shutil.rmtree(auditor.tiles)
+    program.ok("prove", "1", "--ledger", "dffh", "--to", str(tmp_path))
+    fails(auditor(*proven), 8, f"{ORIGIN}: another tree of 7 entries was seen before")
+    auditor.home = tmp_path / "another"
+    assert auditor(*proven).code == 0
+
+
 # --- verify: the database against what was signed -------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ earlier fact's words would fail here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -30,6 +30,7 @@ from ledger.domain.case import Case, Context, case_class_of
 from ledger.domain.event import CaseEvent, Header, decode_event, encode_payload
 from ledger.errors import NotFound
 from ledger.law.calendar import seeded_calendar
+from ledger.tlog.note import VerifierKey
 
 LEDGER = "example.vic.gov.au/dffh"
 OWN = "5a6f4f1e-0000-4000-8000-000000000001"
@@ -52,6 +53,8 @@ class Book:
         self.organisations: dict[str, Any] = {}
         self.elsewhere: Mapping[tuple[str, str], Case] = {}
         self.regulators = True
+        self.signers: set[VerifierKey] = set()
+        """The keys that have signed what is published."""
         self.next_index = 0
 
     def organisation(self, organisation: str) -> Any:
@@ -71,6 +74,10 @@ class Book:
         if origin.endswith("/nowhere"):
             raise NotFound(f"no ledger has the origin {origin!r}")
         return 1000
+
+    def signers_of(self, _origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:
+        """Those of the named keys that are among ``signers``."""
+        return self.signers & {*named}
 
     def context(self, *, role: str = "officer", imported: bool = False) -> Context:
         """What a command is judged in."""

@@ -53,7 +53,16 @@ class Stream(Book):
 
 @pytest.fixture
 def book() -> Stream:
-    return Stream()
+    made = Stream()
+    made.signers = {FIRST.verifier}
+    return made
+
+
+def test_who_only_writes_entries_begins_no_history(book: Stream) -> None:
+    """Were the first statement taken from anybody, the keys that do sign could never state another."""
+    with pytest.raises(LawRefused, match="no key that signs the ledger, and stays, has signed"):
+        book.add(THIRD, key(9))
+    book.add(SECOND, FIRST)
 
 
 def test_4_wire_key_rotation_a_history_that_can_be_followed(book: Stream) -> None:

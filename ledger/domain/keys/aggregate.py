@@ -84,9 +84,16 @@ class KeyRecord(Case):
         return {key for each in said for key in (each.key, *each.by)}
 
     def _in_force(self, context: Context, first: Iterable[VerifierKey] = ()) -> set[VerifierKey]:
-        """The keys that sign now, as it follows from the first statement; where there is none, ``first``."""
+        """The keys that sign now, as it follows from the first statement.
+
+        Where there is none, those of ``first`` that have signed what is published: whoever writes entries alone
+        begins no history.
+        """
         changes = changes_of(self.history)
-        roots = open_statement(changes[0].statement)[0].by if changes else first
+        if changes:
+            roots: Iterable[VerifierKey] = open_statement(changes[0].statement)[0].by
+        else:
+            roots = context.lookup.signers_of(context.ledger, first)
         return {each.key for each in Keys(roots, context.ledger, changes).ranges if each.until is None}
 
 
