@@ -48,7 +48,7 @@ __all__ = ["auditor", "home"]
 
 
 def test_a_proof_of_another_history_is_found_by_who_saw_the_first(auditor: Auditor, tmp_path: Path) -> None:
-    """Made anew with as many entries: the proof is whole in itself, and of a tree that was not the auditor's."""
+    """Made anew with as many entries: the proof is whole in itself, of a tree that was not seen."""
     program = auditor.program
     proven = ["--proof", str(tmp_path / "dffh-1.tlog-proof"), "--entry", str(tmp_path / "dffh-1.entry")]
     program.ok("prove", "1", "--ledger", "dffh", "--to", str(tmp_path))
