@@ -183,8 +183,11 @@ func since(policy torchwood.Policy, earlier, name string) error {
 	if newer.Origin != old.Origin {
 		return fmt.Errorf("they are of %s and %s", old.Origin, newer.Origin)
 	}
-	if err := tlog.CheckTree(hashes, newer.N, newer.Hash, old.N, old.Hash); err != nil {
-		return err
+	// Every ledger goes on from the empty one, which tlog has no proofs of.
+	if old.N > 0 || len(hashes) > 0 {
+		if err := tlog.CheckTree(hashes, newer.N, newer.Hash, old.N, old.Hash); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("%s: the %d entries go on from the %d\n", newer.Origin, newer.N, old.N)
 	return nil

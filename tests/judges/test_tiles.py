@@ -10,6 +10,7 @@ from ledger.errors import AuditLedgerError
 from ledger.tlog.checkpoint import open_checkpoint
 from ledger.tlog.note import COSIGNATURE, ED25519, SigningKey
 from ledger.tlog.policy import Policy
+from ledger.tlog.proof import ConsistencyProof
 from ledger.tlog.tiles import Tile
 from tests.bundle.made import FOLDER, KEY, ORIGIN, OTHER_KEY, POLICY, WITNESS, Log, log
 from tests.judges.made import tiles
@@ -64,8 +65,8 @@ def test_every_proof_of_trees_of_many_sizes_holds(stranger: Stranger, tmp_path: 
         (folder / "checkpoint").write_bytes(made.note())
         done = stranger.judge("tree", FOLDER / "policy", folder / "checkpoint", folder)
         assert done.returncode == 0, done.stderr
-        for old in range(1, size + 1):
-            earlier, proof = made.since(old)
+        for old in range(size + 1):
+            earlier, proof = made.since(old) if old else (made.note(0), ConsistencyProof(0, (), made.note()))
             (folder / "earlier").write_bytes(earlier)
             (folder / "consistency").write_bytes(bytes(proof))
             done = stranger.judge("since", FOLDER / "policy", folder / "earlier", folder / "consistency")

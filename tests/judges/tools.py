@@ -122,7 +122,7 @@ class Stranger:
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """What a command gives, in the stranger's folder."""
         return subprocess.run(
-            [*map(str, command)], cwd=self.folder, env=self.environment, timeout=5 * _MINUTE,
+            [*map(str, command)], cwd=self.folder, env=self.environment, timeout=10 * _MINUTE,
             capture_output=True, text=True, encoding="utf-8", check=False,
         )  # fmt: skip
 
