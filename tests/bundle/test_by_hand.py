@@ -20,9 +20,10 @@ from tests.docs.markdown import blocks
     if block.language == "python" and block.body.startswith("# bundled.py:")
 ]
 ELSEWHERE = (
-    "disclos", "guess of a value", "earlier checkpoint", "proof of consistency", "other words of the same", "CRC",
+    "disclos", "guess of a value", "earlier checkpoint", "proof of consistency", "other words of the same",
+    "CRC",
 )  # fmt: skip
-"""What the program leaves to others: opened fields, checkpoints from earlier, which texts are ours."""
+"""Left to others: opened fields, checkpoints from earlier, which texts are ours."""
 
 
 def attacks() -> list[Mutation]:
