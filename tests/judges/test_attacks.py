@@ -29,10 +29,16 @@ FORM_ONLY = {
 """Where all that the page's steps show is true, and our verifier refuses the bundle for its form."""
 
 
+UNPUBLISHED = {"schema that this program does not know"}
+"""True all the same: our verifier tells of a schema that it does not know, who follows the page finds no text."""
+
+
 def attacks() -> Iterator[Mutation]:
     """Those on entries, proofs, container, checkpoints, schemas and disclosures."""
     for each in ALL:
         decided = each.code in (CLEAN, TAMPERED, UNTRUSTED, INCOMPLETE)
+        # How our verifier shares blocks among processes is nothing to these judges.
+        decided &= "of several blocks" not in each.name
         if decided and each.kept is None and str(KEY.verifier) in each.keys and each.name not in FORM_ONLY:
             yield each
 
@@ -75,6 +81,7 @@ def follow(each: Mutation, stranger: Stranger, folder: Path) -> None:
                 compare("versions", [*range(1, len(said) + 1)], [entry["version"] for entry in said])
     for file in (bundle / "schemas").iterdir():
         published = ROOT / "schemas" / (file.name.rsplit(".", 2)[0] + ".avsc")
+        compare("a published schema", True, published.exists())
         compare("schema", published.read_text("utf-8"), file.read_text("utf-8"))
     if (bundle / "since").exists():
         succeeds(stranger.judge("since", policy, bundle / "since/checkpoint", bundle / "since/consistency"))
@@ -100,7 +107,7 @@ def compare(what: str, expected: object, got: object) -> None:
 
 @pytest.mark.parametrize("each", ATTACKS, ids=[each.name for each in ATTACKS])
 def test_who_follows_the_page_is_not_deceived_by(each: Mutation, stranger: Stranger, tmp_path: Path) -> None:
-    if each.code == CLEAN:
+    if each.code == CLEAN and each.name not in UNPUBLISHED:
         follow(each, stranger, tmp_path)
         return
     with pytest.raises(Refused):
