@@ -30,7 +30,7 @@ FORM_ONLY = {
 
 
 UNPUBLISHED = {"schema that this program does not know"}
-"""True all the same: our verifier tells of a schema that it does not know, who follows the page finds no text."""
+"""True all the same: our verifier tells of a schema that it does not know, the page's reader finds no text."""
 
 
 def attacks() -> Iterator[Mutation]:
