@@ -20,6 +20,7 @@ from tests.judges.tools import Stranger
 FORM_ONLY = {
     # A proof may stand at any signed checkpoint; that all of a bundle stand at one is its form.
     "proof at the checkpoint without its cosignature",
+    "consistency with the checkpoint as it was without its cosignature",
     # What the manifest says beside subject and count is not believed, and not looked at.
     "changed manifest: another digest", "changed manifest: another root", "changed manifest: another size",
     "changed manifest: another origin", "changed manifest: fewer disclosures",
