@@ -60,12 +60,10 @@ class KeyChanges:
         """Makes a key that signs beside the one before it; from the next seal on both do.
 
         Order: (1) the key's file is durable; (2) the entry that names it, with the statement of the key before
-        it,
-        is recorded; (3) whoever seals signs with it once its entry is under the tree. A crash after (1) leaves
-        a
-        file that no entry names, and by which nothing is signed; after (2) nothing is left to do. Raises
-        Forbidden, LawRefused, NotFound (nothing is signed yet), VaultError (no key that signs is held here),
-        Diverged, Unavailable, OutcomeUnknown.
+        it, is recorded; (3) whoever seals signs with it once its entry is under the tree. A crash after (1)
+        leaves a file that no entry names, and by which nothing is signed; after (2) nothing is left to do.
+        Raises Forbidden, LawRefused, NotFound (nothing is signed yet), VaultError (no key that signs is held
+        here), Diverged, Unavailable, OutcomeUnknown.
         """
         self.may(ledger)
         signers = self._signers(ledger)
@@ -148,12 +146,11 @@ class KeyChanges:
         """Wraps every key of the vault by another key-encryption key, and lets go of those before it.
 
         Of a key in a file the successor is made here, unless one before it is still in use: then that rotation
-        is
-        finished. Order: (1) the new key is durable, and the old one beside it; (2) keys are wrapped anew, batch
-        by batch, beside whoever works; (3) the database refuses whatever the old one would still wrap; (4) the
-        entry is recorded in ``common``; (5) the table of keys is written anew; (6) the old key's file is
-        removed. A crash anywhere leaves a vault that
-        opens, and the next call goes on. Raises Forbidden, SettingsError, VaultError, WrongKek, Unavailable.
+        is finished. Order: (1) the new key is durable, and the old one beside it; (2) keys are wrapped anew,
+        batch by batch, beside whoever works; (3) the database refuses whatever the old one would still wrap;
+        (4) the entry is recorded in ``common``; (5) the table of keys is written anew; (6) the old key's file
+        is removed. A crash anywhere leaves a vault that opens, and the next call goes on. Raises Forbidden,
+        SettingsError, VaultError, WrongKek, Unavailable.
         """
         installation = self._installation
         ledger = installation.ledgers.get(COMMON)

@@ -76,8 +76,7 @@ class Recovery:
         """Tries shares in memory: whether they give the key that is in use, and whether that works.
 
         A key-encryption key opens a key of the vault, a signing key signs and is verified. The entry says what
-        came
-        of it, also where nothing did. Raises CodecError where none of the texts is a share, Forbidden,
+        came of it, also where nothing did. Raises CodecError where none of the texts is a share, Forbidden,
         NotFound.
         """
         found: list[Share] = []

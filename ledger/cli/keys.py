@@ -110,8 +110,7 @@ def rotate_signing(
     """Make a new key that signs a ledger beside the old one; later end that with --retire.
 
     Between the two give the new public key to auditors and witnesses. Each change is an entry, stated by the
-    key
-    before it: who trusts the first key can follow it to the last ('auditledger verify').
+    key before it: who trusts the first key can follow it to the last ('auditledger verify').
     """
     # The write side, which 'list' does not need.
     from ledger.application.keys import KeyChanges
@@ -160,8 +159,8 @@ def rotate_kek(
     """Wrap the vault's keys by a new key-encryption key, beside running services; entries stay as they are.
 
     Where it was stopped, it goes on. The entry is in 'common', whose administrator does this. Where the key is
-    in
-    the settings, set kek to the new one and kek_previous to the old, start every service anew, then run this.
+    in the settings, set kek to the new one and kek_previous to the old, start every service anew, then run
+    this.
     """
     from ledger.application.keys import KeyChanges
 

@@ -1,14 +1,12 @@
 """Verification from the published files alone: no database, no key of the operator's but the public one.
 
 Steps: (1) the checkpoint is signed by a trusted key of its log, or by one that such a key leads to; (2) every
-bundle's entries hash to the tile of
-level 0; (3) each entry says the log's origin and its index, and names the leaf hash before it; (4) every tile
-above holds the hashes of the full tiles below; (5) the whole folds to the signed root; (6) the tree has the
-root of each checkpoint that was seen before; (7) by the history of keys in these entries the key signs that
-size.
-With ``deep``: (8) every entry and its payload is the one encoding of a known schema. Left to the caller:
-whether enough witnesses signed; that sealed values are what their
-commitments stand for.
+bundle's entries hash to the tile of level 0; (3) each entry says the log's origin and its index, and names the
+leaf hash before it; (4) every tile above holds the hashes of the full tiles below; (5) the whole folds to the
+signed root; (6) the tree has the root of each checkpoint that was seen before; (7) by the history of keys in
+these entries the key signs that size. With ``deep``: (8) every entry and its payload is the one encoding of a
+known schema. Left to the caller: whether enough witnesses signed; that sealed values are what their commitments
+stand for.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 Each change is a **statement**: a signed note of six lines, ``auditledger.key/v1``, origin, ``added`` or
 ``retired``, the verifier key, a size, and the verifier keys that state it, separated by spaces. Its first line
-is
-no origin, so that no checkpoint can be made of it. One that is signed by no key trusted at that place of the
+is no origin, so that no checkpoint can be made of it. One that is signed by no key trusted at that place of the
 history says nothing, whoever recorded it: an entry alone makes no key.
 
 A key that is added signs checkpoints of its size and larger ones, a retired one those that are smaller than its

@@ -8,8 +8,8 @@ program of the operator's choice, which is where a cloud's KMS, an HSM or a smar
 The program is started once and asked on its standard input, one JSON object a line, and answers each on its
 standard output, in order: ``{"op": "name"}`` → ``{"kek_id"}``; ``{"op": "wrap", "key_id", "key"}`` →
 ``{"kek_id", "wrapped"}``; ``{"op": "unwrap", "key_id", "wrapped", "kek_id"}`` → ``{"key"}``; bytes in base64.
-What
-goes wrong is ``{"error": "unavailable" | "denied" | "wrong-key" | "altered", "detail"}``; ``detail`` is shown.
+What goes wrong is ``{"error": "unavailable" | "denied" | "wrong-key" | "altered", "detail"}``; ``detail`` is
+shown.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 In files it is ``kek``, the newest, and beside it ``kek.<name>`` each one before, until no key of the vault is
 wrapped by it; in the settings ``kek``, or what a provider keeps, and ``kek_previous``. Another process may
-rotate
-the file at any time: it is looked at before each wrapping.
+rotate the file at any time: it is looked at before each wrapping.
 """
 
 from __future__ import annotations

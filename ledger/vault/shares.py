@@ -1,10 +1,8 @@
 """Recovery shares of a key: any so many of them restore it, and fewer say nothing of it (Shamir, 1979).
 
 Byte by byte over GF(2^8) with the polynomial of AES, as SLIP-39 interpolates: the key stands at 0, share n at
-n.
-Nothing of the key is in a share but its public name, by which a restored one is known to be the right one. A
-share
-is a text of six lines, to be printed or kept as a file; its last line finds what was copied wrongly.
+n. Nothing of the key is in a share but its public name, by which a restored one is known to be the right one. A
+share is a text of six lines, to be printed or kept as a file; its last line finds what was copied wrongly.
 """
 
 from __future__ import annotations

@@ -44,8 +44,7 @@ class SigningKeyRetired(CaseEvent):
     """A key signs no more: its signature counts on checkpoints of less than ``valid_until`` entries only.
 
     ``statement``: the signed note in which a key that stays says so. Of a compromised key ``valid_until`` is
-    one
-    more than the last size that is known to be good.
+    one more than the last size that is known to be good.
     """
 
     key: str
