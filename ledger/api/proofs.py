@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from ledger.api.service import Service
+from ledger.api.service import Service, principal
 from ledger.application.access import Matter
+from ledger.application.evidence import Wanted, export
+from ledger.bundle.manifest import CASE, Subject
 from ledger.errors import CodecError, NotFound, Unauthenticated, Unavailable
 from ledger.store.ledgers import Ledger
 from ledger.tlog.tiles import Tile
@@ -54,6 +60,32 @@ def router(service: Service) -> APIRouter:
         except Unavailable as error:
             raise _unreadable(ledger, wanted.path, error) from error
         return Response(data, media_type=_OCTETS, headers={"Cache-Control": kept})
+
+    @api.get("/ledgers/{slug}/cases/{stream}/bundle", tags=["proofs"])
+    def bundle(
+        request: Request, slug: str, stream: str, basis: Annotated[str | None, Query(max_length=120)] = None
+    ) -> Response:
+        """The case as evidence that anyone can verify offline with the ledger's key: under the last checkpoint,
+        every field sealed. ``basis``: of the regulator's ledger, on what it leaves it (PDPA s 120(3)).
+        """
+        ledger = service.allow(request, Matter.CASES)
+        wanted = Wanted(Subject(CASE, stream=stream), basis=basis)
+        with TemporaryDirectory(prefix="auditledger-bundle-") as folder:
+            path = Path(folder) / f"{slug}.zip"
+            try:
+                export(service.installation, slug, principal(request), wanted, path, seal=_note)
+                data = path.read_bytes()
+            except Unavailable as error:
+                raise _unreadable(ledger, "a bundle of the case", error) from error
+        named = {"Content-Disposition": f'attachment; filename="{slug}.zip"', "Cache-Control": "no-store"}
+        return Response(data, media_type="application/zip", headers=named)
+
+    def _note(ledger: Ledger) -> bytes:
+        """What is published: the service seals by itself."""
+        note = published.of(ledger).checkpoint()
+        if note is None:
+            raise NotFound(f"ledger {ledger.slug}: no checkpoint is published yet")
+        return note
 
     def _readable(request: Request, matter: Matter) -> Ledger:
         """The ledger of the path, where who asks may read it. Raises Unauthenticated, NotFound, Forbidden."""

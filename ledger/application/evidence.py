@@ -38,8 +38,10 @@ from ledger.tlog.prover import Prover
 from ledger.tlog.tiles import WIDTH, bundle_at, unbundle
 from ledger.vault.opening import Opened, Opening
 
-AT_ONCE = 200
-"""Entries whose fields are opened under one opening."""
+MOST_NAMED = 32_000
+"""Bytes of paths that one opening names, which is an entry and has at most 65,535 in all."""
+_BESIDE = 16
+"""Bytes that an entry's index and a path's length take beside it, at most."""
 
 log = structlog.get_logger("auditledger.evidence")
 
@@ -168,7 +170,7 @@ def _opened(
 def _asked(
     installation: Installation, ledger: Ledger, wanted: Wanted, chosen: Sequence[int] | None, size: int
 ) -> Iterator[list[tuple[int, Sequence[str] | None]]]:
-    """Which fields are opened, some entries at a time."""
+    """Which fields are opened, as many entries at a time as one opening can name."""
     subject = wanted.subject
     start, end = subject.start or 0, size if subject.end is None else subject.end
     if wanted.fields is not None:
@@ -178,16 +180,20 @@ def _asked(
         yield sorted(wanted.fields.items())
         return
     batch: list[tuple[int, Sequence[str] | None]] = []
+    named = 0
     for row in (
         (row for rows in installation.feed.scan(ledger.id, start=start, until=end) for row in rows)
         if chosen is None
         else (installation.feed.entry(ledger.id, index) for index in chosen)
     ):
-        if sealed_fields_of(decode_event(row.decoded)):
-            batch.append((row.index, None))
-        if len(batch) == AT_ONCE:
+        paths = [each.path for each in sealed_fields_of(decode_event(row.decoded))]
+        more = sum(len(path.encode()) + _BESIDE for path in paths)
+        if batch and named + more > MOST_NAMED:
             yield batch
-            batch = []
+            batch, named = [], 0
+        if paths:
+            batch.append((row.index, paths))
+            named += more
     if batch:
         yield batch
 

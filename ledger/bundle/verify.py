@@ -169,8 +169,6 @@ def _schemas(archive: Archive) -> dict[bytes, Schema]:
     for name in archive.names:
         named = schema_named(name)
         if named is not None:
-            if named[1] in found:
-                raise CodecError(f"{name}: a second schema of its fingerprint")
             found[named[1]] = check_schema(*named, archive.read(name, MOST_SCHEMA), name)
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ledger.bundle import container
 from ledger.bundle.manifest import Subject, proof_name
+from ledger.codec.avro import encode_long
 from tests.bundle.forge import (
     CLEAN,
     INCOMPLETE,
@@ -51,6 +52,11 @@ def _archives() -> Iterator[Mutation]:
     yield Mutation("compressed, a bomb perhaps", _compressed(whole), MALFORMED)
     yield Mutation("a comment of the archive", _commented(whole), MALFORMED)
     yield Mutation("a byte of an entry turned", flipped(whole, whole.index(b"\xc3\x01") + 40), TAMPERED)
+    yield Mutation("a CRC that is not of the bytes", _crc_lies(whole, "entries.avro"), TAMPERED)
+    yield Mutation("a CRC that is not of the manifest", _crc_lies(whole, "manifest.json"), TAMPERED)
+    yield Mutation("a header with another time than the directory", flipped(whole, 12), MALFORMED)
+    both = dict([files[1], files[0], *files[2:]])
+    yield Mutation("members in another order, the manifest to fit", sealed(both), MALFORMED)
     yield Mutation("a CRC turned", flipped(whole, 14), MALFORMED)
 
 
@@ -60,6 +66,16 @@ def _size_lies(data: bytes) -> bytes:
     for mark, offset in ((b"PK\x03\x04", 18), (b"PK\x01\x02", 20)):
         at = data.index(mark) + offset
         data = data[:at] + (size - 1).to_bytes(4, "little") * 2 + data[at + 8 :]
+    return data
+
+
+def _crc_lies(data: bytes, name: str) -> bytes:
+    """Header and directory state another CRC-32 of a member than its bytes have."""
+    for mark, names, crc in ((b"PK\x03\x04", 30, 14), (b"PK\x01\x02", 46, 16)):
+        at = 0
+        while data[(at := data.index(mark, at)) + names :][: len(name)] != name.encode():
+            at += 1
+        data = flipped(data, at + crc)
     return data
 
 
@@ -202,6 +218,10 @@ def _containers(big: bytes) -> Iterator[Mutation]:
         "container with a length that lies",
         other(_joined([blocks[0], wrong, *blocks[2:]], 0, 1, 2, 3)),
         MALFORMED,
+    )
+    padded = blocks[3][:2] + encode_long(len(blocks[3]) - 5 + 1) + blocks[3][5:] + b"\x00"
+    yield Mutation(
+        "bytes behind the entries of a block", other(_joined([*blocks[:3], padded], 0, 1, 2, 3)), MALFORMED
     )
     missing = held(big)
     gone = missing[:1500] + missing[1501:]

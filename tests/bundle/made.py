@@ -87,8 +87,19 @@ def _unsealed(obj: Any, path: str = "") -> Any:
     return obj
 
 
-def entry(index: int, previous: bytes, stream: str, version: int, event: type[CaseEvent], origin: str) -> bytes:
-    """The bytes of an entry at a place; every fourth corrects the one before it."""
+def entry(
+    index: int,
+    previous: bytes,
+    stream: str,
+    version: int,
+    event: type[CaseEvent],
+    origin: str = ORIGIN,
+    *,
+    name: str | None = None,
+    payload: bytes | None = None,
+) -> bytes:
+    """The bytes of an entry at a place; every fourth corrects the one before it. ``name``, ``payload``: others
+    than the event's."""
 
     def seal(path: str, kind: str, _subject: str, said: Any) -> Sealed:
         return Sealed(commitment(salt(index, path), path, encode_primitive(kind, said)), "5eed" * 8)
@@ -100,10 +111,10 @@ def entry(index: int, previous: bytes, stream: str, version: int, event: type[Ca
             seal("entry.corrects.reason", "string", "case", value("entry.corrects.reason")),
         )  # fmt: skip
     made = template(
-        stream=stream, version=version, event=event.name, happened_on=None, precision=Precision.UNKNOWN,
+        stream=stream, version=version, event=name or event.name, happened_on=None, precision=Precision.UNKNOWN,
         actor=Actor("u-1", "officer", "dffh", "test"), source=Source(SourceKind.API),
         command=str(UUID(int=index)), part=0, corrects=corrects,
-        payload=encode_payload(_unsealed(sample(event, full=True)), seal),
+        payload=payload or encode_payload(_unsealed(sample(event, full=True)), seal),
     )  # fmt: skip
     moment = datetime(2025, 6, 30, 0, 0, index % 60, tzinfo=UTC)
     return place(prefix(origin), index, previous, micros(moment) + index * 60_000_000, made)
@@ -170,10 +181,14 @@ class Log:
             indexes = [1, 4, self.size - 1]
         note = self.note()
         given = {"keys": [self.key.verifier], "policy": POLICY, **more}
+        given.setdefault("schemas", registry())
         return Content(
-            note, subject, [(each, self.entries[each]) for each in indexes], lambda i: self.prove(i, note),
-            registry(), **given,
-        )  # fmt: skip
+            note,
+            subject,
+            [(each, self.entries[each]) for each in indexes],
+            lambda i: self.prove(i, note),
+            **given,
+        )
 
     def bundle(self, subject: Subject, **more: Any) -> bytes:
         """A bundle of the log."""

@@ -36,6 +36,14 @@ def test_the_verdict_on(each: Mutation, tmp_path: Path) -> None:
     assert verdict(each, path) == (code, said)
 
 
+@pytest.mark.parametrize("each", ALL, ids=[each.name for each in ALL])
+def test_the_verdict_is_the_same_block_by_block(each: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where each block is read by another process."""
+    monkeypatch.setattr("ledger.bundle.verify.BLOCKS", 1)
+    code, said = verdict(each, each.data)
+    assert code == each.code, said
+
+
 def test_each_attack_is_another_bundle_or_verifier() -> None:
     assert len({(each.data, each.keys, each.policy, each.kept) for each in ALL}) == len(ALL)
     assert len({each.name for each in ALL}) == len(ALL)
