@@ -6,8 +6,8 @@ import errno
 import json
 import os
 import stat
-from hashlib import sha256
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
