@@ -125,6 +125,8 @@ def _chosen(installation: Installation, ledger: Ledger, wanted: Wanted, size: in
     """The indexes of a case or a register; None where every entry of a range is wanted."""
     subject = wanted.subject
     if subject.kind == CASE and subject.stream is not None:
+        if "\0" in subject.stream:
+            raise InvalidInput("case", "text without NUL characters", "text with one")
         rows = installation.feed.stream(ledger.id, subject.stream)
         if not rows:
             raise NotFound(f"case {subject.stream}: nothing is recorded in it in {ledger.slug}")

@@ -119,9 +119,6 @@ def verify(
 
 def _manifest(archive: Archive) -> Manifest:
     """(2) and (3)."""
-    for name in archive.names:
-        if name != MANIFEST:
-            place(name)
     manifest = Manifest.parse(archive.read(MANIFEST, MOST_MANIFEST))
     named = [each.name for each in manifest.files]
     if sorted(set(named), key=place) != named:

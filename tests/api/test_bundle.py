@@ -45,7 +45,12 @@ def test_a_case_is_downloaded_and_verified(house: House, case: str) -> None:
 
 @pytest.mark.parametrize(
     ("who", "case_of", "status"),
-    [("other_officer", "{case}", 403), ("administrator", "{case}", 403), ("officer", "no-such-case", 404)],
+    [
+        ("other_officer", "{case}", 403),
+        ("administrator", "{case}", 403),
+        ("officer", "no-such-case", 404),
+        ("officer", "a%00b", 422),
+    ],
 )
 def test_who_may_not_read_it_gets_none(house: House, case: str, who: str, case_of: str, status: int) -> None:
     answer = house.get(who, f"/ledgers/dffh/cases/{case_of.format(case=case)}/bundle")

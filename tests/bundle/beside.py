@@ -36,6 +36,7 @@ from tests.bundle.made import (
     disclosure,
     golden,
     log,
+    trusted,
 )
 
 
@@ -276,4 +277,19 @@ def _kept() -> Iterator[Mutation]:
     )
 
 
-ALL = (_proofs, _trust, _schemas, _disclosures, _kept)
+def _kept_elsewhere() -> Iterator[Mutation]:
+    range_, whole = golden()["range"], golden()["ledger"]
+    bare = ConsistencyProof(SINCE, log().since(SINCE)[1].hashes, log().note(witness=None))
+    yield Mutation(
+        "consistency with the checkpoint as it was without its cosignature",
+        sealed({**members(range_), "since/consistency": bytes(bare)}),
+        TAMPERED,
+    )
+    other = Log.of(3, origin="example.org/x")
+    both = (*map(str, trusted()), str(other.key.verifier))
+    yield Mutation(
+        "kept checkpoint of an empty ledger that is trusted too", whole, TAMPERED, both, kept=other.note(0)
+    )
+
+
+ALL = (_proofs, _trust, _schemas, _disclosures, _kept, _kept_elsewhere)
