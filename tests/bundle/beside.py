@@ -159,7 +159,11 @@ def _schemas() -> Iterator[Mutation]:
     hinted = {**said, "__fastavro_parsed": True, "__named_schemas": 5}
     yield Mutation("schema that says it was parsed", other(notice, json.dumps(hinted).encode()), TAMPERED)
     named = files[notice].replace(b'"boolean"', b'{"type": "boolean", "name": "boolean"}', 1)
-    yield Mutation("schema that names a primitive type", other(notice, named), TAMPERED)
+    yield Mutation(
+        "schema that names a primitive type: other words of the same fingerprint",
+        other(notice, named),
+        TAMPERED,
+    )
     case = members(golden()["register"])
     more = {**{n: c for n, c in case.items() if n != "manifest.json"}}
     extra = dict(sorted({**more, received: files[received], notice: files[notice]}.items(), key=_rank))

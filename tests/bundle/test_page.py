@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page
 
@@ -26,7 +26,7 @@ from tests.bundle import page as own
 from tests.bundle.forge import Mutation, flipped, members, sealed, zipped
 from tests.bundle.made import FOLDER, MIDDLE, OTHER_KEY, POLICY, SIZE, Log, golden, log, trusted
 from tests.bundle.mutations import mutations
-from tests.bundle.verdicts import CLEAN, Verdict, alike, policy_of, python, same
+from tests.bundle.verdicts import CLEAN, MANY, Verdict, alike, policy_of, python, same
 
 ALL = [*mutations()]
 GOLDEN = golden()
@@ -95,7 +95,7 @@ def test_by_the_form_too(fresh: Page, tmp_path: Path, each: Mutation) -> None:
     assert same(python(each), ask(fresh, tmp_path, each))
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(parent=MANY, max_examples=2)
 @given(
     st.lists(
         st.tuples(st.sampled_from(sorted(GOLDEN)), st.integers(0, 1 << 20), st.integers(1, 255)),
@@ -114,7 +114,7 @@ def test_turned_bytes_get_the_verdict_of_the_command_line(
     alike(page, bundles)
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(parent=MANY, max_examples=3)
 @given(
     st.lists(
         st.tuples(st.integers(0, 1 << 10), st.integers(0, 1 << 20), st.integers(0, 3)), min_size=70, max_size=70

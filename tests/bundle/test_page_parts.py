@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page
 
@@ -28,7 +28,7 @@ from ledger.codec.entry import (
 from ledger.errors import AuditLedgerError, CodecError
 from ledger.tlog.merkle import verify_consistency, verify_inclusion
 from tests.bundle.forge import flipped
-from tests.bundle.verdicts import base64_of, own_words
+from tests.bundle.verdicts import MANY, base64_of, own_words
 from tests.tlog.naive import Tree, leaf
 
 
@@ -59,7 +59,7 @@ def fault(call: Callable[[], object]) -> str:
     return ""
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(parent=MANY, max_examples=5)
 @given(
     st.lists(
         st.one_of(
@@ -85,7 +85,7 @@ def test_numbers_are_read_as_python_reads_them(page: Page, data: list[bytes]) ->
 HAPPENED = (None, date(2025, 1, 1), date(2025, 3, 1), date(2025, 3, 9), datetime(2025, 3, 9, 1, tzinfo=UTC))
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(parent=MANY, max_examples=5)
 @given(
     st.lists(
         st.tuples(st.sampled_from(HAPPENED), st.integers(0, 300), st.integers(0, 255), st.booleans()),

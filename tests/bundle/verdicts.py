@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from hypothesis import HealthCheck, Phase, settings
 from playwright.sync_api import Page
 
 from ledger.bundle.verify import verify
@@ -18,6 +19,12 @@ from tests.bundle.forge import Mutation
 
 Verdict = tuple[int, str, str]
 """Exit code, word, sentence."""
+MANY = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+"""Of examples that are a hundred each: to make a failing one smaller would take minutes, and it is named."""
 CLEAN: Verdict = (0, "Clean", "nothing was found altered, missing or out of place")
 
 
