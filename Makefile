@@ -25,6 +25,7 @@ run: $(READY) ## Starts the service with the demonstration year and prints where
 	@$(BIN)/auditledger up --demo
 
 test: $(READY) ## Runs every test
+	$(BIN)/python -m tests.browser
 	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: $(READY) ## Lint, types, import rules, schemas, docs

@@ -22,6 +22,8 @@ MOST_BYTES = 1 << 18
 """Bytes of a schema's text."""
 MOST_PARTS = 4096
 """Types and fields of a schema, those of a named type counted at each use."""
+MOST_NESTED = 16
+"""Types in each other: a reader is made of a schema, and a compiler takes no more than some twenty."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PRIMITIVES = frozenset({"null", "boolean", "int", "long", "bytes", "string"})
@@ -31,7 +33,11 @@ REASON_PATH = "entry.corrects.reason"
 
 
 class Schema(NamedTuple):
-    """A schema that was checked: full name, fingerprint as it stands in bytes, text; if it is known here."""
+    """A schema that was checked: full name, fingerprint as it stands in bytes, and if it is known here.
+
+    ``text`` is what of it says how bytes are read, and which fields are sealed; nothing else of a stranger's
+    text comes any further.
+    """
 
     name: str
     fingerprint: bytes
@@ -49,8 +55,8 @@ def check_schema(name: str, fingerprint: bytes, data: bytes, where: str) -> Sche
         parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CodecError(f"{where}: expected JSON in UTF-8") from error
-    _Shape(where).check(parsed)
-    found = Writer(parsed)
+    bare = _Shape(where).check(parsed)
+    found = Writer(bare)
     if (found.name, found.fingerprint) != (name, fingerprint):
         raise Altered(f"{where}: the schema in it is {found.name}, fingerprint {found.fingerprint.hex()}")
     own = registry().by_fingerprint.get(fingerprint)
@@ -58,44 +64,48 @@ def check_schema(name: str, fingerprint: bytes, data: bytes, where: str) -> Sche
         raise Altered(
             f"{where}: fingerprint {fingerprint.hex()} is that of another text: what differs misleads"
         )
-    return Schema(name, fingerprint, text, own is not None)
+    return Schema(name, fingerprint, json.dumps(bare), own is not None)
 
 
 class _Shape:
-    """Checks that a schema is made of what ours are made of, and of no more parts than a person writes."""
+    """Checks that a schema is made of what ours are made of, and of no more parts than a person writes.
+
+    Gives it without all that says nothing of the bytes. Readers take some of that for their own: a hint that
+    the schema was parsed before, a name on a type that has none, a default.
+    """
 
     def __init__(self, where: str) -> None:
         self._where = where
         self._named: dict[str, Any] = {}
         self._left = MOST_PARTS
 
-    def check(self, schema: Any) -> None:
+    def check(self, schema: Any) -> Any:
         """Raises CodecError."""
         if not isinstance(schema, dict) or schema.get("type") != "record":
             raise self._wrong("one record")
-        self._type(schema, ())
+        return self._type(schema, (), 0)
 
-    def _type(self, schema: Any, within: tuple[str, ...]) -> None:
+    def _type(self, schema: Any, within: tuple[str, ...], nested: int) -> Any:
         self._left -= 1
         if self._left < 0:
             raise self._wrong(f"at most {MOST_PARTS} parts")
+        if nested > MOST_NESTED:
+            raise self._wrong(f"types at most {MOST_NESTED} deep in each other")
         if isinstance(schema, list):
             if not 0 < len(schema) <= _MOST_BRANCHES or any(isinstance(each, list) for each in schema):
                 raise self._wrong(f"a union of 1 to {_MOST_BRANCHES} types")
-            for branch in schema:
-                self._type(branch, within)
-        elif isinstance(schema, str):
-            if schema in _PRIMITIVES:
-                return
-            if schema not in self._named or schema in within:
-                raise self._wrong("a type defined before it is used, and not inside itself")
-            self._parts(self._named[schema], (*within, schema))
-        elif isinstance(schema, dict) and "namespace" not in schema and "aliases" not in schema:
-            self._complex(schema, within)
-        else:
-            raise self._wrong("a type without namespace and aliases")
+            return [self._type(branch, within, nested + 1) for branch in schema]
+        if isinstance(schema, str):
+            if schema not in _PRIMITIVES:
+                if schema not in self._named or schema in within:
+                    raise self._wrong("a type defined before it is used, and not inside itself")
+                self._parts(self._named[schema], (*within, schema), nested)
+            return schema
+        if isinstance(schema, dict) and "namespace" not in schema and "aliases" not in schema:
+            return self._complex(schema, within, nested)
+        raise self._wrong("a type without namespace and aliases")
 
-    def _complex(self, schema: dict[str, Any], within: tuple[str, ...]) -> None:
+    def _complex(self, schema: dict[str, Any], within: tuple[str, ...], nested: int) -> Any:
         kind = schema.get("type")
         if kind in ("record", "enum", "fixed"):
             name = schema.get("name")
@@ -104,34 +114,41 @@ class _Shape:
                 raise self._wrong("named types by their full names")
             if self._named.setdefault(name, schema) is not schema:
                 raise self._wrong("each named type once")
-            self._parts(schema, (*within, name))
-        elif kind == "array":
-            self._type(schema.get("items"), within)
-        elif isinstance(kind, str) and kind in _PRIMITIVES:
-            return
-        else:
-            raise self._wrong("record, enum, fixed, array or a primitive type")
+            return self._parts(schema, (*within, name), nested)
+        if kind == "array":
+            return {"type": "array", "items": self._type(schema.get("items"), within, nested + 1)}
+        if isinstance(kind, str) and kind in _PRIMITIVES:
+            return kind
+        raise self._wrong("record, enum, fixed, array or a primitive type")
 
-    def _parts(self, schema: dict[str, Any], within: tuple[str, ...]) -> None:
+    def _parts(self, schema: dict[str, Any], within: tuple[str, ...], nested: int) -> Any:
         """What a named type consists of."""
+        bare = {"type": schema["type"], "name": schema["name"]}
         match schema["type"]:
             case "record":
                 fields = schema.get("fields")
                 if not isinstance(fields, list) or not all(isinstance(each, dict) for each in fields):
                     raise self._wrong("a list of fields")
-                names = [each.get("name") for each in fields]
-                self._words(names, "fields with names")
-                for each in fields:
-                    self._type(each.get("type"), within)
+                self._words([each.get("name") for each in fields], "fields with names")
+                return {**bare, "fields": [self._field(each, within, nested) for each in fields]}
             case "enum":
                 symbols = schema.get("symbols")
                 if not isinstance(symbols, list) or not symbols:
                     raise self._wrong("a list of symbols")
                 self._words(symbols, "symbols that are names")
+                return {**bare, "symbols": symbols}
             case _:
                 size = schema.get("size")
                 if type(size) is not int or not 0 < size <= MOST_BYTES:
                     raise self._wrong("a fixed type with its size")
+                return {**bare, "size": size}
+
+    def _field(self, field: dict[str, Any], within: tuple[str, ...], nested: int) -> Any:
+        bare = {"name": field["name"], "type": self._type(field.get("type"), within, nested + 1)}
+        mark = field.get("personal")
+        if isinstance(mark, dict) and isinstance(mark.get("type"), str):
+            bare["personal"] = {"type": mark["type"]}
+        return bare
 
     def _words(self, names: list[Any], what: str) -> None:
         self._left -= len(names)
@@ -185,11 +202,12 @@ def sealed_at(schema: Any, value: Any, path: str) -> tuple[str, bytes]:
     *parents, last = path.split(".")
     for part in parents:
         schema, value = _step(named, schema, value, part, path)
-    field = _field(_record(named, schema, value, path), last, path)
-    mark = field.get("personal")
-    if not isinstance(mark, dict) or not isinstance(value, dict) or not isinstance(value.get(last), dict):
-        raise CodecError(f"{path[:80]!r}: expected the path of a sealed field, got another")
-    return str(mark.get("type")), value[last]["commitment"]
+    mark = _field(_record(named, schema, value, path), last, path).get("personal")
+    sealed = value[last]
+    commitment = sealed.get("commitment") if isinstance(sealed, dict) else None
+    if mark is None or not isinstance(commitment, bytes):
+        raise _not_sealed(path)
+    return mark["type"], commitment
 
 
 def _step(named: Mapping[str, Any], schema: Any, value: Any, part: str, path: str) -> tuple[Any, Any]:
@@ -197,16 +215,25 @@ def _step(named: Mapping[str, Any], schema: Any, value: Any, part: str, path: st
         kind = _resolved(named, schema)
         if not (part.isascii() and part.isdecimal()) or str(int(part[:9])) != part or int(part) >= len(value):
             raise CodecError(f"{path[:80]!r}: no element {part[:20]!r} in the list")
+        if not isinstance(kind, dict) or kind["type"] != "array":
+            raise _not_sealed(path)
         return kind["items"], value[int(part)]
     field = _field(_record(named, schema, value, path), part, path)
     return field["type"], value[part]
 
 
 def _record(named: Mapping[str, Any], schema: Any, value: Any, path: str) -> Any:
+    """The record of a value. Where a union has several, it may be another than the value is of."""
     found = _resolved(named, schema)
-    if not isinstance(value, dict) or not isinstance(found, dict) or found.get("type") != "record":
-        raise CodecError(f"{path[:80]!r}: expected the path of a sealed field, got another")
+    if not isinstance(value, dict) or not isinstance(found, dict) or found["type"] != "record":
+        raise _not_sealed(path)
+    if value.keys() != {each["name"] for each in found["fields"]}:
+        raise _not_sealed(path)
     return found
+
+
+def _not_sealed(path: str) -> CodecError:
+    return CodecError(f"{path[:80]!r}: expected the path of a sealed field, got another")
 
 
 def _field(record: Any, name: str, path: str) -> Any:
@@ -227,7 +254,7 @@ def _name_all(schema: Any, named: dict[str, Any]) -> None:
         for each in schema:
             _name_all(each, named)
     elif isinstance(schema, dict):
-        if "name" in schema and isinstance(schema.get("type"), str):
+        if "name" in schema:
             named.setdefault(schema["name"], schema)
         for each in schema.get("fields", ()):
             _name_all(each["type"], named)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -161,6 +162,30 @@ def verify(
         print_json({"bundle": str(file), "clean": True, **found_as_json(found)})
     else:
         session.out.print("\n".join(words(file, found)))
+
+
+@bundle.command("page")
+def page(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("verify.html"),
+    as_json: AsJson = False,
+) -> None:
+    """Write the verifier as one page for any browser: for whoever gets bundles and has nothing of ours.
+
+    It needs no network, sends nothing, and gives the verdicts of 'bundle verify'.
+    """
+    from ledger.bundle.page import page as verifier
+
+    data = verifier()
+    try:
+        durable.put(output, data)
+    except OSError as error:
+        raise Unavailable(f"{output}: cannot be written: {error.strerror}") from error
+    digest = sha256(data).hexdigest()
+    if as_json:
+        print_json({"page": str(output), "sha256": digest})
+    else:
+        of(context).out.print(f"{output}: SHA-256 {digest}")
 
 
 # --- what is asked for ---------------------------------------------------------------------------------

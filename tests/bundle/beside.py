@@ -154,6 +154,16 @@ def _schemas() -> Iterator[Mutation]:
     yield Mutation("schema that is no JSON", other(notice, b"record NoticeServed"), MALFORMED)
     yield Mutation("schema that holds itself", other(notice, _recursive()), MALFORMED)
     yield Mutation("schema that grows as it is read", other(notice, _billion()), MALFORMED)
+    yield Mutation("schema with types too deep in each other", other(notice, _deep()), MALFORMED)
+    said = json.loads(files[notice])
+    hinted = {**said, "__fastavro_parsed": True, "__named_schemas": 5}
+    yield Mutation("schema that says it was parsed", other(notice, json.dumps(hinted).encode()), TAMPERED)
+    named = files[notice].replace(b'"boolean"', b'{"type": "boolean", "name": "boolean"}', 1)
+    yield Mutation(
+        "schema that names a primitive type: other words of the same fingerprint",
+        other(notice, named),
+        TAMPERED,
+    )
     case = members(golden()["register"])
     more = {**{n: c for n, c in case.items() if n != "manifest.json"}}
     extra = dict(sorted({**more, received: files[received], notice: files[notice]}.items(), key=_rank))
@@ -171,10 +181,19 @@ def _recursive() -> bytes:
     return json.dumps({"type": "record", "name": name, "fields": [{"name": "a", "type": name}]}).encode()
 
 
+def _deep() -> bytes:
+    """Lists of lists, more than a compiler takes loops in each other."""
+    inner: Any = "long"
+    for _ in range(30):
+        inner = {"type": "array", "items": inner}
+    fields = [{"name": "a", "type": inner}]
+    return json.dumps({"type": "record", "name": "ledger.notice.v1.NoticeServed", "fields": fields}).encode()
+
+
 def _billion() -> bytes:
-    """Twenty records, each of which holds the one before it twice."""
+    """Fourteen records, each of which holds the one before it twice."""
     inner: Any = {"type": "record", "name": "x.R0", "fields": [{"name": "a", "type": "long"}]}
-    for at in range(1, 20):
+    for at in range(1, 14):
         fields = [{"name": "a", "type": inner}, {"name": "b", "type": f"x.R{at - 1}"}]
         inner = {"type": "record", "name": f"x.R{at}", "fields": fields}
     return json.dumps({**inner, "name": "ledger.notice.v1.NoticeServed"}).encode()

@@ -50,6 +50,8 @@ def _signed() -> Iterator[Mutation]:
     longer = [*rest[:3], (CASE, 4, EVENTS[3], {"payload": _payload(UNKNOWN)[:-1]})]
     future = {"schemas": _with(UNKNOWN)}
     yield Mutation("signed: a payload that is cut", chained(*longer).bundle(WHOLE, **future), TAMPERED)
+    more = [*rest[:3], (CASE, 4, EVENTS[3], {"name": UNKNOWN["name"], "payload": _payload(UNKNOWN) + b"\x00"})]
+    yield Mutation("signed: a byte behind a payload", chained(*more).bundle(WHOLE, **future), TAMPERED)
     unchained = [*rest[:3], (CASE, 4, EVENTS[3], {"previous": bytes(32)}), *rest[4:]]
     yield Mutation("signed: a chain that is broken", chained(*unchained).bundle(WHOLE), TAMPERED)
     yield Mutation("signed: a tree of other entries than the chain's", _two_histories(), TAMPERED)
@@ -107,6 +109,11 @@ def _several_blocks() -> Iterator[Mutation]:
     yield Mutation("register of several blocks, the second first", with_entries(register, turned), TAMPERED)
     gap = _left_out(case, entries, 1000)
     yield Mutation("case of several blocks, a version left out between", gap, INCOMPLETE)
+    broken = plain(1002)
+    broken[1000] = (CASE, 1001, EVENTS[0], {"previous": b"\x01" * 32})
+    yield Mutation(
+        "ledger of several blocks, its chain broken between", chained(*broken).bundle(WHOLE), TAMPERED
+    )
     beginning = Subject("range", start=1, end=BIG)
     yield Mutation("range of several blocks", log(BIG).bundle(beginning), CLEAN)
 

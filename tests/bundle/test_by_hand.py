@@ -20,7 +20,7 @@ from tests.docs.markdown import blocks
     if block.language == "python" and block.body.startswith("# bundled.py:")
 ]
 ELSEWHERE = (
-    "disclos", "guess of a value", "earlier checkpoint", "proof of consistency", "other words of the same",
+    "disclos", "guess of a value", "earlier checkpoint", "consistency", "other words of the same",
     "CRC",
 )  # fmt: skip
 """Left to others: opened fields, checkpoints from earlier, which texts are ours."""

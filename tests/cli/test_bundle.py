@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -284,3 +285,19 @@ def test_no_cover_sheet_is_written_of_what_is_not_clean(dffh: Program, cases: li
     Path("bundle.zip").write_bytes(sealed(files, entries=6))
     answer = verified(dffh, "--key", key_of(dffh), "--cover", "cover.html")
     assert (answer.code, Path("cover.html").exists()) == (8, False)
+
+
+def test_the_page_that_verifies_is_written_whole(program: Program) -> None:
+    answer = program("bundle", "page")
+    data = Path("verify.html").read_bytes()
+    assert (answer.code, answer.out) == (0, f"verify.html: SHA-256 {sha256(data).hexdigest()}\n")
+    assert data.startswith(b"<!DOCTYPE html>\n")
+    assert data.endswith(b"</html>\n")
+    again = program("bundle", "page", "-o", "other.html", "--json")
+    assert again.json == {"page": "other.html", "sha256": sha256(data).hexdigest()}
+    assert Path("other.html").read_bytes() == data
+
+
+def test_a_page_that_cannot_be_written_is_said_to_be(program: Program) -> None:
+    answer = program("bundle", "page", "-o", "nowhere/verify.html")
+    assert (answer.code, "nowhere/verify.html: cannot be written" in answer.err) == (6, True)

@@ -152,6 +152,10 @@ def test_it_is_whole_without_the_repository(installed: Installed, user: User) ->
     )
     assert all(path.startswith(str(installed.folder)) for path in where.split())
     assert user.run(installed.program, "--version").startswith("auditledger ")
+    user.run(installed.program, "bundle", "page")
+    assert (user.home / "empty" / "verify.html").read_bytes() == (
+        ROOT / "ledger/bundle/verify.html"
+    ).read_bytes()
     checked = json.loads(user.run(installed.program, "schemas", "check", "--json"))
     assert checked["texts"] == len(list((ROOT / "schemas").glob("*.avsc")))
 
