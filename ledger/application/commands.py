@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.utils import Environment
 
+from ledger.application.chosen import case_for
 from ledger.application.destroying import AUTHORISE, carry_out, filled_in
 from ledger.application.outcome import (
     MEDIA_TYPE,
@@ -40,12 +41,12 @@ from ledger.errors import (
     LawRefused,
     NotFound,
 )
-from ledger.law.general import Role, lives_where_it_belongs
+from ledger.law.general import Role
 from ledger.law.installation import ledger_is_open
 from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
 from ledger.store.feed import Feed, StoredRow
-from ledger.store.ledgers import COMMON, Ledger, Ledgers
+from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.mapper import Batch, LedgerMapper, sealing_into
 from ledger.store.pools import pool
 from ledger.store.published import Published
@@ -361,7 +362,7 @@ class Commands:
         self.insist_on_witnesses(ledger)
         application = self.application(ledger)
         self.simulated_moment(ledger)
-        case, spec = self._case_for(ledger, command, facts, source)
+        case, spec = case_for(ledger, command, facts, source)
         now = self.clock.now()
         today = melbourne_date(now)
         if role is None:
@@ -426,39 +427,6 @@ class Commands:
             # Given twice at one moment, or by a try of our own whose answer was lost; ``case`` stands nowhere.
             raise Conflict(f"case {case.id}: the command was recorded meanwhile")
         return Outcome(case.id, case.version, tuple(receipts), repeated=False)
-
-    @staticmethod
-    def _case_for(
-        ledger: Ledger, command: CommandInput, facts: Sequence[CaseEvent], source: Source
-    ) -> tuple[Case, CommandSpec]:
-        """The case as its facts make it, or a blank one, and the row of the command table that fits it."""
-        case: Case | None = None
-        for fact in facts:
-            case = fact.mutate(case)
-        first = command.specs[0]
-        if first.stream is not None:
-            return case or first.case.blank(first.stream), first
-        if first.opens and command.corrects is None:
-            lives_where_it_belongs(first.case.in_common, ledger.slug == COMMON)
-            if command.stream is None:
-                return first.case.blank(str(uuid.uuid4())), first
-            # A caller may choose the new case's id, to keep files under it first: a random one. An import's are
-            # derived (4-wire 'command, part'), so that no id is ever made from a person or a reference.
-            wanted = 8 if source.kind is SourceKind.IMPORT else 4
-            if uuid.UUID(command.stream).version != wanted:
-                raise InvalidInput(
-                    "case", f"none, or a UUID of version {wanted} for a new case", command.stream
-                )
-            return case or first.case.blank(command.stream), first
-        if command.stream is None:
-            raise InvalidInput("case", "the id of the case", None)
-        if case is None:
-            raise NotFound(f"case {command.stream}: nothing is recorded in it in {ledger.slug}")
-        for spec in command.specs:
-            if isinstance(case, spec.case):
-                return case, spec
-        kinds = ", ".join(sorted(spec.case.__name__ for spec in command.specs))
-        raise InvalidInput("case", f"a case of kind {kinds} for {command.name}", type(case).__name__)
 
     def _lookup_keys(self, ledger: Ledger, fresh: str | None) -> Callable[[str], Sequence[WrappedKey]]:
         """Wrapped keys by stream; a case that has no entry yet has no key yet."""

@@ -165,7 +165,9 @@ def test_keys_are_listed_once_something_is_signed_and_never_in_secret_form(
     assert key.startswith(f"{ORIGIN}+")
     told = dffh("keys", "list")
     # Whole and on one line, so that it can be copied.
-    assert [line.split() for line in told.out.splitlines() if line.startswith("dffh")] == [["dffh", key]]
+    assert [line.split() for line in told.out.splitlines() if line.startswith("dffh")] == [
+        ["dffh", key, "from", "size", "0"]
+    ]
     assert "PRIVATE" not in told.out + json.dumps(listed)
     (file,) = (tmp_path / "data" / "signing").glob("dffh.*.key")
     assert file.name == f"dffh.{key.split('+')[1]}.key"

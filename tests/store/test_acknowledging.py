@@ -158,11 +158,12 @@ def test_witnessed_is_said_once_the_quorum_has_cosigned_and_not_before(house: Ho
         waiting.answer()
         assert not answer.done()
         # One of two.
-        Witnessing(house.database, house.published, house.policy(first), house.sealing).ask()
+        first_alone = house.policy(first)
+        Witnessing(house.database, house.published, lambda: first_alone, house.sealing).ask()
         house.seal()
         waiting.answer()
         assert not answer.done()
-        Witnessing(house.database, house.published, both, house.sealing).ask()
+        Witnessing(house.database, house.published, lambda: both, house.sealing).ask()
         # Kept, and the ledger has grown since: what was witnessed stays witnessed.
         recorded(house)
         house.seal()
