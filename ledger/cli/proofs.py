@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
@@ -12,16 +13,18 @@ import typer
 from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
 from ledger.cli.times import beside, trusted
 from ledger.errors import InvalidInput, NotFound
-from ledger.store.database import Database
+from ledger.store.database import Database, Role
+from ledger.store.followed import recorded
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
 from ledger.store.sealing import Link
 from ledger.store.stamps import stamp_after
 from ledger.tlog.chain import leaf_hash
-from ledger.tlog.note import Note
+from ledger.tlog.keyhistory import Keys, open_statement
+from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.prover import Prover
-from ledger.tlog.receipt import open_receipt
+from ledger.tlog.receipt import SignedReceipt, open_receipt
 from ledger.tlog.tiles import ReadTile
 
 PATIENCE = 10.0
@@ -83,8 +86,8 @@ def prove(
         files: dict[str, bytes] = {}
         witnessed: dict[str, Any] = {}
         if receipt is not None:
-            keys = [key.verifier for key in published.keys.of(ledger.slug, ledger.origin)]
-            promised = open_receipt(_read(receipt), keys)
+            held = [key.verifier for key in published.keys.of(ledger.slug, ledger.origin)]
+            promised = _promised(database, ledger, held, _read(receipt))
             promised.due(prover.checkpoint.size, datetime.now(UTC))
             index = promised.index
             promised.stands(index, leaf_hash(prover.entry(index)))
@@ -106,6 +109,18 @@ def prove(
         print_json({"files": written, **shown(note), **witnessed})
     else:
         session.out.print("\n".join(written))
+
+
+def _promised(database: Database, ledger: Ledger, held: Sequence[VerifierKey], data: bytes) -> SignedReceipt:
+    """A receipt of the ledger, also by a key that is retired, and whose file is destroyed as it should be.
+
+    Raises CodecError, Untrusted.
+    """
+    with database.connect(Role.READER) as connection:
+        changes, _ = recorded(connection, ledger)
+    first = open_statement(changes[0].statement)[0].by if changes else ()
+    known = Keys([*first, *held], ledger.origin, changes)
+    return open_receipt(data, known.promising(SignedReceipt.parse(Note.parse(data).text).index))
 
 
 def _stamped(database: Database, ledger: Ledger, index: int, name: str, read: ReadTile) -> dict[str, bytes]:

@@ -323,11 +323,11 @@ def _proof(
 
 
 def _receipt(path: Path, given: Sequence[VerifierKey], history: Sequence[Path]) -> SignedReceipt:
-    """A receipt that a key signed which signs the first checkpoint that can keep it."""
+    """A receipt that a key signed which signs some checkpoint that can keep it."""
     data = read_file(path)
     said = SignedReceipt.parse(Note.parse(data).text)
     known = Keys(given, said.origin, changes_in(map(read_file, history)))
-    return open_receipt(data, known.at(said.index + 1))
+    return open_receipt(data, known.promising(said.index))
 
 
 def _of(origin: str, notes: Sequence[bytes], known: Keys) -> list[Checkpoint]:

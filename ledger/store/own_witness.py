@@ -7,6 +7,7 @@ its key and its state in hand, and could have it cosign two histories. Its key's
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -111,11 +112,13 @@ class OwnWitness:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise Unavailable(f"it did not start: exit code {self._process.wait(LAST_WORDS)}")
-        said = json.loads(line)
-        self._trust(said["key"], said["url"])
+        ready, _, _ = select.select([self._process.stdout], [], [], LAST_WORDS)
+        line = self._process.stdout.readline() if ready else b""
+        try:
+            said = json.loads(line)
+            self._trust(said["key"], said["url"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unavailable(f"it did not start: it said {line[:80]!r}") from error
 
     def _trust(self, key: str, url: str) -> None:
         lines = [*(f"log {each}" for each in self._keys), f"witness own {key} {url}", "quorum own"]

@@ -169,6 +169,13 @@ class Keys:
         others = [key for key in self.given if key.name != self._origin]
         return others + [each.key for each in self.ranges if each.holds(size)]
 
+    def promising(self, index: int) -> list[VerifierKey]:
+        """Those whose receipts of an entry count: they sign some checkpoint that covers it.
+
+        A later key signs receipts of earlier entries too, where a command is repeated.
+        """
+        return [each.key for each in self.ranges if each.until is None or index + 1 < each.until]
+
     def of(self, note: bytes) -> list[VerifierKey]:
         """Those whose signatures count on this note, by the size that it states.
 

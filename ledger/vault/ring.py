@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger import durable
-from ledger.errors import SettingsError, VaultError
+from ledger.errors import SettingsError, Unavailable, VaultError
 from ledger.vault.kek import (
     KEK_VARIABLE,
     KEY_BYTES,
@@ -119,11 +119,16 @@ class KekRing:
             raise SettingsError(
                 "kek: the key-encryption key is in the settings, not in a file: change it there"
             )
-        old = read_secret(path)
+        known = self._newest.kek_id
         try:
-            durable.put(self._file(LocalKek(old).kek_id), kek_text(old), mode=0o600)
-            step("kept")
-            durable.put(path, kek_text(os.urandom(KEY_BYTES)), mode=0o600)
+            # Whoever rotates at the same time would put a key in the place of ours, which may wrap already.
+            with durable.alone(path.parent):
+                old = read_secret(path)
+                if LocalKek(old).kek_id != known:
+                    raise Unavailable("key-encryption key: it was rotated meanwhile; run this once more")
+                durable.put(self._file(known), kek_text(old), mode=0o600)
+                step("kept")
+                durable.put(path, kek_text(os.urandom(KEY_BYTES)), mode=0o600)
         except OSError as error:
             raise SettingsError(f"{path}: expected to write a new key file, got {error.strerror}") from error
         step("made")

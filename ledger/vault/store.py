@@ -395,8 +395,7 @@ class Rewrapping:
     def clean(self) -> None:
         """Leaves nothing of keys as they were wrapped before in the table's pages (its WAL is another matter).
 
-        Whoever adds or reads keys waits meanwhile, some seconds for a million of them. Raises Unavailable where
-        others hold the table for long.
+        Whoever adds or reads keys waits meanwhile. Raises Unavailable where others hold the table for long.
         """
         with ours(), self._connect() as connection:
             connection.execute("SET lock_timeout = '5s'")

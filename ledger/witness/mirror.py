@@ -80,18 +80,25 @@ class Mirror:
         self._step = step
         self._agreed: Checkpoint | None = None
         """What this witness cosigned, and what is kept was compared with."""
+        self._open()
+
+    def _open(self) -> None:
         try:
             self.kept, self._edge = self._opened()
         except (OSError, CodecError, ProofFailed) as error:
             raise SettingsError(f"{self.folder}: what is mirrored there is spoilt: {error}") from error
 
-    def _opened(self) -> tuple[Checkpoint, Frontier]:
+    def _last(self) -> Checkpoint:
         try:
             kept = Checkpoint.parse(Note.parse((self.folder / CHECKPOINT).read_bytes()).text)
         except FileNotFoundError:
-            return Checkpoint(self.origin, 0, EMPTY_ROOT), Frontier()
+            return Checkpoint(self.origin, 0, EMPTY_ROOT)
         if kept.origin != self.origin:
             raise CodecError(f"expected a checkpoint of {self.origin}, got one of {kept.origin}")
+        return kept
+
+    def _opened(self) -> tuple[Checkpoint, Frontier]:
+        kept = self._last()
         edge = self._frontier(kept.size)
         if edge.root() != kept.root:
             raise ProofFailed(f"its hashes fold to {edge.root().hex()}, and {kept.root.hex()} was signed")
@@ -121,8 +128,19 @@ class Mirror:
         ``cosigned``: what this witness last cosigned of the log, read before this. A crash in here leaves
         hashes beyond the checkpoint, which the next round writes over. Raises Diverged (another history, or an
         older one: its checkpoint is kept as ``refused``), ProofFailed (tiles that are not what was signed),
-        Untrusted, CodecError, NotFound, Unavailable.
+        Untrusted, CodecError, NotFound, Unavailable, SettingsError (what is kept is spoilt).
         """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # A round of another process in the same folder would cut off what this one has just kept.
+            with durable.alone(self.folder):
+                return self._round(source, keys, cosigned)
+        except OSError as error:
+            raise Unavailable(f"{self.folder}: cannot be written: {error.strerror}") from error
+
+    def _round(self, source: Source, keys: Iterable[VerifierKey], cosigned: Checkpoint | None) -> Checkpoint:
+        if self._last() != self.kept:
+            self._open()
         note = source.checkpoint()
         said = open_checkpoint(note, keys).checkpoint
         if said.origin != self.origin:

@@ -31,8 +31,8 @@ class Witness:
     """A witness of some logs.
 
     ``logs`` gives the verifier keys of the logs that it knows, named as their origins; a log may have several.
-    It is asked again where a log is not known: whoever runs the witness may have added it meanwhile. ``now``
-    gives seconds since 1970.
+    It is asked again at each request: whoever runs the witness may have added a log, or a key of one, or have
+    taken out a key that was stolen. ``now`` gives seconds since 1970.
     """
 
     def __init__(
@@ -55,11 +55,10 @@ class Witness:
 
     def _keys(self, origin: str) -> list[VerifierKey] | None:
         """The keys of a log. Raises Unavailable where they cannot be read any more."""
-        if origin not in self._logs:
-            try:
-                self._logs = self._read()
-            except AuditLedgerError as error:
-                raise Unavailable(f"the logs' keys cannot be read: {error}") from error
+        try:
+            self._logs = self._read()
+        except AuditLedgerError as error:
+            raise Unavailable(f"the logs' keys cannot be read: {error}") from error
         return self._logs.get(origin)
 
     def add_checkpoint(self, body: bytes) -> Answer:
