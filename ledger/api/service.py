@@ -93,16 +93,17 @@ class Service:
         """Does blocking work on one of the service's threads."""
         return await asyncio.get_running_loop().run_in_executor(self.executor, work, *arguments)
 
-    async def acknowledged(self, ledger: Ledger, size: int, level: Level) -> bool:
-        """Waits until the first ``size`` entries have a level; gives whether they have it in time."""
+    async def acknowledged(self, ledger: Ledger, size: int, level: Level) -> Level:
+        """Waits until the first ``size`` entries have a level; gives the one that they have in time."""
         if level is Level.DURABLE or self.acknowledging is None:
-            return level is Level.DURABLE
+            return Level.DURABLE
         answer = self.acknowledging.ask(ledger, size, level)
         try:
             await asyncio.wait_for(asyncio.wrap_future(answer), self.patience)
         except (TimeoutError, Unavailable):
-            return False
-        return True
+            sealed = await self.run(self.acknowledging.has, ledger, size, Level.SEALED)
+            return Level.SEALED if sealed and level is Level.WITNESSED else Level.DURABLE
+        return level
 
     def allow(self, request: Request, matter: Matter) -> Ledger:
         """The ledger that the path names, where who asks may read this in it. Raises NotFound, Forbidden."""

@@ -67,6 +67,7 @@ def routes(service: Service) -> list[Route]:
 
     async def openings(request: Request) -> Response:
         """Open sealed fields of entries; recorded before anything is shown."""
+        _no_query(request)
         ledger = await service.run(service.allow, request, Matter.CASES)
         identity = command_id(request)
         wanted, reason = _wanted(await json_body(request))
@@ -85,6 +86,7 @@ def routes(service: Service) -> list[Route]:
 
     async def file(request: Request) -> Response:
         """Open an attachment that an entry names; recorded before it is sent."""
+        _no_query(request)
         ledger = await service.run(service.allow, request, Matter.CASES)
         identity = command_id(request)
         body = await json_body(request)
@@ -153,9 +155,11 @@ def acknowledgement(service: Service, request: Request) -> Asked:
     """``acknowledge`` and ``receipt`` of the query. Raises InvalidInput, before anything is recorded."""
     if not request.query_params:
         return Asked()
-    for name in request.query_params:
+    for name, _ in request.query_params.multi_items():
         if name not in ("acknowledge", "receipt"):
             raise InvalidInput(name, "one of acknowledge, receipt", "an unknown parameter")
+        if len(request.query_params.getlist(name)) > 1:
+            raise InvalidInput(name, "one value", "several")
     text = request.query_params.get("acknowledge", Level.DURABLE.value)
     if text not in set(Level):
         raise InvalidInput("acknowledge", f"one of {', '.join(Level)}", text)
@@ -168,6 +172,12 @@ def acknowledgement(service: Service, request: Request) -> Asked:
     return Asked(level, signed is not None)
 
 
+def _no_query(request: Request) -> None:
+    """An opening waits for nothing. Raises InvalidInput: what is given is never passed over in silence."""
+    if request.query_params:
+        raise InvalidInput(min(request.query_params), "no parameter", "one")
+
+
 async def acknowledged(service: Service, asked: Asked, outcome: Outcome, slug: str) -> Response:
     """The answer to a write, once it is as sure as was asked; 202 where that took too long.
 
@@ -177,7 +187,7 @@ async def acknowledged(service: Service, asked: Asked, outcome: Outcome, slug: s
         return answer(outcome, slug)
     ledger = service.installation.ledgers.get(slug)
     size = max(receipt.index for receipt in outcome.receipts) + 1
-    reached = asked.level if await service.acknowledged(ledger, size, asked.level) else Level.DURABLE
+    reached = await service.acknowledged(ledger, size, asked.level)
     beside: dict[str, Any] = {"acknowledged": reached.value}
     if asked.signed:
         notes = await service.run(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ledger import durable
 from ledger.cli.ledgers import outcome_text, shown_outcome
 from ledger.cli.proofs import LOOK, sealed
 from ledger.cli.session import Session
@@ -29,14 +32,24 @@ Receipts = Annotated[
 ]
 
 
-def acknowledging(session: Session, installation: Installation, level: Level) -> Acknowledging:
-    """What waits for a level. Raises InvalidInput where no witness is asked, before anything is recorded."""
+def acknowledging(
+    session: Session, installation: Installation, level: Level, receipts: Path | None
+) -> Acknowledging:
+    """What waits for a level; ``receipts`` is made where it is not there.
+
+    Raises InvalidInput where no witness is asked, or the folder cannot be had: before anything is recorded.
+    """
     # Its log is not needed before something is recorded.
     from ledger.store.acknowledging import Acknowledging
 
     policy = None if level is not Level.WITNESSED else policy_of(session.settings())
     found = Acknowledging(installation.feed, installation.published, lambda: policy)
     found.require(level)
+    if receipts is not None:
+        try:
+            receipts.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _no_folder(receipts, error) from error
     return found
 
 
@@ -52,21 +65,32 @@ def answer(
 ) -> None:
     """Prints the outcome once it has the level; what failed is raised behind it: what is recorded stays so."""
     failure: AuditLedgerError | None = None
+    reached = Level.DURABLE
     files: list[Path] = []
     try:
-        _wait(session, installation, ledger, outcome, waiting, level)
+        for step in _UP_TO[level]:
+            _wait(session, installation, ledger, outcome, waiting, step)
+            reached = step
         if receipts is not None:
             files = _sign(session, installation, ledger, outcome, receipts)
     except AuditLedgerError as error:
         failure = error
     content: dict[str, Any] = shown_outcome(outcome)
     if level is not Level.DURABLE:
-        content["acknowledged"] = (level if failure is None else Level.DURABLE).value
+        content["acknowledged"] = reached.value
     if receipts is not None:
         content["signed_receipts"] = [str(path) for path in files]
     session.show(as_json, content, lambda: "\n".join([outcome_text(outcome), *map(str, files)]))
     if failure is not None:
         raise failure
+
+
+_UP_TO = {
+    Level.DURABLE: (),
+    Level.SEALED: (Level.SEALED,),
+    Level.WITNESSED: (Level.SEALED, Level.WITNESSED),
+}
+"""What is waited for, one after the other."""
 
 
 def _wait(
@@ -78,22 +102,18 @@ def _wait(
     level: Level,
 ) -> None:
     """Raises Unavailable where it takes longer than ``acknowledge_timeout``; what sealing raises."""
-    if level is Level.DURABLE:
-        return
     patience = session.settings().acknowledge_timeout
-    sealed(session, installation.database, ledger, patience)
+    if level is Level.SEALED:
+        sealed(session, installation.database, ledger, patience)
     size = max(receipt.index for receipt in outcome.receipts) + 1
-    told = waiting.ask(ledger, size, level)
     deadline = monotonic() + patience
-    waiting.answer()
-    while not told.done():
+    while not waiting.has(ledger, size, level):
         if monotonic() > deadline:
             raise Unavailable(
                 f"recorded, and not {level.value} within {patience:g} seconds; whether a service runs that "
-                "asks the witnesses 'auditledger doctor' says, and the same command id waits again"
+                "seals and asks the witnesses 'auditledger doctor' says, and the same command id waits again"
             )
         sleep(LOOK)
-        waiting.answer()
 
 
 def _sign(
@@ -104,13 +124,22 @@ def _sign(
     )
     files = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for receipt, note in zip(outcome.receipts, notes, strict=True):
-            path = folder / f"{ledger.slug}-{receipt.index}.receipt"
-            path.write_text(str(note), "utf-8")
+            # Never over an earlier one: what it promises, by an earlier time, may be what proves the breach.
+            taken = {path.name for path in folder.iterdir()}
+            names = (f"{ledger.slug}-{receipt.index}{more}.receipt" for more in _more())
+            path = folder / next(name for name in names if name not in taken)
+            durable.put_new(path, str(note).encode(), mode=0o644)
             files.append(path)
     except OSError as error:
-        raise InvalidInput(
-            "--receipts", "a folder that can be written to", f"{folder}: {error.strerror}"
-        ) from error
+        raise _no_folder(folder, error) from error
     return files
+
+
+def _more() -> Iterator[str]:
+    yield ""
+    yield from (f".{number}" for number in count(2))
+
+
+def _no_folder(folder: Path, error: OSError) -> InvalidInput:
+    return InvalidInput("--receipts", "a folder that can be written to", f"{folder}: {error.strerror}")

@@ -74,8 +74,10 @@ def prove(
     with the ledger's public key: see 'auditledger keys list' and 'auditledger verify --help'. Exit code 8: the
     ledger does not hold what the receipt promises.
     """
-    if sum(each is not None for each in (index, since, receipt)) != 1:
-        raise InvalidInput("INDEX", "one of: an index, --since and a size, --receipt and a file", index)
+    given = sum(each is not None for each in (index, since, receipt))
+    if given != 1:
+        expected = "one of: an index, --since and a size, --receipt and a file"
+        raise InvalidInput("INDEX", expected, f"{given} of them")
     session = of(context)
     with opened_database(session.settings()) as database:
         ledger = the_ledger(database, slug)

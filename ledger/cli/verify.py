@@ -109,15 +109,16 @@ def verify(
     if proof is not None:
         with _telling(session, as_json, str(proof)):
             signed, seen_at = _proof(proof, entry, keys, kept, history or [], wanted)
-            if receipt is not None:
-                if entry is None:
-                    raise InvalidInput("--receipt", "none: the proof is of no entry", str(receipt))
-                shown = InclusionProof.parse(read_file(proof)).index, leaf_hash(read_file(entry))
-                _receipt(receipt, keys, history or []).kept(signed.checkpoint.origin, *shown)
             if policy is not None:
                 wanted.require(signed)
             _not_another(Seen(session.settings().data_dir / FOLDER).last(signed.checkpoint.origin), signed)
             seen_at |= times.of_stamp(timestamp, timestamp_ca, signed)
+        if receipt is not None:
+            if entry is None:
+                raise InvalidInput("--receipt", "none: the proof is of no entry", str(receipt))
+            with _telling(session, as_json, str(receipt)):
+                shown = InclusionProof.parse(read_file(proof)).index, leaf_hash(read_file(entry))
+                _receipt(receipt, keys, history or []).kept(signed.checkpoint.origin, *shown)
         _said(session, as_json, [{**_clean(signed), **seen_at}])
         return
     data_dir = session.settings().data_dir

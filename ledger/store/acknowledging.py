@@ -57,6 +57,8 @@ class Acknowledging:
         self._lock = Lock()
         self._wake = Event()
         self._waiting: list[_Waiting] = []
+        self._said: dict[int, str] = {}
+        """Why a ledger could not be looked at, by its number: it is looked at many times a second."""
 
     def require(self, level: Level) -> None:
         """Raises InvalidInput where nothing here gets that level: asked before anything is recorded."""
@@ -74,6 +76,10 @@ class Acknowledging:
         self._hurry()
         self._wake.set()
         return answer
+
+    def has(self, ledger: Ledger, size: int, level: Level) -> bool:
+        """Whether the first ``size`` entries of a ledger have a level now, as far as it can be told."""
+        return level is Level.DURABLE or size <= self._reached(ledger, level, size)
 
     def look(self) -> None:
         """Has what is published looked at now."""
@@ -113,9 +119,13 @@ class Acknowledging:
     def _reached(self, ledger: Ledger, level: Level, least: int) -> int:
         """How many entries have the level; 0 where nobody can tell for the moment, which the log says."""
         try:
-            return self._sealed(ledger) if level is Level.SEALED else self._witnessed(ledger, least)
+            size = self._sealed(ledger) if level is Level.SEALED else self._witnessed(ledger, least)
+            self._said.pop(ledger.id, None)
+            return size
         except (AuditLedgerError, psycopg.Error) as error:
-            log.warning("acknowledging waits", ledger=ledger.slug, reason=str(error))
+            if self._said.get(ledger.id) != str(error):
+                self._said[ledger.id] = str(error)
+                log.warning("acknowledging waits", ledger=ledger.slug, reason=str(error))
             return 0
 
     def _sealed(self, ledger: Ledger) -> int:

@@ -56,11 +56,6 @@ def int4_field(name: str, value: int) -> bytes:
     return _INT4.pack(4, value)
 
 
-def int8_field(value: int) -> bytes:
-    """A field of ``bigint``."""
-    return _INT8.pack(8, value)
-
-
 @lru_cache(maxsize=4096)
 def date_field(value: date) -> bytes:
     """A field of ``date``."""

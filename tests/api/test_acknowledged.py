@@ -116,6 +116,7 @@ def test_what_is_not_sealed_in_time_is_recorded_and_says_so(house: House) -> Non
         ("?acknowledge=Sealed", "acknowledge"),
         ("?acknowledge=", "acknowledge"),
         ("?receipt=yes", "receipt"),
+        ("?acknowledge=sealed&acknowledge=durable", "acknowledge"),
         ("?acknowledged=sealed", "acknowledged"),
     ],
 )
@@ -125,6 +126,17 @@ def test_what_cannot_be_had_is_refused_before_anything_is_recorded(
     before = size_of(sealing)
     answer = receive(sealing, query)
     assert (answer.status_code, answer.json()["field"]) == (422, field)
+    assert size_of(sealing) == before
+
+
+def test_an_opening_waits_for_nothing_and_says_so(sealing: House) -> None:
+    index = receive(sealing).json()["receipts"][0]["index"]
+    before = size_of(sealing)
+    for path, more in (("openings", {"wanted": [{"index": index}]}), ("openings/file", {"index": index})):
+        answer = sealing.post(
+            "officer", f"/ledgers/dffh/{path}?acknowledge=sealed", {**more, "reason": "an audit"}
+        )
+        assert (answer.status_code, answer.json()["field"]) == (422, "acknowledge")
     assert size_of(sealing) == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ class Auditor:
         self.program, self.folder = program, folder
         program.ok("checkpoint", "--ledger", "dffh")
         (self.key,) = [each["key"] for each in program.ok("keys", "list")["keys"] if each["ledger"] == "dffh"]
-        self.outcome = receive(program, "--receipts", str(folder))
+        self.command = str(uuid.uuid4())
+        self.outcome = receive(program, "--receipts", str(folder), "--command-id", self.command)
         (self.receipt,) = self.outcome["signed_receipts"]
         self.index = self.outcome["receipts"][0]["index"]
 
@@ -91,8 +93,56 @@ def test_what_no_witness_sees_in_time_is_recorded_and_said_so(auditor: Auditor, 
     )  # fmt: skip
     assert answer.code == 6
     assert "recorded, and not witnessed within 0.05 seconds" in answer.err
-    assert answer.json["acknowledged"] == "durable"
+    assert answer.json["acknowledged"] == "sealed"
     assert answer.json["receipts"][0]["index"] == before
+
+
+def test_receipts_that_cannot_be_written_are_refused_before_anything_is_recorded(
+    dffh: Program, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    before = dffh.ok("ledger", "list")["ledgers"][1]["size"]
+    answer = dffh(
+        "record", "request.RequestReceived", "-", "--receipts", str(tmp_path / "file"), text='{"fields": {}}'
+    )
+    assert (answer.code, answer.out) == (2, "")
+    assert "--receipts: expected a folder that can be written to" in answer.err
+    assert dffh.ok("ledger", "list")["ledgers"][1]["size"] == before
+
+
+def test_a_later_receipt_of_the_same_entry_stands_beside_the_first(auditor: Auditor) -> None:
+    """The one with the earlier time is what a broken promise is shown by."""
+    first = Path(auditor.receipt).read_bytes()
+    program = auditor.program
+    again = receive(program, "--receipts", str(auditor.folder), "--command-id", auditor.command)
+    assert again["repeated"]
+    (later,) = again["signed_receipts"]
+    assert later == auditor.receipt.replace(".receipt", ".2.receipt")
+    assert Path(auditor.receipt).read_bytes() == first
+    assert Path(later).read_bytes() != first
+
+
+def test_a_receipt_outlives_the_key_that_signed_it(auditor: Auditor) -> None:
+    """Rotated, retired and destroyed, as it should be: what was promised under it is promised still."""
+    program, folder = auditor.program, str(auditor.folder)
+    rotate = ("keys", "rotate", "signing", "--ledger", "dffh")
+    program.ok(*rotate, person="administrator")
+    program.ok("checkpoint", "--ledger", "dffh")
+    program.ok(*rotate, "--retire", person="administrator")
+    program.ok("checkpoint", "--ledger", "dffh")
+    data = Path(program.environment["AUDITLEDGER_DATA_DIR"])
+    (data / "signing" / f"dffh.{auditor.key.split('+')[1]}.key").unlink()
+    # Given again, it is signed by the key of now, for an entry from before it.
+    (later,) = receive(program, "--receipts", folder, "--command-id", auditor.command)["signed_receipts"]
+    added = [str(index) for index in range(auditor.index + 1, auditor.index + 3)]
+    told = [program.ok("prove", index, "--ledger", "dffh", "--to", folder)["files"] for index in added]
+    history = [part for files in told for f in files if f.endswith(".entry") for part in ("--history", f)]
+    for receipt in (auditor.receipt, later):
+        files = program.ok("prove", "--receipt", receipt, "--ledger", "dffh", "--to", folder)["files"]
+        proof, entry = (next(f for f in files if f.endswith(end)) for end in (".tlog-proof", ".entry"))
+        given = ["--receipt", receipt, *history, "--key", auditor.key]
+        assert program("verify", *given).code == 0
+        assert program("verify", *given, "--proof", proof, "--entry", entry).code == 0
 
 
 def test_a_receipt_is_checked_alone_and_with_the_proof_that_keeps_it(auditor: Auditor) -> None:
