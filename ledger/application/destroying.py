@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ledger.application.outcome import CommandInput, files_of
-from ledger.application.streams import Lookup
+from ledger.application.streams import ITSELF, Lookup
 from ledger.codec.declare import Attachment, Sealed, sealed_fields
 from ledger.domain.destruction.aggregate import is_named_stream, matter_of
 from ledger.domain.destruction.events import DestructionAuthorised, DestructionScope
@@ -26,7 +26,8 @@ from ledger.errors import (
     Unavailable,
     VaultError,
 )
-from ledger.law.destruction import nothing_was_added_since, subject_is_named
+from ledger.law.destruction import ledgers_own_streams_stay, nothing_was_added_since, subject_is_named
+from ledger.store.closing import closed
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import Ledger
 from ledger.vault.sealing import CASE, CONTENT, LEDGER_STREAM
@@ -107,7 +108,9 @@ def plan(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> Plann
     """
     standing = commands.streams.destruction(ledger)
     case = fields["case"]
-    keys = keys_of(commands, ledger, {**fields, "scope": DestructionScope(fields["scope"])})
+    scope = DestructionScope(fields["scope"])
+    ledgers_own_streams_stay(is_named_stream(case), scope is DestructionScope.CASE)
+    keys = keys_of(commands, ledger, {**fields, "scope": scope})
     holds = holds_on(standing, matter_of(case, keys, ledger.origin, Lookup(commands)))
     rows = commands.feed.stream(ledger.id, case)
     counts = [sealed_under((row,), frozenset(keys)) for row in rows]
@@ -141,6 +144,9 @@ def finish(commands: Commands, ledger: Ledger, step: Step = lambda _: None) -> i
         remove(commands, ledger, each.case, each.keys, step)
         fields, files = sealed_under(rows, frozenset(each.keys))
         said = {"destruction": each.destruction, "keys": len(each.keys), "fields": fields, "files": files}
+        if takes_no_more(commands, ledger):
+            # Closed, it has no receipt: what the entry destroys is removed all the same, at each look again.
+            continue
         try:
             commands.record_as_system(ledger, "destruction.DestructionCompleted", said)
         except (LawRefused, Conflict):
@@ -149,6 +155,12 @@ def finish(commands: Commands, ledger: Ledger, step: Step = lambda _: None) -> i
                 raise
         step("receipt")
     return len(unfinished)
+
+
+def takes_no_more(commands: Commands, ledger: Ledger) -> bool:
+    """Whether a ledger is closed: nothing is recorded there any more."""
+    commands.streams.facts(ledger, ITSELF)
+    return commands.streams.closed(ledger) or closed(commands.database, ledger) is not None
 
 
 def unfinished_now(commands: Commands, ledger: Ledger) -> list[DestructionAuthorised]:

@@ -94,8 +94,12 @@ class _Shape:
         if isinstance(schema, list):
             if not 0 < len(schema) <= _MOST_BRANCHES or any(isinstance(each, list) for each in schema):
                 raise self._wrong(f"a union of 1 to {_MOST_BRANCHES} types")
-            return [self._type(branch, within, nested + 1) for branch in schema]
+            # Elsewhere a null takes no byte: so few bytes would be any number of values.
+            self._left -= len(schema)
+            return [each if each == "null" else self._type(each, within, nested + 1) for each in schema]
         if isinstance(schema, str):
+            if schema == "null":
+                raise self._wrong("null in a union alone")
             if schema not in _PRIMITIVES:
                 if schema not in self._named or schema in within:
                     raise self._wrong("a type defined before it is used, and not inside itself")
@@ -117,7 +121,7 @@ class _Shape:
             return self._parts(schema, (*within, name), nested)
         if kind == "array":
             return {"type": "array", "items": self._type(schema.get("items"), within, nested + 1)}
-        if isinstance(kind, str) and kind in _PRIMITIVES:
+        if isinstance(kind, str) and kind in _PRIMITIVES - {"null"}:
             return kind
         raise self._wrong("record, enum, fixed, array or a primitive type")
 
@@ -129,6 +133,8 @@ class _Shape:
                 fields = schema.get("fields")
                 if not isinstance(fields, list) or not all(isinstance(each, dict) for each in fields):
                     raise self._wrong("a list of fields")
+                if nested and not fields:
+                    raise self._wrong("a field in each record")
                 self._words([each.get("name") for each in fields], "fields with names")
                 return {**bare, "fields": [self._field(each, within, nested) for each in fields]}
             case "enum":

@@ -11,12 +11,14 @@ import typer
 
 from ledger.application.opened import opened
 from ledger.application.reconciling import Reconciling
+from ledger.application.streams import ITSELF
 from ledger.cli.service import only_one
 from ledger.cli.session import AsJson, Session, of, table
 from ledger.cli.trusted import keys_of
 from ledger.errors import InvalidInput, NotFound, Unavailable
 from ledger.settings import Settings
 from ledger.store.backup import back_up
+from ledger.store.closing import closed, end
 from ledger.store.ledgers import Ledger
 from ledger.store.manifest import Manifest, Progress
 from ledger.store.opened import kek_source, opened_database
@@ -210,6 +212,8 @@ def refill_(
             published = Published(settings.data_dir)
             vault = Reconciling(installation)
             for ledger in [installation.ledgers.get(slug)] if slug else installation.ledgers.all():
+                if not slug and closed(installation.database, ledger) is not None:
+                    continue
                 try:
                     found = refill(
                         installation.database, ledger, published.of(ledger),
@@ -219,7 +223,11 @@ def refill_(
                     if slug:
                         raise
                     continue
-                if found.command is not None:
+                installation.streams.facts(ledger, ITSELF)
+                if installation.streams.closed(ledger):
+                    # Its last entry came back: nothing follows that, its own restoring neither.
+                    end(installation.database, ledger, found.until)
+                elif found.command is not None:
                     installation.record_refill(ledger, found.size, found.until, found.command)
                 # What came back may be destruction entries: the vault of the backup has not heard of them.
                 done.append((ledger, found, vault.one(ledger, whole=True, every_entry=True)))

@@ -93,6 +93,8 @@ def export(
         raise InvalidInput("--where", "--register beside it: what the query is of", where[0])
     if field and reason is None:
         raise InvalidInput("--field", "--open and the reason beside it", field[0])
+    if not output.name or output.is_dir():
+        raise InvalidInput("--output", "the name of a file", str(output))
     query = _filters(where or [])
     policy = session.settings().policy
     session.doors.configure_logs(session.settings().log_level)
@@ -328,7 +330,10 @@ def words(file: Path, found: Verified) -> list[str]:
     if said.basis is not None:
         lines.append(f"  basis, as the exporter states: PDPA s {said.basis.ground}, {said.basis.of}")
     lines += [f"  schema not known to this program: {name}" for name in found.unknown]
-    return lines
+    # The manifest is a stranger's: no line and no colour of the terminal is made by what it says.
+    return [
+        "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line) for line in lines
+    ]
 
 
 def _write(path: Path, data: bytes) -> None:

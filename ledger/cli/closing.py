@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from ledger.application import Principal
+from ledger.application.destroying import finish
 from ledger.cli.backup import trusted
 from ledger.cli.proofs import sealed, shown
 from ledger.cli.session import AUTHORITY, AsJson, InLedger, Organisation, Person, of
 from ledger.cli.trusted import keys_of
 from ledger.clock import melbourne_date
 from ledger.codec.entry import Source, SourceKind
+from ledger.domain.installation.events import LedgerCreated
 from ledger.errors import Conflict, InvalidInput
 from ledger.store.closing import closed, end, last_checkpoint, leave
 from ledger.store.ledgers import COMMON
@@ -48,6 +50,8 @@ def close_ledger(
             raise InvalidInput("--ledger", "one of an organisation: every other ledger needs 'common'", slug)
         installation.streams.facts(ledger, "ledger")
         if closed(installation.database, ledger) is None and not installation.streams.closed(ledger):
+            # A destruction that was stopped on the way gets its receipt while there is room for one.
+            finish(installation, ledger)
             fields = {"successor": successor, "reason": reason}
             body = {"happened": melbourne_date(installation.clock.now()).isoformat(), "fields": fields}
             installation.execute(
@@ -102,6 +106,11 @@ def continue_ledger(
             raise InvalidInput("SLUG", "a ledger of an organisation: 'common' has its place in each", slug)
         known = {each.slug: each.origin for each in installation.ledgers.all()}
         given = to or next(f"{slug}-{n}" for n in range(2, 1000) if known.get(f"{slug}-{n}", origin) == origin)
+        for each in installation.ledgers.all():
+            opened = next(iter(installation.streams.facts(each, "ledger")), None)
+            same = isinstance(opened, LedgerCreated) and opened.predecessor == old.origin
+            if same and each.origin != origin:
+                raise Conflict(f"{slug}: {each.slug} ({each.origin}) goes on from it already; nothing was done")
         keys = trusted(installation.published, old, keys_of(key or ()))
         last = last_checkpoint(installation.published, old, kept or (), keys)
         # A crash after this leaves a closed ledger without a successor: the same call makes it.

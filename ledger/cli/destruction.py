@@ -65,6 +65,8 @@ def destroy(
         raise InvalidInput(
             "CASE", "a case, or one of --approve, --refuse and --authorise", f"{len(ways)} of them"
         )
+    if dry_run and case is None:
+        raise InvalidInput("--dry-run", "a case beside it: the others record at once", None)
     with session.installation() as installation:
         found = the_ledger(installation, slug)
         principal = session.principal(found, person, organisation)
@@ -81,7 +83,7 @@ def destroy(
                 "case": case, "subject": subject, "keys": list(key or ()),
             }  # fmt: skip
             allow(installation, found.slug, principal, Matter.CASES)
-            planned = plan(installation, found, {k: v for k, v in stated.items() if v})
+            planned = plan(installation, found, {k: v for k, v in stated.items() if v or k == "case"})
             if dry_run:
                 session.show(as_json, planned.shown(), lambda: _plan_text(planned))
                 return

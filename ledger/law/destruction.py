@@ -127,6 +127,8 @@ def subject_is_named(whole_case: bool, subject: object, keys: Collection[str]) -
     ``keys``: those that the proposal itself stated. Raises LawRefused."""
     if whole_case and not (missing(subject) and missing(tuple(keys))):
         raise LawRefused(DESTRUCTION, "all keys of the case are destroyed: name no subject and no keys")
+    if not (missing(subject) or missing(tuple(keys))):
+        raise LawRefused(DESTRUCTION, "name the subject, or its keys, not both: they may be another's")
     if not whole_case and missing(subject) and missing(tuple(keys)):
         raise LawRefused(DESTRUCTION, "the subject, or its keys, must be stated")
 

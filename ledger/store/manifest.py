@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,6 +98,9 @@ class Manifest:
             if path.startswith("/") or ".." in path.split("/") or path == MANIFEST:
                 raise Altered(f"{MANIFEST}: expected the path of a file of the set, got {path[:80]!r}")
         ledgers = tuple(LedgerState(**{**each, "keys": tuple(each["keys"])}) for each in content.pop("ledgers"))
+        for each in ledgers:
+            if re.fullmatch(r"[a-z0-9-]+", each.slug) is None:
+                raise Altered(f"{MANIFEST}: expected the slug of a ledger, got {each.slug[:80]!r}")
         missing = tuple(content.pop("missing"))
         return cls(**content, ledgers=ledgers, missing=missing, files=files)
 

@@ -165,12 +165,12 @@ def _published(
     ledger: Ledger, tiles: TileFolder, keys: Sequence[VerifierKey], progress: Progress
 ) -> SignedCheckpoint:
     """(1)."""
+    if tiles.checkpoint() is None:
+        raise NotFound(f"{tiles.folder}: nothing is published of {ledger.origin} to refill it from")
     if not keys:
         raise Untrusted(
             f"{ledger.origin}: expected a key of it, got none: put its signing key back in the data directory"
         )
-    if tiles.checkpoint() is None:
-        raise NotFound(f"{tiles.folder}: nothing is published of {ledger.origin} to refill it from")
     what = f"verifying what is published of {ledger.slug}"
     told = verify_tiles(tiles.folder, keys, progress=partial(progress, what))
     if told.checkpoint.origin != ledger.origin:

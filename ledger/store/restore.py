@@ -267,8 +267,8 @@ def _known(
             tiles = TileFolder(published / ledger.slug)
             note = tiles.checkpoint()
             if note is not None:
-                verify_tiles(tiles.folder, trusted[ledger.origin])
-                found.append(Known(open_checkpoint(note, trusted[ledger.origin]), tiles))
+                # By the history of keys: since the set was made they may have changed.
+                found.append(Known(verify_tiles(tiles.folder, trusted[ledger.origin]), tiles))
     signed = {each.origin: -1 if each.signed is None else each.signed for each in manifest.ledgers}
     newest: dict[str, Known] = {}
     for each in found:

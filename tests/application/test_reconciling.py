@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from ledger.application import Installation
+from ledger.application import Installation, commands
 from ledger.application.reconciling import Reconciling
 from ledger.errors import ContentDestroyed, InvalidInput, OutcomeUnknown, Unavailable, VaultError
+from ledger.store.closing import end
 from ledger.store.database import Database, Role
 from ledger.store.embedded import programs
 from ledger.vault.opening import Destroyed, Lost, Opened
@@ -101,6 +102,27 @@ def test_killed_at_any_step_the_destruction_is_finished_by_the_next_start(house:
     )  # fmt: skip
     assert again.repeated
     assert receipts(house).count("DestructionAuthorised") == 1
+    check_ledger(database, house.ledger)
+
+
+def test_what_was_not_finished_when_the_ledger_closed_is_destroyed_without_a_receipt(house: House) -> None:
+    """Nothing enters a closed ledger, and none of its values stays for that."""
+    case = with_a_file(house)
+    keys = keys_of(house, case)
+    destruction = propose(house, case)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "carry_out", lambda *_: None)
+        house.run(
+            "destruction.DestructionAuthorised", {"destruction": destruction},
+            principal=house.privacy_officer, happened=house.today,
+        )  # fmt: skip
+    assert left_of(house, keys) == (2, 2, 1, 1)
+    database = house.installation.database
+    assert end(database, house.ledger, house.installation.feed.head(house.ledger.id).size)
+    for _ in range(2):
+        assert Reconciling(house.installation).all(whole=True)["dffh"].lost == 0
+        assert left_of(house, keys) == (0, 0, 0, 0)
+    assert "DestructionCompleted" not in receipts(house)
     check_ledger(database, house.ledger)
 
 

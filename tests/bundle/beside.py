@@ -155,6 +155,8 @@ def _schemas() -> Iterator[Mutation]:
     yield Mutation("schema that holds itself", other(notice, _recursive()), MALFORMED)
     yield Mutation("schema that grows as it is read", other(notice, _billion()), MALFORMED)
     yield Mutation("schema with types too deep in each other", other(notice, _deep()), MALFORMED)
+    for name, items in _of_no_bytes().items():
+        yield Mutation(f"schema of values of no bytes: {name}", other(notice, _list_of(items)), MALFORMED)
     said = json.loads(files[notice])
     hinted = {**said, "__fastavro_parsed": True, "__named_schemas": 5}
     yield Mutation("schema that says it was parsed", other(notice, json.dumps(hinted).encode()), TAMPERED)
@@ -179,6 +181,21 @@ def _rank(item: tuple[str, bytes]) -> tuple[int, Any]:
 def _recursive() -> bytes:
     name = "ledger.notice.v1.NoticeServed"
     return json.dumps({"type": "record", "name": name, "fields": [{"name": "a", "type": name}]}).encode()
+
+
+def _of_no_bytes() -> dict[str, Any]:
+    """Types of which a few bytes would be any number of values, which fill a reader's memory."""
+    return {
+        "null": "null",
+        "an object of null": {"type": "null"},
+        "a record without fields": {"type": "record", "name": "x.Nothing", "fields": []},
+        "a record of nulls": {"type": "record", "name": "x.Nulls", "fields": [{"name": "a", "type": "null"}]},
+    }
+
+
+def _list_of(items: Any) -> bytes:
+    field = {"name": "a", "type": {"type": "array", "items": items}}
+    return json.dumps({"type": "record", "name": "ledger.notice.v1.NoticeServed", "fields": [field]}).encode()
 
 
 def _deep() -> bytes:

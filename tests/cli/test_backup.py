@@ -272,6 +272,9 @@ def test_a_ledger_that_is_closed_takes_nothing_more(dffh: Program, tmp_path: Pat
     first = events(dffh, "next")[0]
     assert isinstance(first, LedgerCreated)
     assert (first.predecessor, first.predecessor_checkpoint) == ("example.vic.gov.au/dffh", last["note"])
+    # One history goes on from it.
+    other = dffh("ledger", "continue", "dffh", "--origin", "example.vic.gov.au/other")
+    assert (other.code, "next (example.vic.gov.au/next) goes on from it already" in other.err) == (5, True)
     database = Database(dffh.environment["AUDITLEDGER_DATABASE_URL"])
     assert check_ledger(database, Ledgers(database).get("dffh")) == last["size"]
 

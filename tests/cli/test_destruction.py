@@ -140,6 +140,11 @@ def test_a_dry_run_names_the_holds_and_a_destruction_is_refused_for_them(office:
         (["CASE"], "--ground: expected one of no_longer_needed"),
         (["CASE", "--ground", "no_longer_needed"], "the authority (a disposal authority, or any in words)"),
         (["CASE", "--key", "0" * 32, *GROUND], "keys that serve case"),
+        (["CASE", "--subject", "s-1", "--key", "0" * 32, *GROUND], "name the subject, or its keys, not both"),
+        (["--authorise", "x", "--dry-run"], "--dry-run: expected a case beside it"),
+        (["--approve", "x", "--dry-run"], "--dry-run: expected a case beside it"),
+        (["roles", "--dry-run"], "own streams"),
+        (["", "--dry-run"], "case"),
     ],
 )
 def test_a_wrong_line_is_one_line_that_says_what_to_do(office: Program, line: list[str], said: str) -> None:
@@ -238,3 +243,33 @@ def test_a_set_with_its_keys_is_held_to_the_entries_as_it_is_restored(
     assert opened(new, index) == {"destroyed"}
     said = beside(office, tmp_path / "third", another())("restore", str(tmp_path / "set"))
     assert "reconcile" not in said.out
+
+
+def test_what_is_lost_of_a_closed_ledger_comes_back_closed(
+    office: Program, tmp_path: Path, another: MakeDatabase
+) -> None:
+    """From before its end, and from before its key was rotated: nothing follows the last entry."""
+    case, _ = received(office)
+    for slug in ("common", "dffh"):
+        office.ok("checkpoint", "--ledger", slug)
+    office.ok("backup", str(tmp_path / "set"))
+    rotate = ("keys", "rotate", "signing", "--ledger", "dffh")
+    office.ok(*rotate, person="administrator")
+    office.ok("checkpoint", "--ledger", "dffh")
+    office.ok(*rotate, "--retire", person="administrator")
+    office.ok("checkpoint", "--ledger", "dffh")
+    office.ok("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+    last = office.ok("ledger", "close", "--ledger", "dffh", person="administrator")
+
+    new = beside(office, tmp_path / "new", another())
+    tiles = str(data_of(office) / "tiles")
+    found = new.ok("restore", str(tmp_path / "set"), "--published", tiles)
+    assert [each["lost"] > 0 for each in found["ledgers"]] == [False, True]
+    keys_back(office, new)
+    (refilled,) = new.ok("refill")["refilled"]
+    assert (refilled["until"], refilled["came_back"]) == (last["size"], 2)
+    assert new.ok("refill") == {"refilled": []}
+    assert entry(new, case)["fields"]["purpose"]["sealed"] == "destroyed"
+    assert new("reconcile", "--json").json["ledgers"]["dffh"]["came_back"] == 0
+    assert new.ok("checkpoint", "--ledger", "dffh") == last
+    assert new.ok("verify")["clean"]

@@ -115,6 +115,9 @@ def test_a_subject_is_named_or_its_keys_are():
             named(True, subject, keys)
     with pytest.raises(LawRefused, match="the subject, or its keys"):
         named(False, " ", ())
+    # Approved as the one, and destroyed as the other.
+    with pytest.raises(LawRefused, match="not both"):
+        named(False, "s-1", ("k2",))
 
 
 def test_a_proposal_has_an_id_of_its_own():
