@@ -25,7 +25,6 @@ from ledger.errors import (
 )
 from ledger.store.backup import back_up
 from ledger.store.database import Database
-from ledger.store.feed import Feed
 from ledger.store.manifest import DUMP, MANIFEST, Manifest
 from ledger.store.opened import RESTORING, opened_database
 from ledger.store.restore import drill, restore
@@ -427,21 +426,6 @@ def test_a_set_signed_by_another_key_than_the_one_given(
     key = SigningKey.generate(sealed.ledger.origin).verifier
     with pytest.raises(Untrusted):
         restore(tmp_path / "set", settings_of(tmp_path / "new", another()), keys=[key])
-
-
-def test_reconciling_comes_before_anything_is_opened(
-    sealed: Place, made: Path, tmp_path: Path, another: MakeDatabase
-) -> None:
-    elsewhere = another()
-    sizes: list[int] = []
-
-    def reconcile(database: Database) -> None:
-        with Feed(database) as feed:
-            sizes.append(feed.head(sealed.ledger.id).size)
-        assert (tmp_path / "new" / RESTORING).exists()
-
-    restore(made, settings_of(tmp_path / "new", elsewhere), reconcile=reconcile)
-    assert sizes == [310]
 
 
 # --- what is known to be newer than the set ------------------------------------------------------------------
