@@ -16,7 +16,7 @@ import pytest
 from ledger.application import Principal
 from ledger.application.opened import opened
 from ledger.cli.session import AUTHORITY
-from ledger.errors import AuditLedgerError
+from ledger.errors import AuditLedgerError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledgers
@@ -289,3 +289,32 @@ def test_the_ring_is_read_again_where_the_file_changes(tmp_path: Path) -> None:
     other.drop(wrapped.kek_id)
     assert KekRing(source, keys_exist=True).older() == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kek"]
+
+
+def test_two_who_rotate_at_once_lose_no_key_that_one_of_them_wrapped_by(tmp_path: Path) -> None:
+    source = KekSource(tmp_path / "kek")
+    one, other = KekRing(source, keys_exist=False), KekRing(source, keys_exist=False)
+    wrapped, refused = [one.wrap("k1", bytes(32))], []
+
+    def beside() -> None:
+        try:
+            other.rotate()
+        except Unavailable as error:
+            refused.append(str(error))
+        wrapped.append(other.wrap("k1", bytes(32)))
+
+    thread = Thread(target=beside)
+
+    def step(name: str) -> None:
+        if name == "kept":
+            thread.start()
+            # Long enough to come through, were nobody alone in here.
+            thread.join(1)
+
+    one.rotate(step)
+    thread.join()
+    wrapped.append(one.wrap("k1", bytes(32)))
+    assert refused == ["key-encryption key: it was rotated meanwhile; run this once more"]
+    now = KekRing(source, keys_exist=True)
+    assert [now.unwrap("k1", each.key, each.kek_id) for each in wrapped] == [bytes(32)] * 3
+    assert now.older() == [wrapped[0].kek_id]
