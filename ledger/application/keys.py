@@ -12,7 +12,7 @@ from ledger.application.outcome import Outcome, Principal
 from ledger.clock import melbourne_date
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.keys.events import KeyEncryptionKeyRotated, KeyReason
-from ledger.domain.keys.standing import STREAM
+from ledger.domain.keys.standing import STREAM, keks_before
 from ledger.errors import (
     AuditLedgerError,
     InvalidInput,
@@ -143,13 +143,13 @@ class KeyChanges:
         remarks: str | None = None,
         progress: Callable[[int, int], None] = lambda *_: None,
     ) -> Rotation:
-        """Wraps every key of the vault by another key-encryption key, and lets go of those before it.
+        """Wraps every key of the vault by another key-encryption key; those before it are left for backups.
 
         Of a key in a file the successor is made here, unless one before it is still in use: then that rotation
         is finished. Order: (1) the new key is durable, and the old one beside it; (2) keys are wrapped anew,
         batch by batch, beside whoever works; (3) the database refuses whatever the old one would still wrap;
-        (4) the entry is recorded in ``common``; (5) the table of keys is written anew; (6) the old key's file
-        is removed. A crash anywhere leaves a vault that opens, and the next call goes on. Raises Forbidden,
+        (4) the table of keys is written anew; (5) the entry is recorded in ``common``, and with it the rotation
+        has ended. A crash before that leaves a vault that opens, and the next call goes on. Raises Forbidden,
         SettingsError, VaultError, WrongKek, Unavailable.
         """
         installation = self._installation
@@ -157,7 +157,8 @@ class KeyChanges:
         self.may(ledger)
         kek, reach = installation.kek, lambda: installation.database.connect(DatabaseRole.VAULT)
         newest = kek.kek_id
-        before = {each.kek_id for each in wrapped_by(reach)} - {newest} | set(kek.older())
+        ended = keks_before(self.facts(ledger))
+        before = {each.kek_id for each in wrapped_by(reach)} - {newest} | (set(kek.older()) - ended)
         if not before:
             if not kek.source.in_file:
                 raise InvalidInput(
@@ -184,6 +185,9 @@ class KeyChanges:
                 # Somebody who has not read the new key yet was quicker than the look before.
                 rewrapping.run(moved)
             self._step("retired")
+        rewrapping.clean()
+        self._step("clean")
+        for each in sorted(before):
             count = sum(found.keys for found in wrapped_by(reach))
             recorded = any(
                 isinstance(fact, KeyEncryptionKeyRotated) and (fact.before, fact.kek) == (each, newest)
@@ -195,11 +199,29 @@ class KeyChanges:
                 }  # fmt: skip
                 self.record(ledger, "key.KeyEncryptionKeyRotated", fields)
             self._step("recorded")
-        rewrapping.clean()
-        self._step("clean")
-        for each in before:
-            kek.drop(each)
         return Rotation(newest, sorted(before), done)
+
+    def drop_kek(self, kek_id: str) -> None:
+        """Removes the file of a key-encryption key before the newest: backups that it opens are lost.
+
+        Order: (1) the database refuses whatever that key would still wrap; (2) the file is removed. A crash
+        leaves it there or not; the next call goes on. Raises Forbidden, InvalidInput where there is no such
+        file, or its rotation has not ended, SettingsError, VaultError, Unavailable.
+        """
+        installation = self._installation
+        ledger = installation.ledgers.get(COMMON)
+        self.may(ledger)
+        kek = installation.kek
+        if kek_id not in (left := kek.left()):
+            raise InvalidInput("ID", f"one whose file is left ({', '.join(left) or 'none is'})", kek_id)
+        rewrapping = Rewrapping(lambda: installation.database.connect(DatabaseRole.VAULT), kek)
+        if kek_id not in keks_before(self.facts(ledger)) or not rewrapping.retire(kek_id):
+            raise InvalidInput(
+                "ID", "a key that wraps nothing: run 'auditledger keys rotate kek' to its end first", kek_id
+            )
+        self._step("retired")
+        kek.drop(kek_id)
+        self._step("dropped")
 
     def may(self, ledger: Ledger) -> None:
         """Raises Forbidden for who does not administer the ledger: before anything is made."""

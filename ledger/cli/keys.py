@@ -14,15 +14,18 @@ from ledger.errors import InvalidInput
 from ledger.store.database import Database, Role
 from ledger.store.followed import recorded
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
-from ledger.store.opened import opened_database
+from ledger.store.opened import kek_source, opened_database
 from ledger.store.published import Published
 from ledger.store.sealing import standing_of
 from ledger.tlog.keyhistory import Keys, open_statement
 from ledger.tlog.note import Note
+from ledger.vault.ring import kek_names
 
 keys = group("The keys that sign the ledgers' checkpoints, and the one that wraps the vault's.")
 rotate = group("Change a key: its successor is made, and the change is an entry.")
 keys.add_typer(rotate, name="rotate")
+drop = group("Remove a key that the vault needs no more.")
+keys.add_typer(drop, name="drop")
 keys.command("split")(split_key)
 keys.command("join")(join_shares)
 keys.command("drill")(drill)
@@ -35,7 +38,8 @@ Remarks = Annotated[str | None, typer.Option(help="More about why; it is sealed.
 def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
     """List the public keys (C2SP verifier keys): give them to who is to check the ledgers.
 
-    With the sizes whose checkpoints each signs, and the entry that says so: 'auditledger prove' proves it.
+    With the sizes whose checkpoints each signs, and the entry that says so: 'auditledger prove' proves it. And
+    the names of key-encryption keys before the newest whose files are left: 'auditledger keys drop kek'.
     """
     session = of(context)
     found: list[dict[str, Any]] = []
@@ -43,15 +47,19 @@ def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
         published = Published(session.settings().data_dir)
         for ledger in Ledgers(database).all():
             found += _listed(database, published, ledger)
+    left = kek_names(kek_source(session.settings()).path)
     if as_json:
-        print_json({"keys": found})
-    elif not found:
+        print_json({"keys": found, "kek_left": left})
+        return
+    if not found:
         session.out.print("No ledger has signed anything yet: see 'auditledger checkpoint --help'")
     else:
         rows = [(each["ledger"], each["key"], _signs(each), each["entries"]) for each in found]
         session.out.print(table("Keys", ["ledger", "verifier key", "signs", "entries"], [
             (*row[:3], ", ".join(map(str, row[3]))) for row in rows
         ]))  # fmt: skip
+    for each in left:
+        session.out.print(f"Key-encryption key in a file beside the newest: {each}")
 
 
 def _listed(database: Database, published: Published, ledger: Ledger) -> list[dict[str, Any]]:
@@ -173,11 +181,39 @@ def rotate_kek(
             reason=reason, remarks=remarks,
             progress=lambda count, total: progress.update(task, completed=count, total=total),
         )  # fmt: skip
+        left = [each for each in installation.kek.left() if each in done.before]
     session.show(
         as_json,
-        {"kek": done.kek, "before": done.before, "rewrapped": done.rewrapped},
+        {"kek": done.kek, "before": done.before, "rewrapped": done.rewrapped, "left": left},
         lambda: (
             f"{done.rewrapped} keys were wrapped anew; {done.kek} wraps all of them now, and "
-            f"{', '.join(done.before)} none.\nKeep the old key with the backups that it opens, and no longer."
+            f"{', '.join(done.before)} none.\nBackups from before open with the old key only: keep it until "
+            "the last of them is gone." + "".join(f"\nThen: auditledger keys drop kek {each}" for each in left)
         ),
+    )
+
+
+@drop.command("kek")
+def drop_kek(
+    context: typer.Context,
+    kek_id: Annotated[str, typer.Argument(metavar="ID", help="Name of the key, as 'keys list' shows it.")],
+    person: Person = None,
+    organisation: Organisation = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the file of a key-encryption key before the newest: backups that it opens are lost without a copy.
+
+    Refused while a key of the vault is wrapped by it, or its rotation has not ended.
+    """
+    from ledger.application.keys import KeyChanges
+
+    session = of(context)
+    with session.installation() as installation:
+        ledger = installation.ledgers.get(COMMON)
+        KeyChanges(installation, session.principal(ledger, person, organisation)).drop_kek(kek_id)
+        left = installation.kek.left()
+    session.show(
+        as_json,
+        {"dropped": kek_id, "left": left},
+        lambda: f"The file of {kek_id} is removed. Destroy its other copies too: nothing here needs it.",
     )

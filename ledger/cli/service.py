@@ -20,7 +20,8 @@ from ledger.errors import AuditLedgerError, Diverged, InvalidInput, SettingsErro
 from ledger.settings import Settings
 from ledger.store.database import Database, Role
 from ledger.store.feed import Feed
-from ledger.store.ledgers import Ledger, Ledgers
+from ledger.store.followed import rotated
+from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.migrate import migrate
 from ledger.store.opened import RESTORING, kek_source, reach_database
 from ledger.store.published import Published
@@ -273,7 +274,7 @@ def _service(settings: Settings) -> dict[str, Any]:
 def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
     if settings.database_url is None and not (settings.data_dir / "postgres").exists():
         unmade = _check("database", True, "embedded; not made yet, 'auditledger up' makes it")
-        return [unmade, _kek(settings, ())]
+        return [unmade, _kek(settings, (), frozenset())]
     checks: list[dict[str, Any]] = []
     step = "database"
     try:
@@ -288,7 +289,8 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
             lag = session.doors.lag(database)
             checks.append(_check(step, True, ", ".join(each.slug for each in ledgers) or "none yet"))
             step = KEK
-            checks.append(_kek(settings, wrapped_by(lambda: database.connect(Role.VAULT))))
+            wrapping = wrapped_by(lambda: database.connect(Role.VAULT))
+            checks.append(_kek(settings, wrapping, _rotated(database, ledgers)))
             checks.append(_vault(database, ledgers))
             checks.append(_sealing(settings, database, ledgers))
             step = "witnesses"
@@ -303,7 +305,12 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
     return checks
 
 
-def _kek(settings: Settings, wrapping: Sequence[WrappedBy]) -> dict[str, Any]:
+def _rotated(database: Database, ledgers: Sequence[Ledger]) -> frozenset[str]:
+    with database.connect(Role.READER) as connection:
+        return frozenset().union(*(rotated(connection, each) for each in ledgers if each.slug == COMMON))
+
+
+def _kek(settings: Settings, wrapping: Sequence[WrappedBy], ended: frozenset[str]) -> dict[str, Any]:
     """Whether the key-encryption keys open one key of each that wrapped the vault's; none is ever made here."""
     source = kek_source(settings)
     where = f"kek, set in {settings.sources['kek']}" if source.text else str(source.path)
@@ -313,14 +320,14 @@ def _kek(settings: Settings, wrapping: Sequence[WrappedBy]) -> dict[str, Any]:
         return _check(KEK, True, f"{source.path} does not exist yet; it is made with the first ledger")
     try:
         with KekRing(source, keys_exist=True) as ring:
-            return _opens(ring, where, wrapping)
+            return _opens(ring, where, wrapping, ended)
     except SettingsError as error:
         return _check(KEK, False, f"{error}; mend {where}, or restore it from its backup")
     except AuditLedgerError as error:
         return _check(KEK, False, str(error).removeprefix(f"{KEK}: "))
 
 
-def _opens(ring: KekRing, where: str, wrapping: Sequence[WrappedBy]) -> dict[str, Any]:
+def _opens(ring: KekRing, where: str, wrapping: Sequence[WrappedBy], ended: frozenset[str]) -> dict[str, Any]:
     newest = ring.kek_id
     foreign: list[str] = []
     for each in wrapping:
@@ -333,9 +340,11 @@ def _opens(ring: KekRing, where: str, wrapping: Sequence[WrappedBy]) -> dict[str
         return _check(KEK, False, f"{said}; mend {where}, or restore it from its backup")
     said = f"{newest}, {where}"
     behind = [each for each in wrapping if each.kek_id != newest]
-    if behind or ring.older():
+    if behind or set(ring.older()) - ended:
         count, total = sum(each.keys for each in behind), sum(each.keys for each in wrapping)
         said += f"; {count} of {total} keys are wrapped by one before it: run 'auditledger keys rotate kek'"
+    elif left := ring.left():
+        said += f"; left for the backups that they open: {', '.join(left)}; then 'auditledger keys drop kek'"
     return _check(KEK, True, said)
 
 

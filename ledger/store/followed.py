@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from psycopg import Connection
+from psycopg.rows import TupleRow
 
 from ledger.codec.avro import encode_long
-from ledger.codec.entry import prefix
-from ledger.domain.keys.standing import MARK, STREAM, changes_in
+from ledger.codec.entry import decode_entry, prefix
+from ledger.domain.event import decode_event
+from ledger.domain.keys.standing import MARK, STREAM, changes_in, keks_before
 from ledger.errors import CodecError, NotFound, Tampered, Untrusted
 from ledger.store import queries
 from ledger.store.ledgers import Ledger
@@ -28,12 +30,23 @@ def recorded(connection: Connection[Any], ledger: Ledger, after: int = 0) -> tup
 
     Raises Tampered for an entry that is not what was recorded, CodecError for one that cannot be read.
     """
+    rows = _recorded_entries(connection, ledger, after)
+    return changes_in(bytes(row[3]) for row in rows), max((row[0] for row in rows), default=after)
+
+
+def rotated(connection: Connection[Any], ledger: Ledger) -> frozenset[str]:
+    """The names of the key-encryption keys whose rotation has ended. Raises as ``recorded``."""
+    rows = _recorded_entries(connection, ledger, 0)
+    return keks_before(decode_event(decode_entry(bytes(row[3]))) for row in rows)
+
+
+def _recorded_entries(connection: Connection[Any], ledger: Ledger, after: int) -> list[TupleRow]:
     parameters = {"ledger": ledger.id, "stream": STREAM, "after": after}
     rows = connection.execute(queries.get("key_entries"), parameters).fetchall()
     for _, index, leaf, entry in rows:
         if leaf_hash(bytes(entry)) != bytes(leaf):
             raise Tampered(ledger.origin, index, f"expected leaf hash {bytes(leaf).hex()} of its bytes")
-    return changes_in(bytes(row[3]) for row in rows), max((row[0] for row in rows), default=after)
+    return rows
 
 
 def of_keys(entry: bytes, at: int) -> bool:

@@ -9,7 +9,8 @@ The program is started once and asked on its standard input, one JSON object a l
 standard output, in order: ``{"op": "name"}`` → ``{"kek_id"}``; ``{"op": "wrap", "key_id", "key"}`` →
 ``{"kek_id", "wrapped"}``; ``{"op": "unwrap", "key_id", "wrapped", "kek_id"}`` → ``{"key"}``; bytes in base64.
 What goes wrong is ``{"error": "unavailable" | "denied" | "wrong-key" | "altered", "detail"}``; ``detail`` is
-shown.
+shown. Each question has an ``"id"``, a number that its answer repeats: an answer to another question would be
+another key.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import shlex
 import subprocess
 from importlib import import_module
 from importlib.metadata import entry_points
+from itertools import count
 from threading import Lock
 from typing import IO, Any, NoReturn
 
@@ -84,6 +86,7 @@ class ProgramKek:
         self._command = command
         self._timeout = timeout
         self._lock = Lock()
+        self._ids = count(1)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -116,17 +119,24 @@ class ProgramKek:
 
     def _ask(self, asked: dict[str, str]) -> dict[str, Any]:
         with self._lock:
+            this = next(self._ids)
             try:
-                line = self._answer(json.dumps(asked).encode() + b"\n")
+                line = self._answer(json.dumps({"id": this, **asked}).encode() + b"\n")
             except OSError as error:
                 self.close()
                 raise Unavailable(f"{self._command[0]}, which keeps the key-encryption key: {error}") from error
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            self._confused("a JSON object a line", "other output")
+            except BaseException:
+                # Interrupted: the answer may come yet, and the next question is not to find it.
+                self.close()
+                raise
+            try:
+                answer = json.loads(line)
+            except ValueError:
+                answer = None
+            if not isinstance(answer, dict):
+                self._confused("a JSON object a line", "other output")
+            if type(answer.get("id")) is not int or answer["id"] != this:
+                self._confused("the id of the question in its answer", "none, or another")
         if (kind := answer.get("error")) is not None:
             error_class = _KINDS.get(kind) if isinstance(kind, str) else None
             if error_class is None:

@@ -1,8 +1,9 @@
 """The ring of key-encryption keys: the newest wraps, and those before it open what they wrapped.
 
-In files it is ``kek``, the newest, and beside it ``kek.<name>`` each one before, until no key of the vault is
-wrapped by it; in the settings ``kek``, or what a provider keeps, and ``kek_previous``. Another process may
-rotate the file at any time: it is looked at before each wrapping.
+In files it is ``kek``, the newest, and beside it ``kek.<name>`` each one before, until somebody drops it: when
+no key of the vault is wrapped by it any more, backups from before still are. In the settings it is ``kek``, or
+what a provider keeps, and ``kek_previous``. Another process may rotate the file at any time: it is looked at
+before each wrapping.
 """
 
 from __future__ import annotations
@@ -107,6 +108,12 @@ class KekRing:
         self._read()
         return sorted(self._at_hand)
 
+    def left(self) -> list[str]:
+        """The names of those before the newest that have a file here."""
+        newest = self._current()
+        known = {newest.kek_id} if isinstance(newest, LocalKek) else set()
+        return sorted(set(kek_names(self.source.path)) - known)
+
     def rotate(self, step: Step = lambda _: None) -> None:
         """Makes the successor of the file's key, from now on the newest; the one before it is kept beside.
 
@@ -137,12 +144,14 @@ class KekRing:
     def drop(self, kek_id: str) -> None:
         """Removes the file of one before the newest, by which nothing is wrapped; durable on return.
 
-        One that stands in the settings is the operator's to take out.
+        A crash in here leaves the file, or none. Raises SettingsError where it cannot be removed.
         """
         path = self._file(kek_id)
-        if self.source.in_file and path.exists():
-            path.unlink()
+        try:
+            path.unlink(missing_ok=True)
             durable.sync_directory(path.parent)
+        except OSError as error:
+            raise SettingsError(f"{path}: expected to remove it, got {error.strerror}") from error
         self._read()
 
     def _file(self, kek_id: str) -> Path:
@@ -159,11 +168,11 @@ class KekRing:
         stamp = _stamp(source.path)
         found = [LocalKek(decode_kek(text, "kek_previous")) for text in source.previous]
         if stamp is not None and source.in_file:
-            for path in sorted(source.path.parent.glob(f"{source.path.name}.local-*")):
+            for path in map(self._file, kek_names(source.path)):
                 try:
                     found.append(read_kek(path))
                 except VaultError:
-                    # Whoever ends a rotation may have removed it between the two.
+                    # Whoever drops it may have removed it between the two.
                     if path.exists():
                         raise
             self._newest = read_kek(source.path)
@@ -173,6 +182,11 @@ class KekRing:
         self._older = {**self._older, **at_hand}
         self._at_hand = frozenset(at_hand)
         self._stamp = stamp
+
+
+def kek_names(path: Path) -> list[str]:
+    """The names of the keys that have a file beside that of the newest, ``path``."""
+    return sorted(each.name.removeprefix(f"{path.name}.") for each in path.parent.glob(f"{path.name}.local-*"))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ from psycopg.rows import TupleRow
 from ledger.codec.avro import decode_primitive, decode_string, encode_string
 from ledger.errors import CodecError, ContentDestroyed, NotFound, Unavailable, VaultError
 from ledger.vault.attachments import AttachmentFiles, AttachmentRow
-from ledger.vault.kek import KekDenied, KeyEncryptionKey, WrongKek
+from ledger.vault.kek import KekDenied, KeyEncryptionKey, Wrapped, WrongKek
 from ledger.vault.opening import Destroyed, Lost, Opened, Opening, SealedField, Withheld
 from ledger.vault.sealing import CASE, WrappedKey, make_key, open_bytes, seal_bytes, unpack
 
@@ -361,8 +361,8 @@ class Rewrapping:
     def run(self, step: Callable[[int], None] = lambda _: None) -> None:
         """Until a look through all keys finds none that another key wrapped; ``step`` is told of each batch.
 
-        Raises ``WrongKek`` for a key that none at hand wrapped, ``VaultError`` for one that is altered:
-        nothing of either is changed.
+        Raises ``WrongKek`` for a key that none at hand wrapped, ``VaultError`` for one that is altered, or that
+        does not come out again as it was wrapped anew: nothing of these is changed.
         """
         after, found = "", False
         while True:
@@ -375,7 +375,7 @@ class Rewrapping:
                 continue
             found, after = True, rows[-1][0]
             made = [
-                (key_id, wrapped, self._kek.wrap(key_id, self._kek.unwrap(key_id, wrapped, kek_id)))
+                (key_id, wrapped, self._anew(key_id, self._kek.unwrap(key_id, wrapped, kek_id)))
                 for key_id, wrapped, kek_id in rows
             ]
             by = {each.kek_id for _, _, each in made}
@@ -387,6 +387,16 @@ class Rewrapping:
                 [new.key for _, _, new in made],
             )
             step(int(fetch(self._connect, "rewrap", (by.pop(), *columns))[0][0]))
+
+    def _anew(self, key_id: str, key: bytes) -> Wrapped:
+        """Tried before what opens the key now is overwritten: whoever keeps the newest may be mistaken."""
+        made = self._kek.wrap(key_id, key)
+        if self._kek.unwrap(key_id, made.key, made.kek_id) != key:
+            raise VaultError(
+                f"key {key_id}: expected {made.kek_id} to unwrap what it has wrapped, got another key; "
+                "it stays as it was"
+            )
+        return made
 
     def retire(self, kek_id: str) -> bool:
         """Whether no key is wrapped by that one, and none ever will be. Raises Unavailable."""

@@ -29,6 +29,9 @@ def main() -> None:
         ledger = installation.ledgers.get(orders["ledger"])
         principal = Principal(orders["person"], ledger.organisation, AUTHORITY)
         changes = KeyChanges(installation, principal, step=step)
+        if "kek" in orders:
+            changes.drop_kek(orders["kek"])
+            return
         getattr(changes, orders["act"])(*[ledger] * orders.get("named", True), reason=KeyReason.SCHEDULED)
 
 

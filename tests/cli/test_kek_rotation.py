@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import sys
@@ -13,10 +14,11 @@ from uuid import uuid4
 
 import pytest
 
+from ledger import durable
 from ledger.application import Principal
 from ledger.application.opened import opened
 from ledger.cli.session import AUTHORITY
-from ledger.errors import AuditLedgerError
+from ledger.errors import AuditLedgerError, SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledgers
@@ -44,6 +46,17 @@ def rotate(program: Program) -> Any:
 
 def settings(program: Program, **more: str) -> Settings:
     return Settings.load({**program.environment, **more})
+
+
+def names(program: Program) -> list[str]:
+    return sorted(path.name for path in data(program).glob("kek*"))
+
+
+def about_kek(program: Program) -> str:
+    """What doctor says of it."""
+    checks = {check["check"]: check for check in program("doctor", "--json").json["checks"]}
+    assert checks["key-encryption key"]["ok"], checks
+    return str(checks["key-encryption key"]["detail"])
 
 
 def wrapping(database: Database) -> dict[str, int]:
@@ -99,7 +112,10 @@ def test_every_key_is_wrapped_anew_and_no_entry_and_no_ciphertext_is_touched(
     assert (len(now[0]), now[1:]) == (len(stored[0]) + 1, stored[1:])
     # The entry about it has a key of its own, for its content.
     assert wrapping(database) == {said["kek"]: before[old]}
-    assert [path.name for path in data(filled).glob("kek*")] == ["kek"]
+    # Nothing here needs the old one; backups from before do.
+    assert said["left"] == [old]
+    assert names(filled) == ["kek", f"kek.{old}"]
+    assert read_kek(data(filled) / f"kek.{old}").kek_id == old
     assert read_kek(data(filled) / "kek").kek_id == said["kek"]
     assert (data(filled) / "kek").stat().st_mode & 0o777 == 0o600
     assert all_open(filled, database) == opens
@@ -115,7 +131,7 @@ def test_a_rotation_is_the_administrators(filled: Program, database: Database) -
     assert [path.name for path in data(filled).glob("kek*")] == ["kek"]
 
 
-@pytest.mark.parametrize("at", ["kept", "made", "batch", "retired", "recorded", "clean"])
+@pytest.mark.parametrize("at", ["kept", "made", "batch", "retired", "clean"])
 def test_a_rotation_killed_at_a_step_is_finished_by_the_next(
     filled: Program, database: Database, at: str
 ) -> None:
@@ -123,13 +139,15 @@ def test_a_rotation_killed_at_a_step_is_finished_by_the_next(
     killed(filled, "rotate_kek", at, 1, named=0, ledger="common")
     opens = all_open(filled, database)
     receive(filled)
-    state = {check["check"]: check for check in filled("doctor", "--json").json["checks"]}
-    assert state["key-encryption key"]["ok"], state
-    assert ("run 'auditledger keys rotate kek'" in state["key-encryption key"]["detail"]) == (at != "kept")
+    assert ("run 'auditledger keys rotate kek'" in about_kek(filled)) == (at != "kept")
+    # What would open the keys that are not wrapped anew, or of which no entry says that it is over.
+    fails(filled("keys", "drop", "kek", old, person="administrator"), 2, "ID: expected")
+    assert f"kek.{old}" in names(filled)
     said = rotate(filled)
     assert said["before"] == [old]
     assert list(wrapping(database)) == [said["kek"]]
-    assert [path.name for path in data(filled).glob("kek*")] == ["kek"]
+    assert names(filled) == ["kek", f"kek.{old}"]
+    assert f"left for the backups that they open: {old}" in about_kek(filled)
     assert all_open(filled, database) == opens + opens // 5
     with database.connect_admin() as connection:
         facts = connection.execute(
@@ -137,6 +155,83 @@ def test_a_rotation_killed_at_a_step_is_finished_by_the_next(
         ).fetchone()
     assert facts == (1,)
     check_ledger(database, Ledgers(database).get("common"))
+
+
+def test_a_rotation_killed_after_its_entry_has_ended(filled: Program, database: Database) -> None:
+    (old,) = wrapping(database)
+    killed(filled, "rotate_kek", "recorded", 1, named=0, ledger="common")
+    (new,) = wrapping(database)
+    assert "run 'auditledger" not in about_kek(filled)
+    # Another is another: it does not go on with what is over.
+    said = rotate(filled)
+    assert (said["before"], said["left"]) == ([new], [new])
+    assert names(filled) == sorted(["kek", f"kek.{old}", f"kek.{new}"])
+    all_open(filled, database)
+
+
+def test_an_old_key_is_kept_until_it_is_dropped_on_purpose(filled: Program, database: Database) -> None:
+    (old,) = wrapping(database)
+    before = next(each for each in wrapped_by(lambda: database.connect(Role.VAULT)))
+    new = rotate(filled)["kek"]
+    # A copy of the vault from before opens by the file that is left.
+    assert read_kek(data(filled) / f"kek.{old}").unwrap(before.key_id, before.wrapped, old)
+    assert filled.ok("keys", "list")["kek_left"] == [old]
+    drop = ("keys", "drop", "kek")
+    fails(filled(*drop, old, person="officer"), 4, "administrator")
+    fails(filled(*drop, new, person="administrator"), 2, f"one whose file is left ({old})")
+    fails(filled(*drop, "../kek", person="administrator"), 2, "one whose file is left")
+    # As where a backup from before was restored over it.
+    with database.connect_admin() as connection:
+        row = connection.execute("SELECT wrapped FROM vault.keys WHERE id = %s", (before.key_id,)).fetchone()
+        assert row is not None
+        put = "UPDATE vault.keys SET wrapped = %s, kek_id = %s WHERE id = %s"
+        connection.execute(put, (before.wrapped, old, before.key_id))
+    fails(filled(*drop, old, person="administrator"), 2, "a key that wraps nothing")
+    with database.connect_admin() as connection:
+        connection.execute(put, (row[0], new, before.key_id))
+    assert names(filled) == ["kek", f"kek.{old}"]
+    said = filled.ok(*drop, old, person="administrator")
+    assert said == {"dropped": old, "left": []}
+    assert names(filled) == ["kek"]
+    fails(filled(*drop, old, person="administrator"), 2, "one whose file is left (none is)")
+    assert filled.ok("keys", "list")["kek_left"] == []
+    assert "left" not in about_kek(filled)
+    all_open(filled, database)
+    check_ledger(database, Ledgers(database).get("common"))
+
+
+@pytest.mark.parametrize("at", ["retired", "dropped"])
+def test_a_drop_killed_at_a_step_leaves_the_file_or_none(filled: Program, database: Database, at: str) -> None:
+    (old,) = wrapping(database)
+    rotate(filled)
+    killed(filled, "drop_kek", at, 1, ledger="common", kek=old)
+    assert names(filled) == (["kek", f"kek.{old}"] if at == "retired" else ["kek"])
+    all_open(filled, database)
+    if at == "retired":
+        assert filled.ok("keys", "drop", "kek", old, person="administrator")["left"] == []
+    assert names(filled) == ["kek"]
+
+
+@pytest.mark.parametrize("persisted", [False, True])
+def test_a_drop_that_fails_is_said_and_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, persisted: bool
+) -> None:
+    ring = KekRing(KekSource(tmp_path / "kek"), keys_exist=False)
+    old = ring.kek_id
+    ring.rotate()
+
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        where: tuple[object, str] = (durable, "sync_directory") if persisted else (Path, "unlink")
+        patched.setattr(where[0], where[1], broken)
+        with pytest.raises(SettingsError, match=f"kek.{old}: expected to remove it, got Input/output error"):
+            ring.drop(old)
+    assert ring.left() == ([] if persisted else [old])
+    ring.drop(old)
+    assert ring.left() == []
+    assert [path.name for path in tmp_path.iterdir()] == ["kek"]
 
 
 def test_services_that_run_meanwhile_keep_working(filled: Program, database: Database) -> None:
@@ -289,3 +384,32 @@ def test_the_ring_is_read_again_where_the_file_changes(tmp_path: Path) -> None:
     other.drop(wrapped.kek_id)
     assert KekRing(source, keys_exist=True).older() == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kek"]
+
+
+def test_two_who_rotate_at_once_lose_no_key_that_one_of_them_wrapped_by(tmp_path: Path) -> None:
+    source = KekSource(tmp_path / "kek")
+    one, other = KekRing(source, keys_exist=False), KekRing(source, keys_exist=False)
+    wrapped, refused = [one.wrap("k1", bytes(32))], []
+
+    def beside() -> None:
+        try:
+            other.rotate()
+        except Unavailable as error:
+            refused.append(str(error))
+        wrapped.append(other.wrap("k1", bytes(32)))
+
+    thread = Thread(target=beside)
+
+    def step(name: str) -> None:
+        if name == "kept":
+            thread.start()
+            # Long enough to come through, were nobody alone in here.
+            thread.join(1)
+
+    one.rotate(step)
+    thread.join()
+    wrapped.append(one.wrap("k1", bytes(32)))
+    assert refused == ["key-encryption key: it was rotated meanwhile; run this once more"]
+    now = KekRing(source, keys_exist=True)
+    assert [now.unwrap("k1", each.key, each.kek_id) for each in wrapped] == [bytes(32)] * 3
+    assert now.older() == [wrapped[0].kek_id]

@@ -3,7 +3,8 @@ it.
 
 Its key lies in a file that the ledger never reads. ``deny``, ``away`` and ``say`` in it stand for what a real
 one
-meets: rights taken away, a service that is down, an answer that is none.
+meets: rights taken away, a service that is down, an answer that is none; ``twice`` an answer that comes again,
+``slow`` one that takes its time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import base64
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -45,13 +47,19 @@ def main() -> None:
     """Answers line by line until its input ends."""
     path = Path(sys.argv[1])
     for line in sys.stdin:
-        kept = json.loads(path.read_text())
+        kept, asked = json.loads(path.read_text()), json.loads(line)
         if "say" in kept:
-            sys.stdout.write(kept["say"])
+            sys.stdout.write(kept["say"].replace("ID", str(asked["id"])))
         elif kept.get("end"):
             return
         elif not kept.get("silent"):
-            sys.stdout.write(json.dumps(answer(kept, json.loads(line))) + "\n")
+            said = json.dumps({"id": asked["id"], **answer(kept, asked)}) + "\n"
+            time.sleep(kept.get("slow", 0))
+            sys.stdout.write(said)
+            if kept.get("twice"):
+                sys.stdout.flush()
+                time.sleep(0.3)
+                sys.stdout.write(said)
         sys.stdout.flush()
 
 

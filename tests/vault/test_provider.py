@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -64,10 +67,13 @@ def test_what_it_wraps_it_unwraps_for_that_key_alone(kept: Kept) -> None:
         ({"silent": True}, Unavailable, "no answer in 0.5 seconds"),
         ({"say": "SECRET\n"}, Unavailable, "expected a JSON object a line"),
         ({"say": "[]\n"}, Unavailable, "expected a JSON object a line"),
-        ({"say": '{"error": "tired"}\n'}, Unavailable, "expected an error of"),
-        ({"say": '{"error": ["denied"]}\n'}, Unavailable, "expected an error of"),
-        ({"say": '{"kek_id": 7}\n'}, Unavailable, "expected text in"),
-        ({"say": '{"kek_id": "x", "wrapped": "SECRET!"}\n'}, Unavailable, "expected base64 in wrapped"),
+        ({"say": '{"error": "denied"}\n'}, Unavailable, "expected the id of the question"),
+        ({"say": '{"id": "ID", "error": "denied"}\n'}, Unavailable, "expected the id of the question"),
+        ({"say": '{"id": true, "error": "denied"}\n'}, Unavailable, "expected the id of the question"),
+        ({"say": '{"id": ID, "error": "tired"}\n'}, Unavailable, "expected an error of"),
+        ({"say": '{"id": ID, "error": ["denied"]}\n'}, Unavailable, "expected an error of"),
+        ({"say": '{"id": ID, "kek_id": 7}\n'}, Unavailable, "expected text in"),
+        ({"say": '{"id": ID, "kek_id": "x", "wrapped": "SECRET!"}\n'}, Unavailable, "base64 in wrapped"),
         ({"say": "S" * (1 << 17)}, Unavailable, "more than"),
     ],
 )
@@ -82,10 +88,31 @@ def test_what_goes_wrong_is_told_apart_and_nothing_of_an_answer_is_repeated(
     # Once it is well again, so is this.
     kept.says()
     wrapped = kept.kek.wrap("k1", bytes(32))
-    kept.says(say=json.dumps({"key": "AAAA"}) + "\n")
+    kept.says(say='{"id": ID, "key": "AAAA"}\n')
     with pytest.raises(Unavailable, match="expected a key of 32 bytes"):
         kept.kek.unwrap("k1", wrapped.key, "kms-1")
     kept.kek.close()
+
+
+def test_an_answer_that_comes_again_is_none_to_the_next_question(kept: Kept) -> None:
+    kept.says(twice=True)
+    kept.kek.wrap("a", bytes(32))
+    kept.says()
+    with pytest.raises(Unavailable, match="expected the id of the question in its answer"):
+        kept.kek.wrap("b", bytes(range(32)))
+    wrapped = kept.kek.wrap("b", bytes(range(32)))
+    assert kept.kek.unwrap("b", wrapped.key, wrapped.kek_id) == bytes(range(32))
+
+
+def test_a_question_that_is_interrupted_leaves_no_answer_behind(kept: Kept) -> None:
+    kept.kek.wrap("a", bytes(32))
+    kept.says(slow=1)
+    Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        kept.kek.wrap("a", bytes(32))
+    kept.says()
+    wrapped = kept.kek.wrap("b", bytes(range(32)))
+    assert kept.kek.unwrap("b", wrapped.key, wrapped.kek_id) == bytes(range(32))
 
 
 def test_a_program_that_cannot_be_started_is_away() -> None:

@@ -135,6 +135,20 @@ def test_a_key_that_is_altered_or_of_another_stops_it_and_stays_as_it_is(
     assert not rewrapping(database).retire(OLD.kek_id)
 
 
+def test_what_does_not_come_out_again_as_it_was_is_not_written(
+    database: Database, clear: dict[str, bytes]
+) -> None:
+    class Mistaken(Both):
+        def wrap(self, key_id: str, key: bytes) -> Wrapped:
+            return NEW.wrap(key_id, bytes(32) if key_id == max(clear) else key)
+
+    with pytest.raises(VaultError, match=f"key {max(clear)}: expected {NEW.kek_id} to unwrap what it has"):
+        Rewrapping(lambda: database.connect(Role.VAULT), Mistaken(), batch=10).run()
+    assert counts(database) == {NEW.kek_id: 20, OLD.kek_id: 5}
+    rewrapping(database).run()
+    opens(database, clear)
+
+
 def made(connection: Any, key_id: str, kek: LocalKek) -> None:
     """What a writer does in its transaction."""
     by = kek.wrap(key_id, bytes(32))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ledger.codec.avro import encode_string
 from ledger.codec.entry import decode_entry
 from ledger.domain.event import CaseEvent, decode_event
-from ledger.domain.keys.events import SigningKeyAdded, SigningKeyRetired
+from ledger.domain.keys.events import KeyEncryptionKeyRotated, SigningKeyAdded, SigningKeyRetired
 from ledger.tlog.keyhistory import Change
 
 STREAM = "keys"
@@ -28,3 +28,8 @@ def changes_in(entries: Iterable[bytes]) -> list[Change]:
     """The changes of signing keys among entries by their bytes, in order of index. Raises CodecError."""
     facts = [decode_event(decode_entry(entry)) for entry in entries]
     return changes_of(sorted(facts, key=lambda fact: fact.index))
+
+
+def keks_before(facts: Iterable[CaseEvent]) -> frozenset[str]:
+    """The names of the key-encryption keys whose rotation has ended: nothing here needs them any more."""
+    return frozenset(fact.before for fact in facts if isinstance(fact, KeyEncryptionKeyRotated))
