@@ -36,6 +36,8 @@ from ledger.vault.store import WrappedBy, wrapped_by
 RUNNING = "service.json"
 LOCK = "service.lock"
 DAY = 86_400
+WITNESS_LATE = 900.0
+"""Seconds after which an entry that no witness has seen is a fault: as the documented alert has it."""
 
 
 def up(
@@ -405,6 +407,7 @@ def _witnesses(settings: Settings, database: Database, ledgers: Sequence[Ledger]
     if not names:
         return _check("witnesses", settings.witness_required is None or not ledgers, who)
     now, allowed = datetime.now(UTC), settings.witness_required
+    asked = set() if policy is None else {log.key.name for log in policy.logs}
     late = False
     with Feed(database) as feed:
         for ledger in ledgers:
@@ -415,6 +418,15 @@ def _witnesses(settings: Settings, database: Database, ledgers: Sequence[Ledger]
                 who += f", more wait for {waited:.0f} s"
             if allowed is not None and waited > allowed and not ledger.demonstration:
                 who, late = f"{who}: commands are refused, by witness_required", True
+            elif ledger.origin not in asked:
+                who += ", not a log of the policy: no witness is asked"
+            elif waited > WITNESS_LATE and not ledger.demonstration:
+                who, late = f"{who}, too long", True
+    if late:
+        who += (
+            "; start the service that asks them where none runs: its log says 'not cosigned' with the reason "
+            "of each witness that is away or refuses"
+        )
     return _check("witnesses", not late, who)
 
 

@@ -7,6 +7,7 @@ its key and its state in hand, and could have it cosign two histories. Its key's
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -29,7 +30,8 @@ NAME = "not-independent.local/witness"
 LEDGERS = "ledgers"
 """The file with the keys of the ledgers that it witnesses."""
 LAST_WORDS = 15.0
-"""Seconds that it has to finish what it was asked."""
+"""Seconds that it has to say that it is there, and to finish what it was asked."""
+_LONGEST_LINE = 4096
 
 log = structlog.get_logger("auditledger.witnessing")
 
@@ -72,7 +74,7 @@ class OwnWitness:
                         raise Unavailable(f"it ended with {self._process.returncode}")
                     if monotonic() - since > STEADY:
                         failed = 0
-                    self._look()
+                    self._look(stop)
                 except (AuditLedgerError, OSError) as error:
                     self._end()
                     failed, since = failed + 1, monotonic()
@@ -81,7 +83,7 @@ class OwnWitness:
         finally:
             self._end()
 
-    def _look(self) -> None:
+    def _look(self, stop: Event) -> None:
         """Starts it where it is not running, and tells it of ledgers that it does not know."""
         try:
             changed = self._signing.folder.stat().st_mtime_ns
@@ -96,13 +98,13 @@ class OwnWitness:
         durable.put(self._folder / LEDGERS, "".join(f"{key}\n" for key in keys).encode(), mode=0o600)
         self._keys = keys
         if self._process is None:
-            self._start()
+            self._start(stop)
         elif self._policy is not None:
             (party,) = self._policy.witnesses.values()
             self._trust(str(party.key), party.url or "")
         self._seen = changed
 
-    def _start(self) -> None:
+    def _start(self, stop: Event) -> None:
         command: Sequence[str] = (
             sys.executable, "-m", "ledger.main", "witness", str(self._folder), "--name", NAME,
             "--log", str(self._folder / LEDGERS), "--port", "0", "--until-closed", "--json",
@@ -112,8 +114,7 @@ class OwnWitness:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], LAST_WORDS)
-        line = self._process.stdout.readline() if ready else b""
+        line = _first_line(self._process.stdout.fileno(), stop)
         try:
             said = json.loads(line)
             self._trust(said["key"], said["url"])
@@ -123,8 +124,9 @@ class OwnWitness:
     def _trust(self, key: str, url: str) -> None:
         lines = [*(f"log {each}" for each in self._keys), f"witness own {key} {url}", "quorum own"]
         text = "".join(line + "\n" for line in lines).encode()
+        policy = Policy.parse(text)
         durable.put(self._folder / POLICY, text, mode=0o600)
-        self._policy = Policy.parse(text)
+        self._policy = policy
 
     def _end(self) -> None:
         """Ends it, and waits until it has ended."""
@@ -139,3 +141,16 @@ class OwnWitness:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _first_line(descriptor: int, stop: Event) -> bytes:
+    """What it says up to the end of a line, or as much as came in time; never waits for more than that."""
+    said, until = b"", monotonic() + LAST_WORDS
+    while b"\n" not in said and len(said) < _LONGEST_LINE and monotonic() < until and not stop.is_set():
+        ready, _, _ = select.select([descriptor], [], [], POLL)
+        if ready:
+            more = os.read(descriptor, _LONGEST_LINE)
+            if not more:
+                break
+            said += more
+    return said.partition(b"\n")[0]

@@ -8,9 +8,10 @@ by the next round, which asks again.
 from __future__ import annotations
 
 import http
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Event
+from time import monotonic
 from typing import NamedTuple
 
 import psycopg
@@ -43,6 +44,14 @@ class Witnessed(NamedTuple):
     """Witnesses that did not cosign the last one, by name, and why."""
 
 
+class _Pause(NamedTuple):
+    """For how long a witness that failed is left alone."""
+
+    seconds: float
+    until: float
+    why: str
+
+
 class WitnessClient:
     """One witness, asked over HTTP."""
 
@@ -53,6 +62,8 @@ class WitnessClient:
         self.key: VerifierKey = party.key
         self._address = Address(party.url, f"witness {party.key.name}")
         self._size: dict[str, int] = {}
+        self.answers = True
+        """Whether it answered anything at all when it was asked last."""
 
     def cosign(self, prover: Prover) -> SignatureLine:
         """The witness's cosignature of the checkpoint that ``prover`` proves for.
@@ -63,9 +74,10 @@ class WitnessClient:
         said = prover.checkpoint
         old = self._size.get(said.origin, 0)
         for _ in range(_MOST_TRIES):
-            status, content = self._address.ask(
-                "POST", "/add-checkpoint", bytes(prover.consistency(old)), _OCTETS
-            )
+            body = bytes(prover.consistency(old))
+            self.answers = False
+            status, content = self._address.ask("POST", "/add-checkpoint", body, _OCTETS)
+            self.answers = True
             if status == http.HTTPStatus.CONFLICT:
                 old = self._stands(content, said)
                 continue
@@ -127,32 +139,35 @@ class Witnessing:
         self._take()
         self._ledgers = Ledgers(database)
         self._standing: dict[str, Witnessed] = {}
+        self._pauses: dict[Hashable, _Pause] = {}
+        """Of witnesses that do not answer, by key; of what one refuses, by key and ledger."""
 
     def standing(self) -> Mapping[str, Witnessed]:
         """By slug."""
         return dict(self._standing)
 
     def run(self, stop: Event, interval: float) -> None:
-        """Asks, until told to stop. While a witness is away, all are asked more and more seldom."""
+        """Asks, until told to stop. A witness that is away is asked more and more seldom, and it alone."""
         pause = interval
         while not stop.wait(pause):
             try:
-                whole = self.ask()
+                self.ask(interval)
+                pause = interval
             except (AuditLedgerError, psycopg.Error) as error:
                 log.warning("witnessing waits", reason=str(error))
-                whole = False
-            pause = interval if whole else min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * 2, LONGEST_PAUSE)
 
-    def ask(self) -> bool:
+    def ask(self, pause: float = 0.0) -> bool:
         """Asks for what is not cosigned yet of the policy's logs; gives whether every witness has cosigned all.
 
-        Raises Unavailable (the database), CodecError, SettingsError.
+        ``pause``: seconds for which a witness that fails is left alone by the next calls, doubled each time
+        that it fails again. Raises Unavailable (the database), CodecError, SettingsError.
         """
         self._take()
         sealed = self._sealing.standing()
         named = {log.key.name for log in self._policy.logs}
         asked = [
-            self._ask(ledger)
+            self._ask(ledger, pause)
             for ledger in self._ledgers.all()
             if ledger.slug in sealed and ledger.origin in named
         ]
@@ -165,7 +180,7 @@ class Witnessing:
         self._known = {party: self._known.get(party) or WitnessClient(party) for party in parties}
         self._clients = [*self._known.values()]
 
-    def _ask(self, ledger: Ledger) -> bool:
+    def _ask(self, ledger: Ledger, pause: float) -> bool:
         folder = self._published.of(ledger)
         data = folder.checkpoint()
         if data is None:
@@ -179,21 +194,53 @@ class Witnessing:
                 self._standing[ledger.slug] = Witnessed(Checkpoint.parse(note.text).size, {})
             return True
         prover = Prover(folder.read, data)
-        lines: list[SignatureLine] = []
-        away: dict[str, str] = {}
-        with ThreadPoolExecutor(len(missing)) as threads:
-            for client, answer in [(client, threads.submit(client.cosign, prover)) for client in missing]:
+        # Until a witness has answered it is away as it was: an alarm does not go out meanwhile.
+        before = self._standing.get(ledger.slug, Witnessed(0, {})).away
+        away = {each.key.name: before[each.key.name] for each in missing if each.key.name in before}
+        told = note
+        due = [client for client in missing if self._due(client, ledger, away)]
+        with ThreadPoolExecutor(max(1, len(due))) as threads:
+            asked = {threads.submit(client.cosign, prover): client for client in due}
+            for answer in as_completed(asked):
+                client = asked[answer]
                 try:
-                    lines.append(answer.result())
+                    line = answer.result()
                 except (Unavailable, Untrusted) as error:
                     away[client.key.name] = str(error)
-                    log.warning("not cosigned", ledger=ledger.slug, reason=str(error))
-        if lines:
-            self._keep(ledger, prover.checkpoint, note, lines)
-            self._sealing.again(ledger.slug)
-        size = prover.checkpoint.size if self._met(note.also(lines)) else self._size(ledger)
-        self._standing[ledger.slug] = Witnessed(size, away)
+                    self._failed(client, ledger, pause, str(error))
+                else:
+                    # At once: who has answered does not wait for who has not.
+                    away.pop(client.key.name, None)
+                    self._well(client, ledger)
+                    self._keep(ledger, prover.checkpoint, note, client.key, line)
+                    self._sealing.again(ledger.slug)
+                    told = told.also([line])
+                self._stands(ledger, prover.checkpoint, told, away)
+        self._stands(ledger, prover.checkpoint, told, away)
         return not away
+
+    def _due(self, client: WitnessClient, ledger: Ledger, away: dict[str, str]) -> bool:
+        for key in (client.key, (client.key, ledger.slug)):
+            paused = self._pauses.get(key)
+            if paused is not None and monotonic() < paused.until:
+                away.setdefault(client.key.name, paused.why)
+                return False
+        return True
+
+    def _failed(self, client: WitnessClient, ledger: Ledger, pause: float, why: str) -> None:
+        log.warning("not cosigned", ledger=ledger.slug, reason=why)
+        key = (client.key, ledger.slug) if client.answers else client.key
+        last = self._pauses.get(key)
+        seconds = pause if last is None else min(last.seconds * 2, LONGEST_PAUSE)
+        self._pauses[key] = _Pause(seconds, monotonic() + seconds, why)
+
+    def _well(self, client: WitnessClient, ledger: Ledger) -> None:
+        for key in (client.key, (client.key, ledger.slug)):
+            self._pauses.pop(key, None)
+
+    def _stands(self, ledger: Ledger, said: Checkpoint, note: Note, away: Mapping[str, str]) -> None:
+        size = said.size if self._met(note) else self._size(ledger)
+        self._standing[ledger.slug] = Witnessed(size, dict(away))
 
     def _met(self, note: Note) -> bool:
         try:
@@ -205,19 +252,18 @@ class Witnessing:
         known = self._standing.get(ledger.slug)
         return 0 if known is None else known.size
 
-    def _keep(self, ledger: Ledger, said: Checkpoint, note: Note, lines: Sequence[SignatureLine]) -> None:
+    def _keep(
+        self, ledger: Ledger, said: Checkpoint, note: Note, key: VerifierKey, line: SignatureLine
+    ) -> None:
         """Durable before anything is published of it. Raises Unavailable."""
-        keys = {(client.key.name, client.key.id): client.key for client in self._clients}
         try:
             with self._database.connect(Role.SEALER) as connection:
-                for line in lines:
-                    key = keys[line.name, line.id]
-                    connection.execute(
-                        queries.get("keep_cosignature"),
-                        {
-                            "ledger": ledger.id, "size": said.size, "witness": str(key),
-                            "time": key.verify(said.text, line.signature), "note": str(note.also([line])),
-                        },
-                    )  # fmt: skip
+                connection.execute(
+                    queries.get("keep_cosignature"),
+                    {
+                        "ledger": ledger.id, "size": said.size, "witness": str(key),
+                        "time": key.verify(said.text, line.signature), "note": str(note.also([line])),
+                    },
+                )  # fmt: skip
         except psycopg.Error as error:
             raise Unavailable(f"database: {' '.join(str(error).split())}") from error

@@ -85,7 +85,7 @@ class Mirror:
     def _open(self) -> None:
         try:
             self.kept, self._edge = self._opened()
-        except (OSError, CodecError, ProofFailed) as error:
+        except (OSError, CodecError, ProofFailed, Unavailable) as error:
             raise SettingsError(f"{self.folder}: what is mirrored there is spoilt: {error}") from error
 
     def _last(self) -> Checkpoint:
@@ -111,16 +111,30 @@ class Mirror:
         return frontier
 
     def hashes(self, start: int, end: int) -> Iterator[bytes]:
-        """The leaf hashes of the entries [start, end). Raises CodecError where the file ends before."""
+        """The leaf hashes of the entries [start, end).
+
+        Raises CodecError where the file ends before, Unavailable where it cannot be read.
+        """
         if start >= end:
             return
-        with (self.folder / LEAVES).open("rb") as file:
-            file.seek(start * HASH_LENGTH)
-            for index in range(start, end):
-                hashed = file.read(HASH_LENGTH)
-                if len(hashed) != HASH_LENGTH:
-                    raise CodecError(f"the hash of entry {index} is missing")
-                yield hashed
+        try:
+            with (self.folder / LEAVES).open("rb") as file:
+                file.seek(start * HASH_LENGTH)
+                for index in range(start, end):
+                    hashed = file.read(HASH_LENGTH)
+                    if len(hashed) != HASH_LENGTH:
+                        raise CodecError(f"the hash of entry {index} is missing")
+                    yield hashed
+        except OSError as error:
+            raise Unavailable(f"{self.folder / LEAVES}: cannot be read: {error.strerror}") from error
+
+    def _whole(self) -> bool:
+        """Whether the file is there, and as long as what was kept: else new hashes would come behind a hole."""
+        try:
+            found = (self.folder / LEAVES).stat().st_size
+        except FileNotFoundError:
+            found = 0
+        return found >= self.kept.size * HASH_LENGTH
 
     def round(self, source: Source, keys: Iterable[VerifierKey], cosigned: Checkpoint | None) -> Checkpoint:
         """Takes over what the log published since; gives the checkpoint that is kept now.
@@ -139,7 +153,7 @@ class Mirror:
             raise Unavailable(f"{self.folder}: cannot be written: {error.strerror}") from error
 
     def _round(self, source: Source, keys: Iterable[VerifierKey], cosigned: Checkpoint | None) -> Checkpoint:
-        if self._last() != self.kept:
+        if self._last() != self.kept or not self._whole():
             self._open()
         note = source.checkpoint()
         said = open_checkpoint(note, keys).checkpoint

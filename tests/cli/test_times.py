@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.cli import service
 from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledgers
@@ -20,6 +22,7 @@ from ledger.tlog.note import COSIGNATURE, Note, SignatureLine, SigningKey
 from tests.authority import authority
 from tests.cli.conftest import Program
 from tests.cli.test_commands import receive
+from tests.support import check_ledger
 
 W1 = SigningKey("witness.example/w1", COSIGNATURE, bytes([1] * 32))
 Cosign = Callable[[int], None]
@@ -161,6 +164,40 @@ def test_without_a_witness_for_too_long_commands_are_refused_and_repeats_are_ans
     assert "commands are refused, by witness_required" in told.err
     cosign(int(time.time()))
     assert dffh.ok(*given, text=body, person="officer")["receipts"]
+
+
+def test_doctor_says_that_witnesses_are_late_where_nothing_is_refused_for_it(
+    dffh: Program, cosign: Cosign, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def witnesses() -> tuple[bool, str, int]:
+        told = dffh("doctor", "--json")
+        (found,) = [each for each in told.json["checks"] if each["check"] == "witnesses"]
+        return found["ok"], found["detail"], told.code
+
+    cosign(int(time.time()))
+    receive(dffh)
+    policy = tmp_path / "policy"
+    trusted = policy.read_text()
+    bound = service.WITNESS_LATE
+    monkeypatch.setattr(service, "WITNESS_LATE", 0.0)
+    ok, said, code = witnesses()
+    assert (ok, code) == (True, 0)
+    assert "not a log of the policy: no witness is asked" in said
+    (key,) = [each["key"] for each in dffh.ok("keys", "list")["keys"] if each["ledger"] == "dffh"]
+    policy.write_text(f"log {key}\n{trusted}")
+    ok, said, code = witnesses()
+    assert (ok, code) == (False, 6)
+    assert re.search(r"dffh \d+ entries witnessed, more wait for \d+ s, too long; start the service", said)
+    assert "'not cosigned' with the reason" in said
+    # Within the time that there is, and once they have caught up, nothing is wrong.
+    assert bound == 900
+    monkeypatch.setattr(service, "WITNESS_LATE", bound)
+    ok, said, code = witnesses()
+    assert (ok, code, "more wait for" in said) == (True, 0, True)
+    monkeypatch.setattr(service, "WITNESS_LATE", 0.0)
+    cosign(int(time.time()))
+    assert witnesses()[0]
+    check_ledger(database, Ledgers(database).get("dffh"))
 
 
 def test_a_time_stamp_goes_out_with_a_proof_and_is_verified_by_given_roots(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ledger.tlog.note import Note, VerifierKey
+from ledger.tlog.note import Note, SigningKey, VerifierKey
 from ledger.witness.state import name_of
 from ledger.witness.witness import MOST_BYTES
 from tests.witness.test_witness import LOG, ORIGIN, body, note
@@ -120,3 +120,30 @@ def test_a_taken_address_is_said(tmp_path: Path) -> None:
         done = subprocess.run(command(tmp_path / "v", *given), capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+
+
+def test_keys_taken_out_or_added_count_at_the_next_request(tmp_path: Path) -> None:
+    """A key that was stolen goes out of the file, and from then on nothing is cosigned that it signs."""
+    second = SigningKey(ORIGIN, 1, bytes([7] * 32))
+    file = tmp_path / "ledgers.txt"
+    file.write_text(f"{LOG.verifier}\n")
+    given = ["witness", str(tmp_path / "w"), "--name", NAME, "--log", str(file), "--port", "0", "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "ledger.main", *given], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            add = json.loads(process.stdout.readline())["url"] + "/add-checkpoint"
+            assert ask(add, body(0, 7))[0] == 200
+            assert ask(add, body(7, 8, key=second))[0] == 403
+            file.write_text(f"{LOG.verifier}\n{second.verifier}\n")
+            assert ask(add, body(7, 8, key=second))[0] == 200
+            file.write_text(f"{second.verifier}\n")
+            assert ask(add, body(8, 9))[0] == 403
+            assert ask(add, body(8, 9, key=second))[0] == 200
+            # Whose keys cannot be read is not taken for one that nobody took out.
+            file.unlink()
+            assert ask(add, body(9, 10, key=second))[0] == 503
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0

@@ -32,6 +32,7 @@ from ledger.witness.mirror import Mirror, Source, mirrored
 from ledger.witness.state import State, name_of
 from tests.store.published import files_of
 from tests.tlog.naive import Tree
+from tests.waiting import until
 
 ORIGIN = "example.com/log"
 LOG = SigningKey(ORIGIN, 1, bytes(range(32)))
@@ -284,3 +285,101 @@ def test_errors_of_a_source_are_ours(log: Log) -> None:
         (log.folder / "checkpoint").write_bytes(content)
         with pytest.raises(AuditLedgerError):
             log.round()
+
+
+OTHER = """
+import sys
+from pathlib import Path
+from ledger.witness.mirror import Mirror, Source
+from tests.witness.test_mirror import LOG, ORIGIN
+
+mirror = Mirror(Path(sys.argv[1]), ORIGIN)
+print("opened", flush=True)
+mirror.round(Source(sys.argv[2]), [LOG.verifier], None)
+"""
+
+
+def test_one_that_another_went_on_from_goes_on_from_there(log: Log) -> None:
+    log.publish(300)
+    stale = Mirror(log.home, ORIGIN)
+    stale.round(Source(log.url), [LOG.verifier], None)
+    log.publish(700)
+    log.round()
+    # What it knows itself is 300 entries: by that, 500 would be news.
+    log.publish(500)
+    with pytest.raises(Diverged, match="700 entries were mirrored, 500 are published: a rollback"):
+        stale.round(Source(log.url), [LOG.verifier], None)
+    log.check(700)
+    assert stale.kept.size == 700
+
+
+def test_a_round_waits_for_that_of_another_process(log: Log) -> None:
+    log.publish(300)
+    log.round()
+    log.publish(700)
+    given = [sys.executable, "-c", OTHER, str(log.home), log.url]
+    others: list[subprocess.Popen[str]] = []
+
+    def meanwhile(step: str) -> None:
+        if step == "leaves":
+            # To the other one less is published: it would cut off the hashes that were just written.
+            log.publish(500)
+            other = subprocess.Popen(given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            others.append(other)
+            assert other.stdout is not None
+            assert other.stdout.readline() == "opened\n"
+            with pytest.raises(subprocess.TimeoutExpired):
+                other.wait(1)
+
+    assert log.round(meanwhile) == 700
+    (other,) = others
+    _, said = other.communicate(timeout=60)
+    assert "700 entries were mirrored, 500 are published" in said
+    log.check(700)
+
+
+@pytest.mark.parametrize("left", [None, 10])
+def test_hashes_that_are_gone_are_said_and_nothing_is_written_behind_a_hole(log: Log, left: int | None) -> None:
+    log.publish(300)
+    mirror = Mirror(log.home, ORIGIN)
+    mirror.round(Source(log.url), [LOG.verifier], None)
+    leaves = mirror.folder / "leaves"
+    kept = leaves.read_bytes()
+    if left is None:
+        leaves.unlink()
+    else:
+        leaves.write_bytes(kept[: left * 32])
+    with pytest.raises(AuditLedgerError, match=r"leaves: cannot be read: No such|hash of entry 10 is missing"):
+        mirror.compare(TileFolder(log.folder).read, 300)
+    log.publish(700)
+    with pytest.raises(SettingsError, match="what is mirrored there is spoilt"):
+        mirror.round(Source(log.url), [LOG.verifier], None)
+    assert (leaves.read_bytes() if left else not leaves.exists()) == (kept[:320] if left else True)
+    leaves.write_bytes(kept)
+    assert mirror.round(Source(log.url), [LOG.verifier], None).size == 700
+    log.check(700)
+
+
+def test_a_witness_whose_mirror_is_spoilt_says_so_and_goes_on(log: Log) -> None:
+    log.publish(300)
+    given = [
+        sys.executable, "-m", "ledger.main", "witness", str(log.home), "--name", "witness.example/w1",
+        "--log", str(LOG.verifier), "--port", "0", "--mirror", log.url, "--interval", "0.2", "--json",
+    ]  # fmt: skip
+    checkpoint = log.home / "mirror" / name_of(ORIGIN) / "checkpoint"
+    leaves = checkpoint.with_name("leaves")
+    with subprocess.Popen(given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            until(checkpoint.exists)
+            kept = leaves.read_bytes()
+            leaves.unlink()
+            log.publish(700)
+            assert process.stderr is not None
+            assert "what is mirrored there is spoilt" in process.stderr.readline()
+            leaves.write_bytes(kept)
+            until(lambda: leaves.stat().st_size == 700 * 32)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+    assert process.returncode == 0
+    log.check(700)
