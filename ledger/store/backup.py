@@ -278,5 +278,7 @@ def _copy_keys(data_dir: Path, folder: Path) -> None:
             "by a setting; keep it where that comes from, and make the set without keys"
         )
     (folder / SIGNING).mkdir(parents=True, mode=0o700)
-    for file in (data_dir / KEK_FILE, *sorted((data_dir / SIGNING).glob("*.key"))):
+    # Of a rotation that goes on meanwhile, the rows name both.
+    keks = sorted(data_dir.glob(f"{KEK_FILE}.*"))
+    for file in (data_dir / KEK_FILE, *keks, *sorted((data_dir / SIGNING).glob("*.key"))):
         copy_file(file, folder / file.relative_to(data_dir))

@@ -380,7 +380,9 @@ def test_two_copies_that_go_on_are_two_histories_and_show_it(
 
 def test_keys_go_with_it_only_when_asked_for(dffh: Program, tmp_path: Path, another: MakeDatabase) -> None:
     dffh.ok("checkpoint", "--ledger", "dffh")
+    dffh.ok("keys", "rotate", "kek", person="administrator")
     answer = dffh("backup", str(tmp_path / "set"), "--with-keys")
+    assert len([*(tmp_path / "set" / "keys").glob("kek*")]) == 2
     assert "The secret keys are in it: whoever has it opens every sealed value, and signs." in answer.out
     new = beside(dffh, tmp_path / "new", another())
     answer = new("restore", str(tmp_path / "set"))
