@@ -16,6 +16,7 @@ from ledger.tlog.proof import ConsistencyProof
 from tests.bundle.forge import (
     CLEAN,
     INCOMPLETE,
+    MALFORMED,
     UNTRUSTED,
     Mutation,
     flipped,
@@ -176,6 +177,29 @@ def _nobody() -> Iterator[Mutation]:
     yield Mutation("key added by an entry that is cut", cut, UNTRUSTED, FIRST_ONLY)
 
 
+def _told() -> Iterator[Mutation]:
+    """What entries from elsewhere tell, where the bundle does not."""
+    made, stolen = rotated(SECOND), rotated(KEY)
+    addition, retirement = made.entries[ADDITION], made.entries[RETIREMENT]
+    later = Subject("range", start=5, end=SIZE)
+    bundle = made.bundle(later)
+    for name, code, told in (
+        ("the entry that adds it", CLEAN, (addition,)),
+        ("both entries, the last first", CLEAN, (retirement, addition)),
+        ("another entry", UNTRUSTED, (made.entries[0], retirement)),
+        ("an entry that is cut", MALFORMED, (addition[:-1],)),
+        ("what is no entry", MALFORMED, (b"added",)),
+    ):
+        yield Mutation(f"second key, told by {name}", bundle, code, FIRST_ONLY, history=told)
+    earlier = stolen.bundle(Subject("range", start=0, end=RETIREMENT))
+    yield Mutation("retired key, told", earlier, UNTRUSTED, BOTH, history=(addition, retirement))
+    fork = keyed(by=KEY).bundle(WHOLE)
+    yield Mutation("retired key: a ledger without its retirement", fork, CLEAN, BOTH)
+    yield Mutation("retired key: the same, told", fork, UNTRUSTED, BOTH, history=(addition, retirement))
+    whole = made.bundle(WHOLE)
+    yield Mutation("second key, told twice", whole, CLEAN, FIRST_ONLY, history=(addition, addition))
+
+
 def _earlier() -> Iterator[Mutation]:
     """Checkpoints from before the change."""
     made, before = rotated(SECOND), rotated(KEY)
@@ -195,4 +219,4 @@ def _earlier() -> Iterator[Mutation]:
         yield Mutation(f"earlier checkpoint {name}", bundle, code, FIRST_ONLY)
 
 
-ALL = (_retired, _followed, _nobody, _earlier)
+ALL = (_retired, _followed, _nobody, _told, _earlier)

@@ -39,6 +39,7 @@ def main(folder: Path) -> None:
                 "file": file, "name": each.name, "exit_code": each.code, "keys": list(each.keys),
                 "policy": None if each.policy is None else base64.b64encode(each.policy).decode(),
                 "checkpoint": None if each.kept is None else base64.b64encode(each.kept).decode(),
+                "history": [base64.b64encode(one).decode() for one in each.history],
             }
         )  # fmt: skip
     (folder / "verdicts.json").write_text(json.dumps(verdicts, indent=1, ensure_ascii=False) + "\n", "utf-8")
