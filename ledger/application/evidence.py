@@ -29,10 +29,11 @@ from ledger.codec.registry import registry
 from ledger.domain.event import decode_event
 from ledger.errors import InvalidInput, NotFound, Unavailable
 from ledger.law.secrecy import export_names_its_basis
+from ledger.store.database import Role
+from ledger.store.followed import known_here
 from ledger.store.ledgers import Ledger
 from ledger.store.tiles import TileFolder
-from ledger.tlog.checkpoint import open_checkpoint
-from ledger.tlog.note import VerifierKey
+from ledger.tlog.keyhistory import Keys
 from ledger.tlog.proof import ConsistencyProof
 from ledger.tlog.prover import Prover
 from ledger.tlog.tiles import WIDTH, bundle_at, unbundle
@@ -98,6 +99,8 @@ def export(
     opened, closed = _opened(installation, ledger, principal, wanted, chosen, size)
     note = seal(ledger)
     keys = [each.verifier for each in installation.published.keys.of(ledger.slug, ledger.origin)]
+    with installation.database.connect(Role.READER) as connection:
+        known = known_here(connection, ledger, keys)
     prover = Prover(installation.published.of(ledger).read, note)
     entries, total = _entries(installation, ledger, wanted.subject, chosen, prover)
     content = Content(
@@ -108,11 +111,11 @@ def export(
         schemas=registry(),
         keys=keys,
         policy=wanted.policy,
-        since=None if wanted.since is None else _since(prover, wanted.since, keys),
+        since=None if wanted.since is None else _since(prover, wanted.since, known),
         disclosures=opened,
         basis=None if basis is None else Basis(*basis),
     )
-    found = _put(path, content, keys, lambda done, of: progress("Verifying", done, of))
+    found = _put(path, content, known, lambda done, of: progress("Verifying", done, of))
     log.info(
         "bundle exported", ledger=slug, person=principal.person, organisation=principal.organisation,
         subject=wanted.subject.kind, entries=found.manifest.entries, disclosures=len(opened),
@@ -245,17 +248,15 @@ def _counted(
             progress(done)
 
 
-def _since(prover: Prover, note: bytes, keys: Sequence[VerifierKey]) -> tuple[bytes, ConsistencyProof]:
+def _since(prover: Prover, note: bytes, known: Keys) -> tuple[bytes, ConsistencyProof]:
     """An earlier checkpoint of this ledger, and the proof from it. Raises as ``export``."""
-    before = open_checkpoint(note, keys).checkpoint
+    before = known.open(note).checkpoint
     if before.size > prover.checkpoint.size:
         raise InvalidInput("--since", f"a checkpoint of at most {prover.checkpoint.size} entries", before.size)
     return note, prover.consistency(before.size)
 
 
-def _put(
-    path: Path, content: Content, keys: Sequence[VerifierKey], progress: Callable[[int, int], None]
-) -> Verified:
+def _put(path: Path, content: Content, known: Keys, progress: Callable[[int, int], None]) -> Verified:
     """Writes beside, verifies, and puts it in its place."""
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
@@ -263,7 +264,7 @@ def _put(
         descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w+b") as file:
             _write(file, content)
-        found = verify(new, keys, progress=progress)
+        found = verify(new, known.given, history=known.changes, progress=progress)
         os.replace(new, path)
         durable.sync_directory(path.parent)
     except OSError as error:

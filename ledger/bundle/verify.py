@@ -3,8 +3,8 @@
 Steps, in this order; the first fault ends it (docs/bundle.md says them in words):
 
 (1) the archive is whole and in its one form; (2) the manifest is read; (3) the files are those that it names,
-by size and SHA-256; (4) the checkpoint is signed by a trusted key of its log, is the one of the manifest,
-enough witnesses cosigned it, and it is no older than the one that the verifier kept; (5) every schema is the
+by size and SHA-256; (4) the checkpoint is signed by a trusted key of its log, or one that those lead to, at a
+size at which it signs, is the one of the manifest, and enough witnesses cosigned it; (5) every schema is the
 one that its name says; (6) the container's blocks are whole, with as many entries as the manifest says; (7)
 each entry is one of this log, in its place; (8) it names the leaf hash before it (ledger, range), or is the
 next of its case (case), and its payload reads by its schema; (9) what is disclosed is what entries commit to;
@@ -16,6 +16,7 @@ checkpoint goes on from the earlier one in the bundle, and from the one that the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,6 +25,7 @@ from pathlib import Path
 from ledger.bundle import container
 from ledger.bundle import disclosures as opened
 from ledger.bundle.archive import Archive, Source
+from ledger.bundle.changes import changes_of, key_entries
 from ledger.bundle.container import Block, blocks_of
 from ledger.bundle.entries import Part, Work, check_blocks, follows
 from ledger.bundle.manifest import (
@@ -51,7 +53,8 @@ from ledger.errors import Altered, CodecError, Incomplete, ProofFailed, Tampered
 from ledger.ranges import in_order
 from ledger.tlog import merkle, note
 from ledger.tlog.chain import GENESIS
-from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
+from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
+from ledger.tlog.keyhistory import Change, Keys
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.policy import Policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
@@ -90,6 +93,7 @@ def verify(
     policy: Policy | None = None,
     from_checkpoint: bytes | None = None,
     *,
+    history: Iterable[Change] = (),
     processes: int | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Verified:
@@ -97,7 +101,8 @@ def verify(
 
     ``keys``: of the log and its witnesses, from another hand than the bundle; those in it are not believed.
     ``policy``: whose logs' keys count too, and how many witnesses must have cosigned. ``from_checkpoint``: the
-    signed note that the verifier kept from earlier. ``progress(done, all)``, in entries.
+    signed note that the verifier kept from earlier. ``history``: changes of the log's keys beside those that
+    entries of the bundle record. ``progress(done, all)``, in entries.
 
     Raises Incomplete, CodecError, Altered, Tampered, ProofFailed, Untrusted, Unavailable. Left to whoever
     verifies: that the keys are the log's, and what no bundle shows (docs/bundle.md).
@@ -105,16 +110,17 @@ def verify(
     archive = Archive(Source(bundle))
     manifest = _manifest(archive)
     trusted = [*keys, *(() if policy is None else policy.keys)]
-    signed = _checkpoint(archive, manifest, trusted, policy)
+    known = Keys(trusted, manifest.origin, _changes(archive, manifest, history))
+    signed = _checkpoint(archive, manifest, known, policy)
     schemas = _schemas(archive)
     blocks = _blocks(archive, manifest)
     disclosed = _disclosures(archive, manifest)
-    kept = None if from_checkpoint is None else _kept(from_checkpoint, manifest, trusted)
+    kept = None if from_checkpoint is None else _kept(from_checkpoint, manifest, known)
     found = _Run(archive, manifest, signed, schemas, disclosed, kept)
     found.entries(blocks, processes, progress)
     found.nothing_left_over(schemas)
     found.tree()
-    return found.done(_since(archive, signed, trusted), policy is not None, schemas)
+    return found.done(_since(archive, signed, known), policy is not None, schemas)
 
 
 def _manifest(archive: Archive) -> Manifest:
@@ -134,11 +140,24 @@ def _manifest(archive: Archive) -> Manifest:
     return manifest
 
 
-def _checkpoint(
-    archive: Archive, manifest: Manifest, keys: Sequence[VerifierKey], policy: Policy | None
-) -> SignedCheckpoint:
+def _changes(archive: Archive, manifest: Manifest, history: Iterable[Change]) -> list[Change]:
+    """What is stated of the log's keys, in order: a statement counts by its signature, whoever hands it on.
+
+    What is missing or malformed states nothing here, and ends it below: of a whole ledger, none of those that
+    were proven is passed over.
+    """
+    found = [*history]
+    with suppress(Altered, CodecError, Incomplete):
+        member = archive.members.get(ENTRIES)
+        if member is not None:
+            entries = key_entries(archive.source, blocks_of(archive.source, member), manifest.origin)
+            found.extend(changes_of(entries, _texts(_schemas(archive)) if entries else {}))
+    return sorted(dict.fromkeys(found), key=lambda each: each.at)
+
+
+def _checkpoint(archive: Archive, manifest: Manifest, known: Keys, policy: Policy | None) -> SignedCheckpoint:
     """(4)."""
-    signed = open_checkpoint(archive.read(CHECKPOINT, note.MOST_BYTES), keys)
+    signed = known.open(archive.read(CHECKPOINT, note.MOST_BYTES))
     said = signed.checkpoint
     if (said.origin, said.size, said.root.hex()) != (manifest.origin, manifest.size, manifest.root):
         raise Altered("the manifest names another checkpoint than the one in the bundle")
@@ -168,6 +187,10 @@ def _schemas(archive: Archive) -> dict[bytes, Schema]:
         if named is not None:
             found[named[1]] = check_schema(*named, archive.read(name, MOST_SCHEMA), name)
     return found
+
+
+def _texts(schemas: Mapping[bytes, Schema]) -> Texts:
+    return {each.fingerprint: (each.name, each.text) for each in schemas.values()}
 
 
 def _blocks(archive: Archive, manifest: Manifest) -> list[Block]:
@@ -206,8 +229,8 @@ def _disclosures(archive: Archive, manifest: Manifest) -> Mapping[int, Sequence[
     return found
 
 
-def _kept(data: bytes, manifest: Manifest, keys: Sequence[VerifierKey]) -> Checkpoint:
-    kept = open_checkpoint(data, keys).checkpoint
+def _kept(data: bytes, manifest: Manifest, known: Keys) -> Checkpoint:
+    kept = known.open(data).checkpoint
     if kept.origin != manifest.origin:
         raise ProofFailed(f"consistency: the kept checkpoint is of {kept.origin}, not of {manifest.origin}")
     if kept.size > manifest.size:
@@ -217,16 +240,16 @@ def _kept(data: bytes, manifest: Manifest, keys: Sequence[VerifierKey]) -> Check
     return kept
 
 
-def _since(archive: Archive, signed: SignedCheckpoint, keys: Sequence[VerifierKey]) -> SignedCheckpoint | None:
+def _since(archive: Archive, signed: SignedCheckpoint, known: Keys) -> SignedCheckpoint | None:
     """(12) of what is in the bundle."""
     there = [name for name in (SINCE, CONSISTENCY) if name in archive.members]
     if not there:
         return None
-    before = open_checkpoint(archive.read(SINCE, note.MOST_BYTES), keys)
+    before = known.open(archive.read(SINCE, note.MOST_BYTES))
     proof = ConsistencyProof.parse(archive.read(CONSISTENCY, note.MOST_BYTES))
     if proof.checkpoint != str(signed.note).encode():
         raise ProofFailed(f"{CONSISTENCY}: it leads to another checkpoint than the bundle's")
-    proof.verify(before.checkpoint, keys)
+    proof.verify(before.checkpoint, known.of(proof.checkpoint))
     return before
 
 
@@ -245,7 +268,7 @@ class _Run:
         self._archive = archive
         self._manifest = manifest
         self._signed = signed
-        self._texts: Texts = {each.fingerprint: (each.name, each.text) for each in schemas.values()}
+        self._texts = _texts(schemas)
         self._disclosed = disclosed
         self._kept = kept
         self._kept_root: bytes | None = None

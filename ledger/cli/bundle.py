@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ledger.application import Installation, Principal
     from ledger.application.evidence import Exported, Wanted
     from ledger.store.ledgers import Ledger
+    from ledger.tlog.keyhistory import Change
 
 bundle = group("Export evidence that strangers can check with a key alone, and verify it.")
 
@@ -128,6 +129,10 @@ def verify(
     checkpoint: Annotated[
         Path | None, typer.Option(help="A checkpoint kept from earlier, from which the ledger must go on.")
     ] = None,
+    history: Annotated[
+        list[Path] | None,
+        typer.Option(help="An entry that tells of keys and is not in the bundle, as 'prove' writes it."),
+    ] = None,
     page: Annotated[
         Path | None, typer.Option("--cover", help="Write what was found as a page to print (HTML).")
     ] = None,
@@ -137,6 +142,9 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check a bundle from its first byte to its last: no network, no database, nothing believed but your keys.
+
+    And those that they lead to, by signed statements in entries: of the bundle, and of --history. A key that
+    the statements retire counts for the sizes that it signed alone.
 
     Exit code 0: clean; 8: altered, or a proof fails; 11: something is missing or cut off; 7: malformed;
     9: not signed by a trusted key, or not enough witnesses; 6: it could not run.
@@ -149,7 +157,8 @@ def verify(
             task = progress.add_task(f"Verifying {file}", total=None)
             found = verify_bundle(
                 file, keys_of(key or []), None if policy is None else read_policy(policy),
-                None if checkpoint is None else read_file(checkpoint), processes=processes,
+                None if checkpoint is None else read_file(checkpoint), history=_history(history or []),
+                processes=processes,
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )  # fmt: skip
     except AuditLedgerError as error:
@@ -188,6 +197,15 @@ def page(
         print_json({"page": str(output), "sha256": digest})
     else:
         of(context).out.print(f"{output}: SHA-256 {digest}")
+
+
+def _history(paths: Sequence[Path]) -> Sequence[Change]:
+    if not paths:
+        return ()
+    # Only who has such entries needs to know events.
+    from ledger.domain.keys.standing import changes_in
+
+    return changes_in(map(read_file, paths))
 
 
 # --- what is asked for ---------------------------------------------------------------------------------

@@ -14,14 +14,13 @@ from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
 from ledger.cli.times import beside, trusted
 from ledger.errors import InvalidInput, NotFound
 from ledger.store.database import Database, Role
-from ledger.store.followed import recorded
+from ledger.store.followed import known_here
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
 from ledger.store.sealing import Link
 from ledger.store.stamps import stamp_after
 from ledger.tlog.chain import leaf_hash
-from ledger.tlog.keyhistory import Keys, open_statement
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.prover import Prover
 from ledger.tlog.receipt import SignedReceipt, open_receipt
@@ -119,9 +118,7 @@ def _promised(database: Database, ledger: Ledger, held: Sequence[VerifierKey], d
     Raises CodecError, Untrusted.
     """
     with database.connect(Role.READER) as connection:
-        changes, _ = recorded(connection, ledger)
-    first = open_statement(changes[0].statement)[0].by if changes else ()
-    known = Keys([*first, *held], ledger.origin, changes)
+        known = known_here(connection, ledger, held)
     return open_receipt(data, known.promising(SignedReceipt.parse(Note.parse(data).text).index))
 
 

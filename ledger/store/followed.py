@@ -20,7 +20,7 @@ from ledger.store.ledgers import Ledger
 from ledger.store.tiles import TileFolder
 from ledger.tlog.chain import HASH_LENGTH, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint
-from ledger.tlog.keyhistory import Change, Keys
+from ledger.tlog.keyhistory import Change, Keys, open_statement
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.tiles import WIDTH, bundle_at, unbundle
 
@@ -47,6 +47,16 @@ def _recorded_entries(connection: Connection[Any], ledger: Ledger, after: int) -
         if leaf_hash(bytes(entry)) != bytes(leaf):
             raise Tampered(ledger.origin, index, f"expected leaf hash {bytes(leaf).hex()} of its bytes")
     return rows
+
+
+def known_here(connection: Connection[Any], ledger: Ledger, held: Sequence[VerifierKey]) -> Keys:
+    """The keys of a ledger as this installation has recorded them, also one whose file is destroyed.
+
+    ``held``: those that are here as files. Raises Tampered, CodecError.
+    """
+    changes, _ = recorded(connection, ledger)
+    first = open_statement(changes[0].statement)[0].by if changes else ()
+    return Keys([*first, *held], ledger.origin, changes)
 
 
 def of_keys(entry: bytes, at: int) -> bool:

@@ -123,11 +123,12 @@ class Keys:
         self, given: Iterable[VerifierKey], origin: str | None = None, changes: Iterable[Change] = ()
     ) -> None:
         self.given = list(dict.fromkeys(given))
+        self.changes = list(changes)
         self._origin = origin
         self._ranges = {key: Validity(key, 0, None, 0) for key in self.given if key.name == origin}
         self.passed_over: list[int] = []
         """Indexes of the entries whose statements say nothing to who trusts these keys."""
-        for change in changes:
+        for change in self.changes:
             if not self._take(change):
                 self.passed_over.append(change.at)
 

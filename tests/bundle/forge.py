@@ -22,7 +22,7 @@ Members = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Mutation:
-    """A bundle, its verdict, and what its verifier holds: keys, a policy, a checkpoint from earlier."""
+    """A bundle, its verdict, and what its verifier holds: keys, a policy, an earlier checkpoint, entries."""
 
     name: str
     data: bytes
@@ -30,6 +30,7 @@ class Mutation:
     keys: Sequence[str] = tuple(map(str, trusted()))
     policy: bytes | None = None
     kept: bytes | None = None
+    history: Sequence[bytes] = ()
 
 
 def members(data: bytes) -> Members:

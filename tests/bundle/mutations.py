@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bundle import beside, inside, operator
+from tests.bundle import beside, inside, keyed, operator
 from tests.bundle.forge import CLEAN, Mutation
 from tests.bundle.made import POLICY, SINCE, golden, log
 
@@ -23,7 +23,7 @@ def mutations() -> Iterator[Mutation]:
         yield Mutation(f"golden {name}", data, CLEAN, policy=POLICY)
     yield Mutation("golden range, kept", golden()["range"], CLEAN, kept=log().note(SINCE))
     yield Mutation("golden ledger, kept", golden()["ledger"], CLEAN, kept=log().note(7))
-    for each in (*inside.ALL, *beside.ALL, *operator.ALL):
+    for each in (*inside.ALL, *beside.ALL, *operator.ALL, *keyed.ALL):
         yield from each()
 
 
@@ -39,6 +39,7 @@ def main(folder: Path) -> None:
                 "file": file, "name": each.name, "exit_code": each.code, "keys": list(each.keys),
                 "policy": None if each.policy is None else base64.b64encode(each.policy).decode(),
                 "checkpoint": None if each.kept is None else base64.b64encode(each.kept).decode(),
+                "history": [base64.b64encode(one).decode() for one in each.history],
             }
         )  # fmt: skip
     (folder / "verdicts.json").write_text(json.dumps(verdicts, indent=1, ensure_ascii=False) + "\n", "utf-8")

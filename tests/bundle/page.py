@@ -7,6 +7,7 @@ the page against it. The policy in the page lets the browser run that script and
 from __future__ import annotations
 
 import base64
+import json
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ from ledger.bundle import container
 from ledger.bundle import page as bundled
 from ledger.codec.entry import ENTRY_FRAME
 from ledger.codec.registry import registry, render
+from ledger.domain.keys.events import SigningKeyAdded, SigningKeyRetired
 
 FILE = Path(bundled.__file__).parent / bundled.NAME
 _SCHEMAS = re.compile(r"(// generated: schemas\n).*?(// end of schemas\n)", re.DOTALL)
@@ -36,11 +38,18 @@ def _schemas() -> str:
         (writer.name, each.hex(), sha256(render(writer.schema).encode()).hexdigest())
         for each, writer in registry().by_fingerprint.items()
     )
+    of_keys = "".join(
+        f"  {json.dumps(json.dumps(writer.schema))},\n"
+        for name, writer in sorted((each.name, each) for each in registry().by_fingerprint.values())
+        if name in (SigningKeyAdded.name, SigningKeyRetired.name)
+    )
     known = "".join(f'  // {name}\n  ["{each}", "{digest}"],\n' for name, each, digest in rows)
     return (
         f'const ENTRY_FINGERPRINT = "{entry.hex()}";\n'
         f'const BUNDLE_ENTRY_FINGERPRINT = "{bundle_entry.hex()}";\n'
         f"const KNOWN_SCHEMAS = new Map([\n{known}]);\n"
+        f"// Those by which entries outside of the bundle tell of keys.\n"
+        f"const KEY_SCHEMAS = [\n{of_keys}];\n"
     )
 
 

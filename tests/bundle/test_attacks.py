@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ledger.bundle.verify import verify
+from ledger.domain.keys.standing import changes_in
 from ledger.errors import AuditLedgerError
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.policy import Policy
@@ -21,7 +22,7 @@ def verdict(each: Mutation, bundle: Path | bytes) -> tuple[int, str]:
     keys = [VerifierKey.parse(key) for key in each.keys]
     policy = None if each.policy is None else Policy.parse(each.policy)
     try:
-        verify(bundle, keys, policy, each.kept, processes=1)
+        verify(bundle, keys, policy, each.kept, history=changes_in(each.history), processes=1)
     except AuditLedgerError as error:
         return error.exit_code, f"{type(error).__name__}: {error}"
     return CLEAN, "clean"
@@ -45,5 +46,5 @@ def test_the_verdict_is_the_same_block_by_block(each: Mutation, monkeypatch: pyt
 
 
 def test_each_attack_is_another_bundle_or_verifier() -> None:
-    assert len({(each.data, each.keys, each.policy, each.kept) for each in ALL}) == len(ALL)
+    assert len({(each.data, each.keys, each.policy, each.kept, each.history) for each in ALL}) == len(ALL)
     assert len({each.name for each in ALL}) == len(ALL)

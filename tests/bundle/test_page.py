@@ -53,6 +53,10 @@ def ask(page: Page, folder: Path, each: Mutation) -> Verdict:
         if data is not None:
             path.write_bytes(data)
         page.set_input_files(f"#{name}", [] if data is None else path)
+    told = [folder / f"{number}.entry" for number in range(len(each.history))]
+    for path, entry in zip(told, each.history, strict=True):
+        path.write_bytes(entry)
+    page.set_input_files("#history", told)
     page.fill("#keys", "\n".join(each.keys))
     page.evaluate("document.getElementById('result').replaceChildren()")
     page.click("#verify")
@@ -247,7 +251,7 @@ def test_the_keyboard_is_enough_and_the_verdict_is_announced(fresh: Page) -> Non
     fresh.set_input_files("#bundle", FOLDER / "ledger.zip")
     fresh.focus("#keys")
     fresh.keyboard.insert_text(KEYS)
-    for _ in range(4):
+    for _ in range(5):
         fresh.keyboard.press("Tab")
     fresh.keyboard.press("Enter")
     assert shown(fresh) == CLEAN

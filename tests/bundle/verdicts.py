@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from playwright.sync_api import Page
 
 from ledger.bundle.verify import verify
+from ledger.domain.keys.standing import changes_in
 from ledger.errors import AuditLedgerError, InvalidInput
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.policy import Policy
@@ -34,7 +35,8 @@ def python(each: Mutation) -> Verdict:
     try:
         if not each.keys and policy is None:
             raise InvalidInput("keys", "the ledger's verifier key", None)
-        verify(each.data, map(VerifierKey.parse, each.keys), policy, each.kept, processes=1)
+        keys, history = map(VerifierKey.parse, each.keys), changes_in(each.history)
+        verify(each.data, keys, policy, each.kept, history=history, processes=1)
     except AuditLedgerError as error:
         return error.exit_code, error.title, str(error)
     return CLEAN
@@ -80,8 +82,11 @@ def asked(page: Page, each: Sequence[Mutation]) -> list[Verdict]:
             """async (given) => {
               const found = [], { files } = document.getElementById("many");
               const raw = (text) => text && Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-              for (const [at, { keys, policy, checkpoint }] of given.entries()) {
-                const asked = { bundle: files[at], keys, policy: raw(policy), checkpoint: raw(checkpoint) };
+              for (const [at, { keys, policy, checkpoint, history }] of given.entries()) {
+                const asked = {
+                  bundle: files[at], keys, policy: raw(policy), checkpoint: raw(checkpoint),
+                  history: history.map(raw),
+                };
                 const { code, word, sentence } = await verdictOn(asked);
                 found.push([code, word, sentence]);
               }
@@ -92,6 +97,7 @@ def asked(page: Page, each: Sequence[Mutation]) -> list[Verdict]:
                     "keys": "\n".join(one.keys),
                     "policy": base64_of(one.policy),
                     "checkpoint": base64_of(one.kept),
+                    "history": [base64_of(each) for each in one.history],
                 }
                 for one in each
             ],

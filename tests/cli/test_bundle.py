@@ -17,6 +17,8 @@ from ledger.domain.common.events import EnteredInError
 from ledger.errors import Diverged, Incomplete, Untrusted
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledgers
+from ledger.tlog.checkpoint import Checkpoint, sign
+from ledger.tlog.note import Note, SigningKey
 from tests.bundle.forge import members, sealed
 from tests.bundle.mutations import mutations
 from tests.cli.conftest import Answer, Program
@@ -125,6 +127,50 @@ def test_an_earlier_checkpoint_goes_with_it(dffh: Program, cases: list[str]) -> 
     assert export(dffh, "--case", cases[0], to="without.zip").code == 0
     alone = verified(dffh, "--key", key, "--checkpoint", "kept", file="without.zip")
     assert (alone.code, "7 entries that was kept" in alone.err) == (Incomplete.exit_code, True)
+
+
+def test_keys_that_followed_each_other_are_followed_in_bundles_too(dffh: Program, cases: list[str]) -> None:
+    """Rotated, retired, its file destroyed: exported and verified as before, and not by who stole the key."""
+    Path("kept").write_text(dffh("checkpoint", "--ledger", "dffh").out)
+    first = key_of(dffh)
+    signing = Path(dffh.environment["AUDITLEDGER_DATA_DIR"]) / "signing"
+    (stolen,) = signing.glob(f"dffh*{first.split('+')[1]}.key") or [signing / "dffh.key"]
+    rotate = ("keys", "rotate", "signing", "--ledger", "dffh")
+    dffh.ok(*rotate, person="administrator")
+    dffh("checkpoint", "--ledger", "dffh")
+    dffh.ok(*rotate, "--retire", person="administrator")
+    receive(dffh, "--ledger", "dffh")
+    secret = SigningKey.parse(stolen.read_text())
+    stolen.unlink()
+    (second,) = [
+        each["key"] for each in dffh.ok("keys", "list")["keys"]
+        if each["ledger"] == "dffh" and each["key"] != first
+    ]  # fmt: skip
+    for what in (("--all",), ("--range", "7:10"), ("--case", cases[0])):
+        assert export(dffh, *what, "--since", "kept").code == 0, what
+        told = ("--key", first, "--checkpoint", "kept")
+        if "--case" in what:
+            assert verified(dffh, *told).code == Untrusted.exit_code
+            entries = [
+                part for index in ("7", "8") for file in dffh.ok("prove", index, "--ledger", "dffh")["files"]
+                if file.endswith(".entry") for part in ("--history", file)
+            ]  # fmt: skip
+            told = (*told, *entries)
+        found = verified(dffh, *told, "--json")
+        assert (found.code, found.json["clean"], found.json["kept"]) == (0, True, 7)
+    assert export(dffh, "--all").code == 0
+    files = members(Path("bundle.zip").read_bytes())
+    checkpoint = Checkpoint.parse(Note.parse(files["checkpoint"]).text)
+    forged = str(sign(checkpoint, [secret])).encode()
+    for name, data in files.items():
+        files[name] = data.replace(files["checkpoint"], forged) if name.startswith("proofs/") else data
+    files["checkpoint"] = forged
+    Path("forged.zip").write_bytes(sealed(files))
+    refused = verified(dffh, "--key", first, "--key", second, file="forged.zip")
+    assert refused.code == Untrusted.exit_code
+    assert (
+        f"signed by a key outside of its validity: {first.split('+')[1]} signs sizes from 0 to" in refused.err
+    )
 
 
 def test_every_export_is_logged_with_who_took_it(dffh: Program, cases: list[str]) -> None:
