@@ -14,7 +14,7 @@ from ledger.application.reconciling import Reconciling
 from ledger.application.streams import ITSELF
 from ledger.cli.service import only_one
 from ledger.cli.session import AsJson, Session, of, table
-from ledger.cli.trusted import keys_of
+from ledger.cli.trusted import keys_of, read_file
 from ledger.errors import InvalidInput, NotFound, Unavailable
 from ledger.settings import Settings
 from ledger.store.backup import back_up
@@ -118,7 +118,7 @@ def restore_(
     else:
         if place is not None:
             raise InvalidInput("--place", "none without --drill", str(place))
-        notes = [_read(path) for path in kept or ()]
+        notes = [read_file(path) for path in kept or ()]
         with shown(session) as progress:
             settings = session.settings(data_dir=data_dir)
             found = restore(folder, settings, published=published, notes=notes, keys=keys, progress=progress)
@@ -269,10 +269,3 @@ def shown(session: Session) -> Iterator[Progress]:
             bars.update(tasks[step], completed=done, total=total)
 
         yield moved
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise NotFound(f"{path}: {error.strerror}") from error

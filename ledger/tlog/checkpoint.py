@@ -54,14 +54,25 @@ def sign(checkpoint: Checkpoint, keys: Iterable[SigningKey]) -> Note:
 
     Raises CodecError for what no one could open: what is signed is parsed first.
     """
-    text = checkpoint.text
-    Checkpoint.parse(text)
+    Checkpoint.parse(checkpoint.text)
+    return sign_as(checkpoint.origin, checkpoint.text, keys)
+
+
+def sign_as(origin: str, text: str, keys: Iterable[SigningKey]) -> Note:
+    """The note of what a log says, by its keys. Raises ValueError for a key that is not of this origin."""
     lines: list[str] = []
     for key in keys:
-        if key.verifier.kind != ED25519 or key.verifier.name != checkpoint.origin:
-            raise ValueError(f"a checkpoint of {checkpoint.origin} is signed by its log, not by {key}")
+        if key.verifier.kind != ED25519 or key.verifier.name != origin:
+            raise ValueError(f"a checkpoint or receipt of {origin} is signed by its log, not by {key}")
         lines.append(key.sign(text))
     return Note.parse(f"{text}\n{''.join(lines)}".encode())
+
+
+def require_log(what: str, origin: str, signed: Iterable[Signed]) -> None:
+    """Raises Untrusted where none of the keys that signed is of the log: a witness alone says nothing."""
+    if not any(each.key.kind == ED25519 and each.key.name == origin for each in signed):
+        names = ", ".join(sorted({each.key.name for each in signed}))
+        raise Untrusted(f"{what}: expected a trusted key of {origin!r} to sign it, got {names}")
 
 
 def open_checkpoint(data: bytes, keys: Iterable[VerifierKey]) -> SignedCheckpoint:
@@ -75,9 +86,7 @@ def open_checkpoint(data: bytes, keys: Iterable[VerifierKey]) -> SignedCheckpoin
     note = Note.parse(data)
     signed = note.verify(keys)
     found = Checkpoint.parse(note.text)
-    if not any(each.key.kind == ED25519 and each.key.name == found.origin for each in signed):
-        names = ", ".join(sorted({each.key.name for each in signed}))
-        raise Untrusted(f"checkpoint: expected a trusted key of {found.origin!r} to sign it, got {names}")
+    require_log("checkpoint", found.origin, signed)
     return SignedCheckpoint(found, note, signed)
 
 

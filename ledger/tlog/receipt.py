@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ledger.errors import CodecError, ProofFailed, Untrusted
+from ledger.errors import CodecError, ProofFailed
 from ledger.tlog.chain import HASH_LENGTH
-from ledger.tlog.checkpoint import parse_size
-from ledger.tlog.note import ED25519, Note, SigningKey, VerifierKey, check_name, decode_base64
+from ledger.tlog.checkpoint import parse_size, require_log, sign_as
+from ledger.tlog.note import Note, SigningKey, VerifierKey, check_name, decode_base64
 
 KIND = "ledger.v1.Receipt"
 _TEXT_LINES = 6
@@ -61,12 +61,7 @@ class SignedReceipt:
 
     def sign(self, keys: Iterable[SigningKey]) -> Note:
         """The note of it, by the ledger's keys."""
-        lines: list[str] = []
-        for key in keys:
-            if key.verifier.kind != ED25519 or key.verifier.name != self.origin:
-                raise ValueError(f"a receipt of {self.origin} is signed by its ledger, not by {key}")
-            lines.append(key.sign(self.text))
-        return Note.parse(f"{self.text}\n{''.join(lines)}".encode())
+        return sign_as(self.origin, self.text, keys)
 
     def kept(self, origin: str, index: int, leaf: bytes) -> None:
         """Checks that what a proof has shown of a ledger is what was promised of it.
@@ -110,9 +105,7 @@ def open_receipt(data: bytes, keys: Iterable[VerifierKey]) -> SignedReceipt:
     note = Note.parse(data)
     signed = note.verify(keys)
     found = SignedReceipt.parse(note.text)
-    if not any(each.key.kind == ED25519 and each.key.name == found.origin for each in signed):
-        names = ", ".join(sorted({each.key.name for each in signed}))
-        raise Untrusted(f"receipt: expected a trusted key of {found.origin!r} to sign it, got {names}")
+    require_log("receipt", found.origin, signed)
     return found
 
 

@@ -24,9 +24,9 @@ def main() -> None:
 
     def carry_out(installation: Installation, ledger: object) -> None:
         step("entry")
-        finish(installation, ledger, step)  # type: ignore[arg-type]
+        finish(installation, ledger, step)
 
-    commands.carry_out = carry_out  # type: ignore[assignment]
+    commands.carry_out = carry_out
     with Installation(database, Path(orders["folder"])) as installation:
         installation.execute(
             "dffh",

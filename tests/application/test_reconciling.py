@@ -54,7 +54,7 @@ def left_of(house: House, keys: tuple[str, ...]) -> tuple[int, int, int, int]:
         ]
     folder = house.installation.data_dir / "attachments" / str(house.ledger.id)
     files = sum(file.parent.name in keys for file in folder.rglob("*") if file.is_file())
-    return (*(count[0] for count in counts if count is not None), files)  # type: ignore[return-value]
+    return (*(count[0] for count in counts if count is not None), files)
 
 
 def receipts(house: House) -> list[str]:
@@ -287,10 +287,10 @@ def test_nothing_is_sealed_under_a_destroyed_key_that_was_brought_back(house: Ho
     ):
         house.installation.keep_file("dffh", case, io.BytesIO(b"x"), 1, field_path="file")
     house.run("case.EnteredInError", {"reason": "sealed anew"}, case=case, happened=house.today)
-    assert opened(house, rows(house, case)[-1].index)["reason"].value == "sealed anew"  # type: ignore[union-attr]
+    assert opened(house, rows(house, case)[-1].index)["reason"].value == "sealed anew"
     Reconciling(house.installation).all(whole=True)
     assert left_of(house, keys) == (0, 0, 0, 0)
-    assert opened(house, rows(house, case)[-1].index)["reason"].value == "sealed anew"  # type: ignore[union-attr]
+    assert opened(house, rows(house, case)[-1].index)["reason"].value == "sealed anew"
     check_ledger(database, house.ledger)
 
 
@@ -357,7 +357,7 @@ def test_a_vault_older_than_its_ledger_is_noticed_though_its_rows_are_missing_to
 def _sealed(row: Any) -> Any:
     from ledger.domain.event import decode_event
 
-    return decode_event(row.decoded).purpose  # type: ignore[attr-defined]
+    return decode_event(row.decoded).purpose
 
 
 # --- writers at the same time ---
@@ -382,7 +382,7 @@ def test_what_was_about_to_be_sealed_under_a_key_that_went_is_sealed_anew(
     monkeypatch.setattr(Installation, "_save", slow)
     house.run("case.EnteredInError", {"reason": "sealed anew"}, case=case, happened=house.today)
     assert tries == [case]
-    assert opened(house, rows(house, case)[-1].index)["reason"].value == "sealed anew"  # type: ignore[union-attr]
+    assert opened(house, rows(house, case)[-1].index)["reason"].value == "sealed anew"
     assert left_of(house, keys) == (0, 0, 0, 0)
     check_ledger(house.installation.database, house.ledger)
 

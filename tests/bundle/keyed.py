@@ -57,7 +57,7 @@ def retired(version: int, key: SigningKey, size: int, *by: SigningKey) -> Row:
 
 
 def _row(version: int, event: type[CaseEvent], given: dict[str, Any]) -> Row:
-    fact = event("keys", version, MOMENT, HEADER, reason=KeyReason.SCHEDULED, remarks=None, **given)  # type: ignore[call-arg]
+    fact = event("keys", version, MOMENT, HEADER, reason=KeyReason.SCHEDULED, remarks=None, **given)
     return "keys", version, event, {"payload": encode_payload(fact, _none_sealed)}
 
 

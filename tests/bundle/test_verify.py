@@ -41,7 +41,7 @@ GOLDEN = golden()
 
 
 def found(name: str, **given: object) -> Verified:
-    return verify(GOLDEN[name], trusted(), Policy.parse(POLICY), processes=1, **given)  # type: ignore[arg-type]
+    return verify(GOLDEN[name], trusted(), Policy.parse(POLICY), processes=1, **given)
 
 
 def test_what_is_found_of_a_range() -> None:

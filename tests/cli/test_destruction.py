@@ -48,7 +48,7 @@ def received(program: Program) -> tuple[str, int]:
 def entry(program: Program, case: str) -> dict[str, Any]:
     """The first entry of a case as ``entries`` shows it."""
     answer = program("entries", "--ledger", "dffh", "--case", case, "--json", person="officer")
-    return json.loads(answer.out.splitlines()[0])  # type: ignore[no-any-return]
+    return json.loads(answer.out.splitlines()[0])
 
 
 def test_a_case_is_destroyed_and_every_view_says_so_while_old_proofs_verify(

@@ -275,7 +275,7 @@ def test_services_that_run_meanwhile_keep_working(filled: Program, database: Dat
 
 
 def _received(program: Program) -> dict[str, Any]:
-    return {**RECEIVED["fields"], "provider": program.people["organisation"]}  # type: ignore[dict-item]
+    return {**RECEIVED["fields"], "provider": program.people["organisation"]}
 
 
 def test_what_a_retired_key_still_wraps_is_refused_and_sealed_anew(filled: Program, database: Database) -> None:

@@ -153,4 +153,4 @@ def test_issue_4_section_3_rotations_splits_and_drills_are_recorded_by_name(book
         (RecoveryDrilled, drill, {"set_id": "Jo Bloggs"}),
     ]:
         with pytest.raises((InvalidInput, LawRefused)):
-            act(event, **{**base, **wrong})  # type: ignore[dict-item]
+            act(event, **{**base, **wrong})

@@ -107,7 +107,7 @@ def test_one_sealer_that_goes_on_reads_of_the_history_only_what_is_new(place: Pl
         connection = sealer._link.open()
         connection.execute("SELECT 1")
         real = connection.execute
-        connection.execute = lambda *a, **k: statements.append(str(a[1:])) or real(*a, **k)  # type: ignore[method-assign]
+        connection.execute = lambda *a, **k: statements.append(str(a[1:])) or real(*a, **k)
         sealer.seal()
         assert [each for each in statements if "'after': 6" in each and STREAM in each]
     assert verify_tiles(place.folder, [first.verifier], processes=1).checkpoint.size == 9

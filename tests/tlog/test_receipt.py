@@ -103,7 +103,7 @@ def test_a_receipt_of_another_key_or_ledger_is_not_trusted() -> None:
 
 def test_only_the_ledger_signs_its_receipts() -> None:
     for key in (OTHER_LOG, WITNESS):
-        with pytest.raises(ValueError, match="signed by its ledger"):
+        with pytest.raises(ValueError, match="signed by its log"):
             RECEIPT.sign([key])
 
 
