@@ -185,7 +185,11 @@ class KeyChanges:
                 # Somebody who has not read the new key yet was quicker than the look before.
                 rewrapping.run(moved)
             self._step("retired")
-        rewrapping.clean()
+        if not installation.shredder.rewrite():
+            raise Unavailable(
+                "pages of the vault hold keys as they were wrapped before: somebody reads there; run it again, "
+                "and it goes on"
+            )
         self._step("clean")
         for each in sorted(before):
             count = sum(found.keys for found in wrapped_by(reach))

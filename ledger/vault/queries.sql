@@ -17,20 +17,18 @@ JOIN vault.keys k ON k.id = found.id ORDER BY found.kek_id;
 SELECT id, wrapped, kek_id FROM vault.keys WHERE id > %s AND kek_id <> %s ORDER BY id LIMIT %s;
 
 -- name: rewrap
--- Wraps keys anew, where they are still as they were read; gives how many.
+-- Wraps keys anew, where they are still as they were read; gives how many. What they were is a removal.
 WITH done AS (
     UPDATE vault.keys k SET wrapped = made.wrapped, kek_id = %s
     FROM unnest(%s::text[], %s::bytea[], %s::bytea[]) AS made (id, before, wrapped)
     WHERE k.id = made.id AND k.wrapped = made.before RETURNING k.id
+), noted AS (
+    INSERT INTO vault.removals (reason) SELECT 'rewrapped' WHERE EXISTS (SELECT FROM done)
 ) SELECT count(*) FROM done;
 
 -- name: retire_kek
 -- Whether no key is wrapped by a key-encryption key, and none will be again.
 SELECT vault.retire_kek(%s);
-
--- name: clean_keys
--- Writes the table anew: VACUUM alone would leave what keys were in the free space of its pages.
-VACUUM (FULL) vault.keys;
 
 -- name: ensure_key
 -- The oldest key of a subject, or the offered one recorded as such.

@@ -401,12 +401,3 @@ class Rewrapping:
     def retire(self, kek_id: str) -> bool:
         """Whether no key is wrapped by that one, and none ever will be. Raises Unavailable."""
         return bool(fetch(self._connect, "retire_kek", (kek_id,))[0][0])
-
-    def clean(self) -> None:
-        """Leaves nothing of keys as they were wrapped before in the table's pages (its WAL is another matter).
-
-        Whoever adds or reads keys waits meanwhile. Raises Unavailable where others hold the table for long.
-        """
-        with ours(), self._connect() as connection:
-            connection.execute("SET lock_timeout = '5s'")
-            connection.execute(_queries()["clean_keys"])

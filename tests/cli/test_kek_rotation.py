@@ -157,6 +157,20 @@ def test_a_rotation_killed_at_a_step_is_finished_by_the_next(
     check_ledger(database, Ledgers(database).get("common"))
 
 
+def test_a_rotation_has_not_ended_while_somebody_reads_as_of_before_it(
+    filled: Program, database: Database
+) -> None:
+    """A dump that runs keeps the keys as they were wrapped before: their table is written anew later."""
+    (old,) = wrapping(database)
+    with database.connect_admin() as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        connection.execute("SELECT count(*) FROM vault.keys")
+        fails(filled("keys", "rotate", "kek", person="administrator"), 6, "run it again, and it goes on")
+    assert "run 'auditledger keys rotate kek'" in about_kek(filled)
+    assert rotate(filled)["before"] == [old]
+    assert "run 'auditledger keys rotate kek'" not in about_kek(filled)
+
+
 def test_a_rotation_killed_after_its_entry_has_ended(filled: Program, database: Database) -> None:
     (old,) = wrapping(database)
     killed(filled, "rotate_kek", "recorded", 1, named=0, ledger="common")
