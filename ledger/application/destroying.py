@@ -6,7 +6,7 @@ and the service each minute. Each step leaves what the next call goes on from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,17 +55,17 @@ def filled_in(commands: Commands, ledger: Ledger, command: CommandInput) -> Comm
         wanted.scope is DestructionScope.CASE or wanted.subject is not None
     ):
         asked = {"scope": wanted.scope, "case": wanted.case, "subject": wanted.subject}
-        nothing_was_added_since(wanted.keys, keys_of(commands, ledger, asked))
-    same = {name: getattr(wanted, name) for name in ("scope", "case", "keys", "ground", "disposal_authority")}
+        contents = contents_of(commands, ledger, wanted.case, ())
+        nothing_was_added_since((*wanted.keys, *contents), keys_of(commands, ledger, asked))
+    same = {name: getattr(wanted, name) for name in ("scope", "case", "ground", "disposal_authority")}
     whose = {"proposed_by": wanted.header.actor.id, "approved_by": found.approved_by}
-    return replace(command, fields={**fields, **same, **whose})
+    contents = contents_of(commands, ledger, wanted.case, wanted.keys)
+    keys = {"keys": (*wanted.keys, *contents), "contents": contents}
+    return replace(command, fields={**fields, **same, **whose, **keys})
 
 
 def keys_of(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> tuple[str, ...]:
-    """The ids of the keys that a proposal is about, in order; none where nothing of it is in the vault.
-
-    The key of the case's contents goes with any subject: by it a guess at what was submitted could be told.
-    """
+    """The ids of the keys that a proposal is about, in order; none where nothing of it is in the vault."""
     case, stated = fields["case"], fields.get("keys", ())
     whole = fields["scope"] is DestructionScope.CASE
     subject_is_named(whole, fields.get("subject"), stated)
@@ -78,10 +78,16 @@ def keys_of(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> tu
             raise InvalidInput("fields.keys", f"keys that serve case {case} and are in the vault", other[0])
     else:
         chosen = {key.id for key in own if key.subject == fields["subject"] != CONTENT}
-    if not chosen:
-        return ()
-    contents = commands.live_keys(ledger, LEDGER_STREAM if is_named_stream(case) else case)
-    return tuple(sorted(chosen | {key.id for key in contents if key.subject == CONTENT}))
+    return tuple(sorted(chosen))
+
+
+def contents_of(commands: Commands, ledger: Ledger, case: str, beside: Collection[str]) -> tuple[str, ...]:
+    """The keys of what was submitted in a case, but for those ``beside`` them: by one a guess could be told.
+
+    They go with any subject of it, whichever there are by then: two who are proposed share them.
+    """
+    found = commands.live_keys(ledger, LEDGER_STREAM if is_named_stream(case) else case)
+    return tuple(sorted({key.id for key in found if key.subject == CONTENT} - set(beside)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,6 +308,49 @@ def test_two_proposals_of_the_same_destroy_once(house: House) -> None:
     check_ledger(house.installation.database, house.ledger)
 
 
+def test_two_subjects_of_one_case_that_are_proposed_are_both_destroyed(house: House) -> None:
+    """The key of what was submitted is theirs together: it goes with one, one made since with another."""
+    case = received(house)
+    for subject in ("p-1", "p-2", "p-3"):
+        house.installation.vault_keys.ensure(house.ledger.id, case, subject)
+    subjects = [propose(house, case, scope="subject", subject=subject) for subject in ("p-1", "p-2", "p-3")]
+    for destruction in subjects[:2]:
+        act(house, "DestructionAuthorised", house.privacy_officer, destruction=destruction)
+    house.run("request.RequestReceived", REQUEST, case=case, corrects=typing_of(house, case))
+    act(house, "DestructionAuthorised", house.privacy_officer, destruction=subjects[2])
+    standing = house.installation.streams.destruction(house.ledger)
+    authorised = [standing.destructions[each].authorised for each in subjects]
+    assert [len(each.contents) for each in authorised if each is not None] == [1, 0, 1]
+    left = house.installation.vault_keys.keys_of(house.ledger.id, case)
+    assert [key.subject for key in left] == ["case"]
+    assert opened(house, rows(house, case)[-1].index)["purpose"].value == "a home"
+    check_ledger(house.installation.database, house.ledger)
+
+
+def test_two_people_who_were_granted_roles_are_both_destroyed(house: House) -> None:
+    """Every stream about no case shares one key of what was submitted."""
+    people = [str(uuid.uuid4()), str(uuid.uuid4())]
+    for person in people:
+        fields = {
+            "person": person,
+            "role": "officer",
+            "organisation": house.organisation,
+            "name_of_person": "N",
+        }
+        house.run("role.RoleGranted", fields, principal=house.administrator)
+    proposed = [propose(house, "roles", scope="subject", subject=person) for person in people]
+    for destruction in proposed:
+        act(house, "DestructionAuthorised", house.privacy_officer, destruction=destruction)
+    found = [opened(house, row.index)["name_of_person"] for row in rows(house, "roles")[-2:]]
+    assert [type(each) for each in found] == [Destroyed, Destroyed]
+    check_ledger(house.installation.database, house.ledger)
+
+
+def typing_of(house: House, case: str) -> dict[str, Any]:
+    """A correction of the last entry of a case."""
+    return {"index": rows(house, case)[-1].index, "kind": "typing", "reason": "a word"}
+
+
 def test_a_file_whose_key_no_entry_destroyed_is_lost_and_not_called_destroyed(house: House) -> None:
     case = received(house)
     house.installation.attach(

@@ -135,10 +135,11 @@ class DestructionRecord(Case):
         law.authorised_as_proposed(
             (wanted.scope, wanted.case, wanted.keys, wanted.ground, wanted.disposal_authority,
              wanted.header.actor.id, found.approved_by),
-            (e.scope, e.case, e.keys, e.ground, e.disposal_authority, e.proposed_by, e.approved_by),
+            (e.scope, e.case, tuple(key for key in e.keys if key not in e.contents), e.ground,
+             e.disposal_authority, e.proposed_by, e.approved_by),
         )  # fmt: skip
-        law.destruction_names_keys(wanted.keys, now.destroyed)
-        law.not_destroyed_while_hold_covers(self._held(wanted.case, wanted.keys, context))
+        law.destruction_names_keys(e.keys, now.destroyed)
+        law.not_destroyed_while_hold_covers(self._held(wanted.case, e.keys, context))
 
     @command(DestructionCompleted, roles=SYSTEM, stream=STREAM)
     def complete(self, e: DestructionCompleted, context: Context) -> None:

@@ -107,6 +107,8 @@ class DestructionAuthorised(CaseEvent):
     """Values sealed under these keys are destroyed from this entry on, whatever any store still holds.
 
     It repeats the proposal of that id, and who proposed and approved it, so that it says all by itself.
+    ``contents``: those of ``keys`` that no proposal names, since they go with any: by them a repeat of a
+    command of the case is told from another, and a guess would be too.
     """
 
     destruction: str
@@ -117,6 +119,7 @@ class DestructionAuthorised(CaseEvent):
     disposal_authority: str | None = None
     proposed_by: str | None = None
     approved_by: str | None = None
+    contents: tuple[str, ...] = ()
 
 
 @avro_event("ledger.destruction.v1.DestructionCompleted")
