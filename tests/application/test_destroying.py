@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ledger.application.shown import shown_timeline
-from ledger.errors import Conflict, ContentDestroyed, Forbidden, InvalidInput, LawRefused, VaultError
+from ledger.errors import Conflict, ContentDestroyed, Forbidden, InvalidInput, LawRefused, NotFound, VaultError
 from ledger.vault.opening import Destroyed, Opened, Word
 from tests.application.conftest import House
 from tests.support import check_ledger
@@ -423,6 +423,18 @@ def test_a_hold_that_is_a_query_covers_cases_that_come_later(house: House) -> No
 def test_a_hold_names_what_there_is(house: House, hold: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         act(house, "HoldPlaced", house.privacy_officer, **{"hold": "h-1", "reason": "inquiry", **hold})
+
+
+def test_a_hold_on_a_case_that_is_not_there_is_refused_and_one_on_what_is_to_come_is_not(house: House) -> None:
+    nobody = str(uuid.uuid4())
+    with pytest.raises(NotFound, match=f"case {nobody}: nothing is recorded in it"):
+        act(house, "HoldPlaced", house.privacy_officer, hold="h-1", reason="inquiry", case=nobody)
+    assert house.installation.streams.destruction(house.ledger).holds == {}
+    case = received(house)
+    act(house, "HoldPlaced", house.privacy_officer, hold="h-1", reason="inquiry", case=case)
+    act(house, "HoldPlaced", house.privacy_officer, hold="h-2", reason="inquiry", area="complaint")
+    assert [*house.installation.streams.destruction(house.ledger).holds] == ["h-1", "h-2"]
+    check_ledger(house.installation.database, house.ledger)
 
 
 def test_a_hold_and_a_destruction_never_pass_each_other(house: House) -> None:

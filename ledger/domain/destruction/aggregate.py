@@ -82,6 +82,8 @@ class DestructionRecord(Case):
         ):
             if value is not None:
                 is_code(field, value)
+        if e.case is not None:
+            context.lookup.case(CaseRef(context.ledger, e.case, context.lookup.size_of(context.ledger)))
         if e.area is not None and e.area not in (areas := {case.area for case in load_cases()}):
             raise InvalidInput("area", f"one of {', '.join(sorted(areas))}", e.area)
         if e.event is not None and e.event not in load_events():
