@@ -50,7 +50,7 @@ def routes(service: Service) -> list[Route]:
         """Record a command of law; a repeat under the same key gets the first receipts."""
         identity = command_id(request)
         version = expected_version(request)
-        asked = acknowledgement(service, request)
+        asked = await acknowledgement(service, request)
         body = await json_body(request)
         outcome = await service.command(
             lambda: installation.execute(
@@ -120,7 +120,7 @@ def routes(service: Service) -> list[Route]:
         media_type = _media_type(request.headers.get("content-type", OCTETS))
         title = _title(request.headers.get("attachment-title", ""))
         stated = request.headers.get("content-length")
-        asked = acknowledgement(service, request)
+        asked = await acknowledgement(service, request)
         reader = cast(BinaryIO, BodyReader(request.stream(), asyncio.get_running_loop()))
         outcome = await service.upload(
             lambda: installation.attach(
@@ -151,8 +151,8 @@ class Asked(NamedTuple):
     signed: bool = False
 
 
-def acknowledgement(service: Service, request: Request) -> Asked:
-    """``acknowledge`` and ``receipt`` of the query. Raises InvalidInput, before anything is recorded."""
+async def acknowledgement(service: Service, request: Request) -> Asked:
+    """``acknowledge`` and ``receipt`` of the query. Raises InvalidInput, NotFound; nothing is recorded."""
     if not request.query_params:
         return Asked()
     for name, _ in request.query_params.multi_items():
@@ -164,8 +164,9 @@ def acknowledgement(service: Service, request: Request) -> Asked:
     if text not in set(Level):
         raise InvalidInput("acknowledge", f"one of {', '.join(Level)}", text)
     level = Level(text)
-    if service.acknowledging is not None:
-        service.acknowledging.require(level)
+    if service.acknowledging is not None and level is not Level.DURABLE:
+        ledger = service.installation.ledgers.get(request.path_params["slug"])
+        await service.run(service.acknowledging.require, level, ledger)
     signed = request.query_params.get("receipt")
     if signed not in (None, "signed"):
         raise InvalidInput("receipt", "signed, or no such parameter", signed)

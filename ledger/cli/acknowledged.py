@@ -33,18 +33,19 @@ Receipts = Annotated[
 
 
 def acknowledging(
-    session: Session, installation: Installation, level: Level, receipts: Path | None
+    session: Session, installation: Installation, ledger: Ledger, level: Level, receipts: Path | None
 ) -> Acknowledging:
     """What waits for a level; ``receipts`` is made where it is not there.
 
-    Raises InvalidInput where no witness is asked, or the folder cannot be had: before anything is recorded.
+    Raises InvalidInput where nothing here gets that level, or the folder cannot be had: before anything is
+    recorded.
     """
     # Its log is not needed before something is recorded.
     from ledger.store.acknowledging import Acknowledging
 
     policy = None if level is not Level.WITNESSED else policy_of(session.settings())
     found = Acknowledging(installation.feed, installation.published, lambda: policy)
-    found.require(level)
+    found.require(level, ledger)
     if receipts is not None:
         try:
             receipts.mkdir(parents=True, exist_ok=True)

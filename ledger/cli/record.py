@@ -74,7 +74,7 @@ def record(
             body["happened"] = None if happened == "unknown" else happened
         body.setdefault("happened", today(installation))
         found = the_ledger(installation, slug)
-        waiting = acknowledging(session, installation, acknowledge, receipts)
+        waiting = acknowledging(session, installation, found, acknowledge, receipts)
         outcome = give(
             session,
             installation,
@@ -184,7 +184,7 @@ def attach(
     with session.installation() as installation:
         found = the_ledger(installation, slug)
         principal = session.principal(found, person, organisation)
-        waiting = acknowledging(session, installation, acknowledge, receipts)
+        waiting = acknowledging(session, installation, found, acknowledge, receipts)
         try:
             source = sys.stdin.buffer if file == "-" else path.open("rb")
         except OSError as error:

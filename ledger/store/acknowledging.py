@@ -60,10 +60,20 @@ class Acknowledging:
         self._said: dict[int, str] = {}
         """Why a ledger could not be looked at, by its number: it is looked at many times a second."""
 
-    def require(self, level: Level) -> None:
+    def require(self, level: Level, ledger: Ledger) -> None:
         """Raises InvalidInput where nothing here gets that level: asked before anything is recorded."""
+        if level is Level.DURABLE:
+            return
         if level is Level.WITNESSED and self._policy() is None:
             raise InvalidInput("acknowledge", "durable or sealed: no witness is asked here", level.value)
+        keys = self._published.keys
+        if not keys.of(ledger.slug, ledger.origin) and self._feed.signed(ledger.id):
+            raise InvalidInput(
+                "acknowledge",
+                f"durable: no key that signs {ledger.slug} is held here, by which it could be seen sealed; ask "
+                "a service that holds it, or put it back",
+                level.value,
+            )
 
     def ask(self, ledger: Ledger, size: int, level: Level) -> Future[None]:
         """Done once the first ``size`` entries of a ledger have that level; cancel it to wait no longer.

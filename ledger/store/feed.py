@@ -97,6 +97,10 @@ class Feed:
             rows = connection.execute(queries.get("heads"), binary=True).fetchall()
         return {row[0]: Head(row[1], row[2], micros(row[3])) for row in rows}
 
+    def signed(self, ledger_id: int) -> bool:
+        """Whether a checkpoint of a ledger was ever signed."""
+        return any(row[3] is not None for row in self._fetch("sealing_state", {"ledger": ledger_id}))
+
     def position_at(self, ledger_id: int, moment: datetime) -> int:
         """How many entries the ledger had at ``moment`` (aware), found while the head is held.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -127,6 +128,27 @@ def test_what_cannot_be_had_is_refused_before_anything_is_recorded(
     answer = receive(sealing, query)
     assert (answer.status_code, answer.json()["field"]) == (422, field)
     assert size_of(sealing) == before
+
+
+def test_who_holds_no_key_that_signs_refuses_at_once_what_it_could_never_see(
+    sealing: House, tmp_path: Path
+) -> None:
+    receive(sealing, "?acknowledge=sealed")
+    before, published = size_of(sealing), sealing.installation.published
+    (key,) = published.keys.folder.glob("dffh.*.key")
+    kept = key.rename(tmp_path / key.name)
+    try:
+        for query in ("?acknowledge=sealed", "?acknowledge=sealed&receipt=signed"):
+            answer = receive(sealing, query)
+            assert (answer.status_code, answer.json()["field"]) == (422, "acknowledge")
+            assert "no key that signs dffh is held here" in answer.json()["detail"]
+            assert str(published.keys.folder) not in answer.text
+        assert receive(sealing, "?acknowledge=durable").status_code == 201
+    finally:
+        kept.rename(key)
+    assert size_of(sealing) == before + 1
+    assert receive(sealing, "?acknowledge=sealed").json()["acknowledged"] == "sealed"
+    check(sealing)
 
 
 def test_an_opening_waits_for_nothing_and_says_so(sealing: House) -> None:

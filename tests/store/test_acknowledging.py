@@ -136,9 +136,9 @@ def test_who_still_waits_when_the_service_stops_is_told_so(house: House) -> None
 
 
 def test_witnessed_needs_witnesses_to_ask(house: House) -> None:
-    told(house).require(Level.SEALED)
+    told(house).require(Level.SEALED, house.ledger)
     with pytest.raises(InvalidInput, match="no witness is asked here"):
-        told(house).require(Level.WITNESSED)
+        told(house).require(Level.WITNESSED, house.ledger)
 
 
 def test_witnessed_is_said_once_the_quorum_has_cosigned_and_not_before(house: House) -> None:
@@ -152,7 +152,7 @@ def test_witnessed_is_said_once_the_quorum_has_cosigned_and_not_before(house: Ho
         ]
         both = Policy.parse("\n".join([*lines, "group both all a b", "quorum both", ""]).encode())
         waiting = told(house, both)
-        waiting.require(Level.WITNESSED)
+        waiting.require(Level.WITNESSED, house.ledger)
         answer = waiting.ask(house.ledger, recorded(house), Level.WITNESSED)
         house.seal()
         waiting.answer()
