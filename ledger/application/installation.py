@@ -19,6 +19,7 @@ from ledger.application.outcome import (
     parse_command_id,
 )
 from ledger.clock import melbourne_date
+from ledger.codec.commitment import REASON_PATH
 from ledger.codec.declare import Attachment, Sealed, sealed_fields
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.event import CaseEvent, decode_event
@@ -28,7 +29,6 @@ from ledger.law.general import CASE_WRITERS, Role
 from ledger.law.installation import ledgers_are_all_real_or_all_invented
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import COMMON, Ledger
-from ledger.store.mapper import REASON_PATH
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.vault.attachments import CHUNK
 from ledger.vault.opening import Opening, SealedField

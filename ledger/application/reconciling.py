@@ -70,10 +70,17 @@ class Reconciling:
         """Reconciles every ledger. ``whole``: reads the vault's tables whole, as on a start, after a restore;
         ``every_entry``: looks for the keys of all entries, not of those recorded since the last time alone.
 
-        ``progress``: entries looked at, and how many there are. Raises Unavailable, VaultError.
+        ``progress``: entries looked at, and how many there are. Raises Unavailable, VaultError, once the others
+        were reconciled: of the first that could not be.
         """
+        failed: AuditLedgerError | OSError | None = None
         for ledger in self._commands.ledgers.all():
-            self.one(ledger, whole=whole, every_entry=every_entry, progress=progress)
+            try:
+                self.one(ledger, whole=whole, every_entry=every_entry, progress=progress)
+            except (AuditLedgerError, OSError) as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return dict(self.standing)
 
     def one(

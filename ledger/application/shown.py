@@ -13,13 +13,13 @@ from typing import Any
 
 from ledger.application.outcome import files_of
 from ledger.clock import melbourne_date
+from ledger.codec.commitment import REASON_PATH
 from ledger.codec.declare import Sealed, micros, sealed_fields
 from ledger.codec.entry import Entry, happened_date
 from ledger.codec.jsonform import show, show_happened, show_seconds
 from ledger.domain.event import decode_event
 from ledger.errors import CodecError
 from ledger.store.feed import StoredRow
-from ledger.store.mapper import REASON_PATH
 from ledger.store.submission import Receipt
 from ledger.tlog.brackets import Bracket
 from ledger.vault.opening import Destroyed, Word

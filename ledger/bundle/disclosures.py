@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ledger.bundle.manifest import DISCLOSURES, MOST, canonical, parse_canonical
-from ledger.bundle.schemas import REASON_PATH, Texts, read_payload, sealed_at
+from ledger.bundle.schemas import Texts, read_payload, sealed_at
 from ledger.codec.avro import encode_bytes, encode_long, encode_string
-from ledger.codec.commitment import SALT_BYTES, commitment
+from ledger.codec.commitment import REASON_PATH, SALT_BYTES, commitment
 from ledger.codec.declare import Sealed
 from ledger.codec.entry import decode_entry
 from ledger.errors import Altered, CodecError

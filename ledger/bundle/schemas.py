@@ -29,7 +29,6 @@ _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PRIMITIVES = frozenset({"null", "boolean", "int", "long", "bytes", "string"})
 _MOST_BRANCHES = 16
 SEALED = "ledger.v1.Sealed"
-REASON_PATH = "entry.corrects.reason"
 
 
 class Schema(NamedTuple):

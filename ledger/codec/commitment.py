@@ -17,6 +17,10 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
+REASON_PATH = "entry.corrects.reason"
+"""The path of a sealed field of the entry itself (4-wire 'Sealed fields'); all others are of the payload."""
+
+
 @lru_cache(4096)
 def commitment_prefix(path: str) -> bytes:
     """What is hashed before the value: domain, length of the path, dotted path (4-wire, 'Sealed fields')."""

@@ -15,14 +15,13 @@ from typing import Any
 
 from eventsourcing.persistence import Mapper, StoredEvent
 
+from ledger.codec.commitment import REASON_PATH
 from ledger.codec.declare import Sealed
 from ledger.codec.entry import Correction
 from ledger.domain.event import CaseEvent, Header, decode_event, encode_payload
 from ledger.errors import CodecError
 from ledger.store.recorder import StoredEntry
 from ledger.vault.sealing import SealingSession, VaultRow
-
-REASON_PATH = "entry.corrects.reason"
 
 
 @dataclass(slots=True)

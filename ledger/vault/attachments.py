@@ -16,7 +16,7 @@ import secrets
 import struct
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -132,6 +132,14 @@ class AttachmentFiles:
         if not key_id.isalnum():
             raise InvalidInput("key", "letters and digits", key_id)
         return self._directory / str(ledger) / key_id
+
+    def discard(self, ledger: int, key_id: str, mark: bytes) -> None:
+        """Removes a file whose key went before its row was there, and the folder of that key."""
+        file = self.file(ledger, key_id, mark)
+        file.unlink(missing_ok=True)
+        # Others of the key may lie there until they too learn that it is gone.
+        with suppress(OSError):
+            file.parent.rmdir()
 
     def held(self, ledger: int) -> set[str]:
         """The ids of the keys of a ledger under which files, or their folders, lie."""

@@ -125,7 +125,7 @@ class VaultKeys:
             fetch(self._connect, "put_attachment", parameters)
         except KeyGone:
             # Any other failure may have left the row: then the file stays, and a sweep decides.
-            files.file(ledger, key_id, row.commitment).unlink(missing_ok=True)
+            files.discard(ledger, key_id, row.commitment)
             raise
         return row
 

@@ -294,6 +294,29 @@ def test_nothing_is_sealed_under_a_destroyed_key_that_was_brought_back(house: Ho
     check_ledger(database, house.ledger)
 
 
+def test_a_ledger_whose_files_cannot_be_looked_at_keeps_no_other_from_being_reconciled(
+    house: House, tmp_path: Path
+) -> None:
+    case = received(house)
+    keys = keys_of(house, case)
+    with house.installation.database.connect_admin() as connection:
+        connection.execute("CREATE TABLE kept AS SELECT * FROM vault.keys WHERE stream = %s", (case,))
+        destroy(house, case)
+        connection.execute("INSERT INTO vault.keys OVERRIDING SYSTEM VALUE SELECT * FROM kept")
+    assert house.installation.ledgers.all()[0].slug == "common"
+    folder = tmp_path / "attachments" / str(house.installation.ledgers.get("common").id)
+    folder.parent.mkdir(exist_ok=True)
+    folder.write_bytes(b"no folder")
+    reconciling = Reconciling(house.installation)
+    with pytest.raises(NotADirectoryError):
+        reconciling.all(whole=True)
+    assert reconciling.standing["dffh"].again == len(keys)
+    assert "common" not in reconciling.standing
+    folder.unlink()
+    assert {slug: each.again for slug, each in reconciling.all(whole=True).items()} == {"common": 0, "dffh": 0}
+    check_ledger(house.installation.database, house.ledger)
+
+
 def test_a_service_removes_what_comes_back_while_it_runs(house: House) -> None:
     case = received(house)
     keys, database = keys_of(house, case), house.installation.database

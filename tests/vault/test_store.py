@@ -301,6 +301,7 @@ def test_attachment_whose_key_is_destroyed_meanwhile_leaves_no_file(
             AttachmentFiles(tmp_path), Destroys(b"x"), 1, ledger=LEDGER, stream="s1", field_path="report"
         )
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert AttachmentFiles(tmp_path).held(LEDGER) == set()
 
 
 @pytest.mark.parametrize("persisted", [True, False], ids=["failed but persisted", "failed and not persisted"])
