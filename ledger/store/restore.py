@@ -16,21 +16,23 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import BinaryIO
 
 import psycopg
 
 from ledger import durable
-from ledger.errors import Altered, SettingsError, Unavailable, Untrusted
+from ledger.errors import Altered, CodecError, NotFound, SettingsError, Unavailable, Untrusted
 from ledger.settings import Settings
 from ledger.store import queries
 from ledger.store.backup import copy_file, copy_tiles
 from ledger.store.database import Database
+from ledger.store.followed import followed
 from ledger.store.ledgers import Ledgers
 from ledger.store.manifest import DUMP, KEYS, LedgerState, Manifest, Progress, silent
 from ledger.store.migrate import make_roles, migrate
@@ -41,7 +43,7 @@ from ledger.store.tilecheck import verify_tiles
 from ledger.store.tiles import TileFolder
 from ledger.store.verify import verify
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
-from ledger.tlog.note import VerifierKey
+from ledger.tlog.note import Note, VerifierKey
 from ledger.vault.attachments import FOLDER as ATTACHMENTS
 
 LOCK = "restore.lock"
@@ -110,7 +112,7 @@ def restore(
     with ExitStack() as stack:
         with _timed(found, "check"):
             manifest.check(folder, progress)
-            known = _known(manifest, trusted, published, notes)
+            known = _known(manifest, folder, trusted, published, notes)
         data_dir = settings.data_dir
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = stack.enter_context(_alone(data_dir))
@@ -128,8 +130,8 @@ def restore(
             migrate(database)
         with _timed(found, "verify"):
             for state in manifest.ledgers:
-                lost = _verified(database, data_dir, state, trusted[state.origin], known, progress)
-                found.ledgers.append(lost)
+                keys_of = trusted[state.origin]
+                found.ledgers.append(_verified(database, folder, data_dir, state, keys_of, known, progress))
         step("verified")
         (data_dir / RESTORING).unlink()
         durable.sync_directory(data_dir)
@@ -145,13 +147,33 @@ def _timed(found: Restored, name: str) -> Iterator[None]:
 
 @contextmanager
 def _alone(data_dir: Path) -> Iterator[int]:
-    """Only one restore at a time, the database's part of one that was killed counted. Raises Unavailable."""
-    with (data_dir / LOCK).open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Unavailable(f"{data_dir}: another restore is at work there; wait for its end") from None
-        yield lock.fileno()
+    """Only one restore at a time, the database's part of one that was killed counted. Raises Unavailable.
+
+    The file is gone after it, unless a restore has begun there that has not ended.
+    """
+    path = data_dir / LOCK
+    while True:
+        with path.open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Unavailable(f"{data_dir}: another restore is at work there; wait for its end") from None
+            if not _is(path, lock):
+                # Who held it has ended, and removed it: the next one's file is another.
+                continue
+            try:
+                yield lock.fileno()
+            finally:
+                if not (data_dir / RESTORING).exists():
+                    path.unlink()
+            return
+
+
+def _is(path: Path, file: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _refuse_filled(settings: Settings, digest: str, stack: ExitStack) -> None:
@@ -253,15 +275,38 @@ def _trusted(ledger: LedgerState, keys: Sequence[VerifierKey]) -> list[VerifierK
     return of_it or [VerifierKey.parse(key) for key in ledger.keys]
 
 
+def _opened(note: bytes, tiles: Sequence[Path], keys: Sequence[VerifierKey]) -> SignedCheckpoint:
+    """A checkpoint that one of the keys signed, or one that they lead to by what is published in a folder.
+
+    Raises CodecError, Untrusted.
+    """
+    try:
+        return open_checkpoint(note, keys)
+    except Untrusted as error:
+        for each in tiles:
+            with suppress(CodecError, NotFound, Untrusted):
+                return followed(each, keys, [note]).open(note)
+        raise Untrusted(
+            f"{error}; where its keys were changed since the set was made, name the new one by --key, or what "
+            "is published of it by --published"
+        ) from error
+
+
 def _known(
     manifest: Manifest,
+    folder: Path,
     trusted: Mapping[str, Sequence[VerifierKey]],
     published: Path | None,
     notes: Sequence[bytes],
 ) -> dict[str, Known]:
     """The newest checkpoint of each ledger that is ahead of what the set signed. Raises Untrusted."""
     every = [key for keys in trusted.values() for key in keys]
-    found: list[Known] = [Known(open_checkpoint(note, every), None) for note in notes]
+    slugs = {ledger.origin: ledger.slug for ledger in manifest.ledgers}
+    found: list[Known] = []
+    for kept in notes:
+        slug = slugs.get(Checkpoint.parse(Note.parse(kept).text).origin)
+        places = [] if slug is None else [each / slug for each in (published, folder / TILES) if each]
+        found.append(Known(_opened(kept, places, every), None))
     if published is not None:
         for ledger in manifest.ledgers:
             tiles = TileFolder(published / ledger.slug)
@@ -285,6 +330,7 @@ def _known(
 
 def _verified(
     database: Database,
+    folder: Path,
     data_dir: Path,
     state: LedgerState,
     keys: Sequence[VerifierKey],
@@ -295,7 +341,7 @@ def _verified(
     ledger = Ledgers(database).by_origin(state.origin)
     held: list[Checkpoint] = []
     if state.checkpoint is not None:
-        held.append(open_checkpoint(state.checkpoint.encode(), keys).checkpoint)
+        held.append(_opened(state.checkpoint.encode(), [folder / TILES / state.slug], keys).checkpoint)
     newer = known.get(state.origin)
     if newer is not None and newer.signed.checkpoint.size <= state.size:
         held.append(newer.signed.checkpoint)
