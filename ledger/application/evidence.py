@@ -11,6 +11,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -86,24 +87,45 @@ def export(
     """Writes a bundle to a file, durable on return, readable by its owner alone; logged with who took it.
 
     ``seal``: has the ledger sealed and gives its checkpoint's note; asked for once the openings are recorded,
-    which come before any value is written. ``progress(what, done, all)``. A crash in here leaves no bundle,
-    or a whole one, and perhaps a file beside it whose name ends in ``.new``; openings that were recorded stay.
-    Raises Forbidden, NotFound, InvalidInput, LawRefused, VaultError; Unavailable where the file cannot be
-    written or the entries are not sealed yet; what the verifier raises where the published files are not what
-    was signed.
+    which come before any value is written, and after the file was made. ``progress(what, done, all)``. A crash
+    in here leaves no bundle, or a whole one, and perhaps a file beside it whose name ends in ``.new``; openings
+    that were recorded stay. Raises Forbidden, NotFound, InvalidInput, LawRefused, VaultError; Unavailable where
+    the file cannot be written or the entries are not sealed yet; what the verifier raises where the published
+    files are not what was signed.
     """
     ledger = allow(installation, slug, principal, Matter.CASES)
     size = installation.feed.head(ledger.id).size
     basis = export_names_its_basis(ledger.slug == installation.regulator, wanted.basis, size)
     chosen = _chosen(installation, ledger, wanted, size)
-    opened, closed = _opened(installation, ledger, principal, wanted, chosen, size)
-    note = seal(ledger)
+    with _made(path) as (new, file):
+        opened, closed = _opened(installation, ledger, principal, wanted, chosen, size)
+        content, known = _content(installation, ledger, wanted, chosen, seal(ledger), opened, basis, progress)
+        found = _put(path, new, file, content, known, lambda done, of: progress("Verifying", done, of))
+    log.info(
+        "bundle exported", ledger=slug, person=principal.person, organisation=principal.organisation,
+        subject=wanted.subject.kind, entries=found.manifest.entries, disclosures=len(opened),
+        size=found.manifest.size, basis=None if basis is None else ": ".join(basis),
+    )  # fmt: skip
+    return Exported(found, closed)
+
+
+def _content(
+    installation: Installation,
+    ledger: Ledger,
+    wanted: Wanted,
+    chosen: Sequence[int] | None,
+    note: bytes,
+    opened: Sequence[Disclosure],
+    basis: tuple[str, str] | None,
+    progress: Callable[[str, int, int], None],
+) -> tuple[Content, Keys]:
+    """What is written under a checkpoint, and the keys that it is verified with."""
     keys = [each.verifier for each in installation.published.keys.of(ledger.slug, ledger.origin)]
     with installation.database.connect(Role.READER) as connection:
-        known = known_here(connection, ledger, keys)
+        known = known_here(connection, ledger, keys, note)
     prover = Prover(installation.published.of(ledger).read, note)
     entries, total = _entries(installation, ledger, wanted.subject, chosen, prover)
-    content = Content(
+    return Content(
         note=note,
         subject=wanted.subject,
         entries=_counted(entries, lambda done: progress("Writing", done, total)),
@@ -114,14 +136,7 @@ def export(
         since=None if wanted.since is None else _since(prover, wanted.since, known),
         disclosures=opened,
         basis=None if basis is None else Basis(*basis),
-    )
-    found = _put(path, content, known, lambda done, of: progress("Verifying", done, of))
-    log.info(
-        "bundle exported", ledger=slug, person=principal.person, organisation=principal.organisation,
-        subject=wanted.subject.kind, entries=found.manifest.entries, disclosures=len(opened),
-        size=found.manifest.size, basis=None if basis is None else ": ".join(basis),
-    )  # fmt: skip
-    return Exported(found, closed)
+    ), known
 
 
 def _chosen(installation: Installation, ledger: Ledger, wanted: Wanted, size: int) -> list[int] | None:
@@ -179,8 +194,9 @@ def _asked(
     subject = wanted.subject
     start, end = subject.start or 0, size if subject.end is None else subject.end
     if wanted.fields is not None:
+        within = range(start, end) if chosen is None else frozenset(chosen)
         for index in wanted.fields:
-            if not (start <= index < end if chosen is None else index in chosen):
+            if index not in within:
                 raise InvalidInput("--field", "a field of an entry that is in the bundle", index)
         yield sorted(wanted.fields.items())
         return
@@ -256,24 +272,43 @@ def _since(prover: Prover, note: bytes, known: Keys) -> tuple[bytes, Consistency
     return note, prover.consistency(before.size)
 
 
-def _put(path: Path, content: Content, known: Keys, progress: Callable[[int, int], None]) -> Verified:
-    """Writes beside, verifies, and puts it in its place."""
+@contextmanager
+def _made(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A file of its own beside the bundle's place, for its owner alone; gone where no bundle came of it.
+
+    It is made before anything is opened: what cannot be written anywhere leaves no opening behind. Raises
+    Unavailable.
+    """
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
         # What is opened in it is for its owner, until they hand it on.
         descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise _unwritten(path, error) from error
+    try:
         with os.fdopen(descriptor, "w+b") as file:
-            _write(file, content)
+            yield new, file
+    finally:
+        # In its place it has another name by now.
+        new.unlink(missing_ok=True)
+
+
+def _put(
+    path: Path, new: Path, file: BinaryIO, content: Content, known: Keys, progress: Callable[[int, int], None]
+) -> Verified:
+    """Writes the file, verifies it, and puts it in its place."""
+    try:
+        _write(file, content)
         found = verify(new, known.given, history=known.changes, progress=progress)
         os.replace(new, path)
         durable.sync_directory(path.parent)
     except OSError as error:
-        new.unlink(missing_ok=True)
-        raise Unavailable(f"{path}: the bundle cannot be written: {error.strerror}") from error
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
+        raise _unwritten(path, error) from error
     return found
+
+
+def _unwritten(path: Path, error: OSError) -> Unavailable:
+    return Unavailable(f"{path}: the bundle cannot be written: {error.strerror}")
 
 
 def _write(file: BinaryIO, content: Content) -> None:

@@ -12,13 +12,12 @@ from ledger.cli.session import AsJson, Organisation, Person, group, of, print_js
 from ledger.domain.keys.events import KeyReason
 from ledger.errors import InvalidInput
 from ledger.store.database import Database, Role
-from ledger.store.followed import recorded
+from ledger.store.followed import known_here
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import kek_source, opened_database
 from ledger.store.published import Published
 from ledger.store.sealing import standing_of
-from ledger.tlog.keyhistory import Keys, open_statement
-from ledger.tlog.note import Note
+from ledger.tlog.keyhistory import open_statement
 from ledger.vault.ring import kek_names
 
 keys = group("The keys that sign the ledgers' checkpoints, and the one that wraps the vault's.")
@@ -66,14 +65,9 @@ def _listed(database: Database, published: Published, ledger: Ledger) -> list[di
     held = [key.verifier for key in published.keys.of(ledger.slug, ledger.origin)]
     with database.connect(Role.READER) as connection:
         standing = standing_of(connection, ledger)
-        changes, _ = recorded(connection, ledger)
-    last = {(line.name, line.id) for line in Note.parse(standing.note).signatures} if standing.signed else set()
-    roots = [key for key in held if (key.name, key.id) in last]
-    said = [(change.at, open_statement(change.statement)[0]) for change in changes]
-    if said:
-        # The first keys, though their files may be gone.
-        roots = [*dict.fromkeys((*said[0][1].by, *roots))]
-    known = Keys(roots, ledger.origin, changes)
+        # Before anything is signed no key signs anything.
+        known = known_here(connection, ledger, *((held, standing.note) if standing.signed else ((), None)))
+    said = [(change.at, open_statement(change.statement)[0]) for change in known.changes]
     entries = {key: [index for index, each in said if each.key == key] for key in held}
     entries |= {each.key: [index for index, one in said if one.key == each.key] for each in known.ranges}
     found = [

@@ -18,7 +18,7 @@ from ledger.store.followed import known_here
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
-from ledger.store.sealing import Link
+from ledger.store.sealing import Link, standing_of
 from ledger.store.stamps import stamp_after
 from ledger.tlog.chain import leaf_hash
 from ledger.tlog.note import Note, VerifierKey
@@ -118,7 +118,8 @@ def _promised(database: Database, ledger: Ledger, held: Sequence[VerifierKey], d
     Raises CodecError, Untrusted.
     """
     with database.connect(Role.READER) as connection:
-        known = known_here(connection, ledger, held)
+        standing = standing_of(connection, ledger)
+        known = known_here(connection, ledger, held, standing.note if standing.signed else None)
     return open_receipt(data, known.promising(SignedReceipt.parse(Note.parse(data).text).index))
 
 

@@ -16,7 +16,7 @@ from ledger.codec.jsonform import show, show_seconds
 from ledger.domain.keys.standing import changes_in
 from ledger.errors import AuditLedgerError, InvalidInput, ProofFailed, Tampered, Untrusted
 from ledger.store.database import Database, Role
-from ledger.store.followed import followed, recorded
+from ledger.store.followed import followed, recorded, signed_last
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
@@ -254,8 +254,7 @@ def _known(
     roots = [*given]
     if not any(key.name == ledger.origin for key in given):
         held = [key.verifier for key in published.keys.of(ledger.slug, ledger.origin)]
-        signed = Note.parse(standing.note).verify(held) if standing.signed else ()
-        roots += [each.key for each in signed] if standing.signed else held
+        roots += signed_last(held, standing.note if standing.signed else None)
     with database.connect(Role.READER) as connection:
         changes, _ = recorded(connection, ledger)
     return Keys(roots, ledger.origin, changes)

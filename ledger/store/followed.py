@@ -49,14 +49,30 @@ def _recorded_entries(connection: Connection[Any], ledger: Ledger, after: int) -
     return rows
 
 
-def known_here(connection: Connection[Any], ledger: Ledger, held: Sequence[VerifierKey]) -> Keys:
-    """The keys of a ledger as this installation has recorded them, also one whose file is destroyed.
+def signed_last(held: Iterable[VerifierKey], note: bytes | None) -> list[VerifierKey]:
+    """Where trust in a ledger's own keys begins: those of the held ones that signed the last note.
 
-    ``held``: those that are here as files. Raises Tampered, CodecError.
+    A key that only lies in the folder leads nowhere. ``note``: None before the first, when all count. Raises
+    Untrusted where none of them signed it, CodecError.
+    """
+    return [*held] if note is None else [each.key for each in Note.parse(note).verify(held)]
+
+
+def known_here(
+    connection: Connection[Any], ledger: Ledger, held: Iterable[VerifierKey], note: bytes | None
+) -> Keys:
+    """The keys of a ledger as this installation has recorded them, also the first, whose files may be gone.
+
+    ``held``: those that are here as files, of which ``signed_last`` says which count. Raises Tampered,
+    CodecError.
     """
     changes, _ = recorded(connection, ledger)
     first = open_statement(changes[0].statement)[0].by if changes else ()
-    return Keys([*first, *held], ledger.origin, changes)
+    last: list[VerifierKey] = []
+    # Where the one that signed last is held elsewhere, the first keys may lead to it all the same.
+    with suppress(Untrusted):
+        last = signed_last(held, note)
+    return Keys([*first, *last], ledger.origin, changes)
 
 
 def of_keys(entry: bytes, at: int) -> bool:

@@ -27,7 +27,7 @@ from ledger.errors import AuditLedgerError, CodecError, Diverged, NotFound, Tamp
 from ledger.store import queries
 from ledger.store.copying import copied
 from ledger.store.database import Database, Role
-from ledger.store.followed import recorded
+from ledger.store.followed import recorded, signed_last
 from ledger.store.ledgers import Ledger
 from ledger.store.tiles import TileFolder
 from ledger.tlog.chain import GENESIS, HASH_LENGTH, leaf_hash
@@ -263,10 +263,10 @@ class Sealer:
                 "false where another service seals"
             )
         try:
-            signed = Note.parse(standing.note).verify([key.verifier for key in held])
+            signed = signed_last([key.verifier for key in held], standing.note)
         except AuditLedgerError as error:
             raise self._diverged(f"a checkpoint kept or published is not ours: {error}") from error
-        return Keys([each.key for each in signed], self.ledger.origin, self._told(connection))
+        return Keys(signed, self.ledger.origin, self._told(connection))
 
     def _signing(self, known: Keys, held: Sequence[SigningKey], size: int) -> list[SigningKey]:
         """The held keys that sign a checkpoint of that size: an added one once the tree has its entry."""

@@ -234,6 +234,20 @@ def test_a_folder_that_cannot_be_written_to(dffh: Program, cases: list[str]) -> 
     assert (answer.code, "nowhere/bundle.zip: the bundle cannot be written" in answer.err) == (6, True)
 
 
+def test_where_no_bundle_can_be_written_nothing_is_opened(
+    dffh: Program, cases: list[str], database: Database
+) -> None:
+    Path("file").write_text("no folder")
+    ledger = Ledgers(database).get("dffh")
+    before = check_ledger(database, ledger)
+    for to in ("nowhere/bundle.zip", "file/bundle.zip", f"{'n' * 250}.zip"):
+        answer = export(dffh, "--all", "--open", "for an audit", to=to)
+        assert (answer.code, "the bundle cannot be written" in answer.err) == (6, True), answer
+    assert check_ledger(database, ledger) == before
+    assert export(dffh, "--all", "--open", "for an audit").code == 0
+    assert check_ledger(database, ledger) == before + 1
+
+
 @pytest.mark.parametrize(("last", "code"), [(True, Diverged.exit_code), (False, 8)])
 def test_published_files_that_were_altered_leave_no_bundle(
     dffh: Program, cases: list[str], database: Database, tmp_path: Path, last: bool, code: int
