@@ -306,7 +306,7 @@ def reconciling(installation: Installation, settings: Settings) -> Iterator[Vaul
 def telling(installation: Installation, settings: Settings) -> Iterator[EmergencyState]:
     """Telling the privacy officer of emergency access, on a thread, for as long as the service lives.
 
-    By mail where that is set, and where this service seals: of several services one tells. Raises SettingsError.
+    By mail where that is set, and this service seals: of several services one tells. Raises SettingsError.
     """
     letterbox = Letterbox.of(settings) if settings.seal else None
     told = Telling(installation, letterbox, structlog.get_logger("auditledger.emergency").error)

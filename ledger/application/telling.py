@@ -31,7 +31,7 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """How emergency access in a ledger stands: in force, and of how many no privacy officer knows; not reviewed."""
+    """How many emergency accesses of a ledger are in force, unknown to every privacy officer, not reviewed."""
 
     in_force: int
     untold: int
@@ -62,6 +62,7 @@ class Telling:
         self._letterbox = letterbox
         self._alarm = alarm
         self._step = step
+        self._noticed: set[tuple[int, int]] = set()
         self._accepted: set[tuple[int, int]] = set()
         self._wait_until = 0.0
         self._standing: dict[str, Untold] = {}
@@ -93,11 +94,16 @@ class Telling:
         """
         for ledger in self._installation.ledgers.all():
             accesses = self._installation.emergencies.of(ledger)
-            if self._letterbox is not None and not ledger.demonstration:
-                for each in accesses.values():
-                    if not each.known:
-                        self._tell(self._letterbox, ledger, each)
-                accesses = self._installation.emergencies.of(ledger)
+            for each in accesses.values():
+                if each.known:
+                    continue
+                place = (ledger.id, each.taken.index)
+                if place not in self._noticed:
+                    self._noticed.add(place)
+                    self._alarm("emergency access was taken", ledger=ledger.slug, entry=each.taken.index)
+                if self._letterbox is not None and not ledger.demonstration:
+                    self._tell(self._letterbox, ledger, each)
+            accesses = self._installation.emergencies.of(ledger)
             self._standing[ledger.slug] = standing_of(accesses, self._installation)
 
     def _tell(self, letterbox: Letterbox, ledger: Ledger, access: EmergencyAccess) -> None:

@@ -269,11 +269,7 @@ def _service(settings: Settings) -> dict[str, Any]:
     except (urllib.error.URLError, OSError, ValueError) as error:
         return _check("service", False, f"{url} does not answer: {error}")
     said = f"{running['url']}, version {health['version']}"
-    wrong = {
-        name: health[name]
-        for name in ("sealing", "vault", "emergency_access")
-        if health.get(name, "ok") != "ok"
-    }
+    wrong = {name: health[name] for name in ("sealing", "vault") if health.get(name, "ok") != "ok"}
     said += "".join(f"; {name} {words}: the log says why" for name, words in wrong.items())
     return _check("service", health["status"] == "ok" and not wrong, said)
 
@@ -438,7 +434,7 @@ def _witnesses(settings: Settings, database: Database, ledgers: Sequence[Ledger]
 
 
 def _emergency(settings: Settings, database: Database, ledgers: Sequence[Ledger]) -> dict[str, Any]:
-    """Whether a privacy officer knows of every emergency access, and how they are told. Raises SettingsError."""
+    """Whether a privacy officer knows of every emergency access, and how they are told of one."""
     from ledger.application.emergency import Emergencies
     from ledger.application.mail import Letterbox
 
