@@ -24,11 +24,13 @@ from ledger.api.app import create_app
 from ledger.api.body import command_id, json_body
 from ledger.api.logs import configure
 from ledger.api.patience import patient
-from ledger.api.service import SealingState, VaultState, WitnessState, principal
+from ledger.api.service import EmergencyState, SealingState, VaultState, WitnessState, principal
 from ledger.api.writes import answer
 from ledger.application import Installation, Principal
+from ledger.application.mail import Letterbox
 from ledger.application.opened import opened
 from ledger.application.reconciling import Reconciling
+from ledger.application.telling import Telling
 from ledger.cli.session import Announce
 from ledger.errors import SettingsError, Unavailable
 from ledger.joined import desk, door, lag, standing
@@ -72,12 +74,14 @@ def application(
     witnessed: Witnesses | None = None,
     acknowledged: Acknowledging | None = None,
     vault: VaultState | None = None,
+    emergency: EmergencyState | None = None,
 ) -> FastAPI:
     """The HTTP application over an open installation, with the projections' routes.
 
     ``running`` says whether the projections' runner lives; ``aside`` does what would hold commands up;
     ``sealed`` says how sealing stands, where it is done here, ``witnessed`` who witnesses, and how far;
-    ``acknowledged`` tells who waits for either, ``vault`` how the vault stands to what entries destroyed.
+    ``acknowledged`` tells who waits for either, ``vault`` how the vault stands to what entries destroyed,
+    ``emergency`` of which emergency access no privacy officer knows.
     """
     aside = aside or Aside(settings.report_processes)
     witnessed = witnessed or Witnesses(lambda: None)
@@ -104,6 +108,7 @@ def application(
         witnessing=witnessed.standing,
         acknowledging=acknowledged,
         vault=vault,
+        emergency=emergency,
         times=lambda: times_of(installation, witnessed),
     )
 
@@ -133,6 +138,7 @@ def serve(settings: Settings, announce: Announce) -> None:
         acknowledging(installation, witnessed, sealed) as acknowledged,
         reconciling(installation, settings) as vault,
         stamping(installation, settings, sealed),
+        telling(installation, settings) as emergency,
         projecting(installation, settings) as running,
     ):
         # What an upload left that did not end, or whose command was never recorded durably.
@@ -151,6 +157,7 @@ def serve(settings: Settings, announce: Announce) -> None:
                     witnessed,
                     acknowledged,
                     vault,
+                    emergency,
                 ),
                 http=patient(settings.head_timeout, settings.max_silence),
                 log_config=None,
@@ -293,6 +300,18 @@ def reconciling(installation: Installation, settings: Settings) -> Iterator[Vaul
     vault.all(whole=True)
     with _beside("reconciling", vault.run, settings.reconcile_interval, settings.rewrite_vault):
         yield vault.state
+
+
+@contextmanager
+def telling(installation: Installation, settings: Settings) -> Iterator[EmergencyState]:
+    """Telling the privacy officer of emergency access, on a thread, for as long as the service lives.
+
+    By mail where that is set, and this service seals: of several services one tells. Raises SettingsError.
+    """
+    letterbox = Letterbox.of(settings) if settings.seal else None
+    told = Telling(installation, letterbox, structlog.get_logger("auditledger.emergency").error)
+    with _beside("telling", told.run):
+        yield told.state
 
 
 @contextmanager

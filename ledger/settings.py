@@ -25,6 +25,9 @@ CONFIG_FILE = "auditledger.toml"
 ALGORITHMS = ("Ed25519", "ES256", "ES384", "PS256", "RS256", "RS384", "RS512")
 """Signatures that a token may carry: asymmetric ones only, so that a public key never signs."""
 
+ADDRESS = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
+"""One plain address of mail, in ASCII."""
+
 
 def _data_dir() -> Path:
     """``$XDG_DATA_HOME/auditledger``, else ``~/.local/share/auditledger``: the same from every folder."""
@@ -152,6 +155,17 @@ class Settings(BaseModel):
     timestamp_interval: float = Field(
         3600, gt=0, le=31 * 86_400, description="Seconds between two time stamps of a ledger that has grown"
     )
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server by which the privacy officer is told of emergency access: "
+        "smtp://USER:PASSWORD@HOST:587 (STARTTLS), or smtps://",
+    )
+    mail_sender: str | None = Field(
+        None, pattern=ADDRESS, description="Address that such mail is from; with smtp_url"
+    )
+    privacy_officer_email: str | None = Field(
+        None, pattern=ADDRESS, description="Address of the privacy officer's office; with smtp_url"
+    )
 
     _sources: dict[str, str] = {}
 
@@ -216,6 +230,10 @@ class Settings(BaseModel):
         if (settings.timestamp_url is None) != (settings.timestamp_ca is None):
             one, other = ("timestamp_url", "timestamp_ca")[:: 1 if settings.timestamp_url else -1]
             raise SettingsError(f"{one} (set in {sources[one]}): expected {other} too, got none")
+        mail = {name: getattr(settings, name) for name in ("smtp_url", "mail_sender", "privacy_officer_email")}
+        if any(mail.values()) and not all(mail.values()):
+            one, lacks = (next(name for name in mail if bool(mail[name]) is is_set) for is_set in (True, False))
+            raise SettingsError(f"{one} (set in {sources[one]}): expected {lacks} too, got none")
         return settings
 
     @property

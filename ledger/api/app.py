@@ -21,7 +21,16 @@ from starlette.types import Scope
 from ledger.api import openapi, parameters, proofs, reads, writes
 from ledger.api.edge import Edge, Identify
 from ledger.api.problem import HttpRefused, problem
-from ledger.api.service import Lag, SealingState, Service, Standing, Times, VaultState, WitnessState
+from ledger.api.service import (
+    EmergencyState,
+    Lag,
+    SealingState,
+    Service,
+    Standing,
+    Times,
+    VaultState,
+    WitnessState,
+)
 from ledger.api.tokens import Tokens
 from ledger.application import Installation
 from ledger.errors import AuditLedgerError, InvalidInput
@@ -48,6 +57,7 @@ def create_app(
     witnessing: WitnessState | None = None,
     acknowledging: Acknowledging | None = None,
     vault: VaultState | None = None,
+    emergency: EmergencyState | None = None,
     times: Times | None = None,
 ) -> FastAPI:
     """The application over an open installation. ``routers`` are the projections' (registers, reports).
@@ -59,7 +69,8 @@ def create_app(
     uploads = ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload")
     service = Service(
         installation, commands, executor, uploads, settings.upload_threads, lag=lag, standing=standing,
-        sealing=sealing, witnessing=witnessing, acknowledging=acknowledging, vault=vault, times=times,
+        sealing=sealing, witnessing=witnessing, acknowledging=acknowledging, vault=vault,
+        emergency=emergency, times=times,
         patience=settings.acknowledge_timeout, promise=settings.receipt_promise,
     )  # fmt: skip
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ledger.api.service import Standing
+from ledger.application.telling import Untold
 from ledger.errors import Unavailable
 from ledger.store.sealers import Sealed
 from ledger.store.witnessing import Witnessed
@@ -84,11 +86,24 @@ def of_sealing(
 
 def of_vault(found: Mapping[str, Reconciled], slugs: Collection[str]) -> bytes:
     """How the vault stands to what entries of these ledgers destroyed, as Prometheus reads it."""
-    gauges = {
+    return _by_field(found, slugs, {
         "auditledger_vault_destroyed_keys": ("Keys that entries of the ledger destroyed", "destroyed"),
         "auditledger_vault_came_back": ("How often destroyed values were in the vault again", "came_back"),
         "auditledger_vault_lost_keys": ("Keys that are missing and that no entry destroyed", "lost"),
-    }
+    })  # fmt: skip
+
+
+def of_emergency(found: Mapping[str, Untold], slugs: Collection[str]) -> bytes:
+    """How emergency access in these ledgers stands, as Prometheus reads it."""
+    return _by_field(found, slugs, {
+        "auditledger_emergency_in_force": ("Emergency accesses in force", "in_force"),
+        "auditledger_emergency_untold": ("Emergency accesses that no privacy officer was told of", "untold"),
+        "auditledger_emergency_unreviewed": ("Emergency accesses that were not reviewed yet", "unreviewed"),
+    })  # fmt: skip
+
+
+def _by_field(found: Mapping[str, Any], slugs: Collection[str], gauges: Mapping[str, tuple[str, str]]) -> bytes:
+    """Gauges by ledger: name → (what it says, the field that it shows)."""
     made: list[Metric] = []
     for name, (says, field) in gauges.items():
         gauge = GaugeMetricFamily(name, says, labels=["ledger"])

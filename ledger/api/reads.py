@@ -11,9 +11,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ledger.api.metrics import of_ledgers, of_sealing, of_vault
+from ledger.api.metrics import of_emergency, of_ledgers, of_sealing, of_vault
 from ledger.api.service import Service, principal
-from ledger.application.access import NAMED_STREAMS, Matter, readable, roles
+from ledger.application.access import Matter, allow_case, readable, roles
+from ledger.application.emergency import listed
 from ledger.application.outcome import parse_command_id, receipts_of
 from ledger.application.shown import DEMONSTRATION, shown_entry, shown_receipt, shown_timeline
 from ledger.codec.jsonform import json_schema, template
@@ -59,8 +60,7 @@ def router(service: Service) -> APIRouter:
         ``witnessed``: between which times witnesses saw an entry appear; null where none has spoken.
         ``ETag`` is its version.
         """
-        matter = Matter.LEDGER if stream in NAMED_STREAMS else Matter.CASES
-        found = service.allow(request, matter)
+        found = allow_case(installation, slug, principal(request), stream)
         rows = feed.stream(found.id, _text("stream", stream))
         if not rows:
             raise NotFound(f"ledger {slug}: nothing is recorded in case {stream}")
@@ -127,6 +127,16 @@ def router(service: Service) -> APIRouter:
         listed = [shown_receipt(each) for each in receipts_of(found, rows)]
         return JSONResponse({"case": rows[-1].stream, "receipts": listed})
 
+    @api.get("/ledgers/{slug}/emergency-access", tags=["ledgers"])
+    def emergency_access(request: Request, slug: str) -> JSONResponse:
+        """Emergency accesses of a ledger, newest first; of others too, where you may see them.
+
+        A privacy officer is told by this list of what they were not told of before: that is recorded first.
+        """
+        found = service.allow(request, Matter.LEDGER)
+        accesses = listed(installation, found, principal(request))
+        return JSONResponse({"ledger": found.origin, "emergency_access": accesses, **notice(found)})
+
     @api.get("/me", tags=["service"])
     def me(request: Request) -> JSONResponse:
         """Who you are here: the opaque id that grants name, and your roles in force by ledger."""
@@ -173,6 +183,9 @@ def router(service: Service) -> APIRouter:
         if service.vault is not None:
             with suppress(Unavailable):
                 text += of_vault(service.vault(), slugs)
+        if service.emergency is not None:
+            with suppress(Unavailable):
+                text += of_emergency(service.emergency(), slugs)
         return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)
 
     @api.get("/health", tags=["service"])
@@ -221,6 +234,12 @@ def state(service: Service) -> tuple[dict[str, Any], bool]:
             content["vault"] = "ok" if not lost else f"{lost} keys lost"
         except Unavailable:
             content["vault"] = "failed"
+    if service.emergency is not None:
+        try:
+            untold = sum(each.untold for each in service.emergency().values())
+            content["emergency_access"] = "ok" if not untold else f"no privacy officer told of {untold}"
+        except Unavailable:
+            content["emergency_access"] = "failed"
     if not healthy:
         content["status"] = "unavailable"
     return content, healthy

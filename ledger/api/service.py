@@ -14,6 +14,7 @@ from starlette.requests import Request
 from ledger.api.edge import Metrics
 from ledger.application import Installation, Principal
 from ledger.application.access import Matter, allow, require_any_role
+from ledger.application.telling import Untold
 from ledger.errors import Unavailable
 from ledger.store.acknowledging import Acknowledging
 from ledger.store.ledgers import Ledger
@@ -31,6 +32,7 @@ Lag = Callable[[], Mapping[str, Any]]
 Standing = Callable[[], Mapping[str, Mapping[str, int]]]
 SealingState = Callable[[], Mapping[str, Sealed]]
 VaultState = Callable[[], Mapping[str, Reconciled]]
+EmergencyState = Callable[[], Mapping[str, Untold]]
 WitnessState = Callable[[], Mapping[str, Witnessed]]
 Times = Callable[[], WitnessedTimes | None]
 
@@ -61,6 +63,8 @@ class Service:
     """Seconds within which a signed receipt promises a proof."""
     vault: VaultState | None = None
     """How the vault stands to what entries destroyed, where this process looks after that."""
+    emergency: EmergencyState | None = None
+    """Of which emergency access no privacy officer knows, where this process looks after that."""
     times: Times | None = None
     """What witnesses say of the entries, where some are trusted."""
     _uploading: int = 0

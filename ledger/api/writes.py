@@ -19,7 +19,7 @@ from ledger.api.body import command_id, expected_version, json_body
 from ledger.api.problem import BadRequest
 from ledger.api.service import Service, principal
 from ledger.application import Outcome
-from ledger.application.access import Matter
+from ledger.application.access import allow_opening
 from ledger.application.outcome import receipts_of
 from ledger.application.shown import shown_receipt
 from ledger.codec.entry import Source, SourceKind
@@ -68,7 +68,7 @@ def routes(service: Service) -> list[Route]:
     async def openings(request: Request) -> Response:
         """Open sealed fields of entries; recorded before anything is shown."""
         _no_query(request)
-        ledger = await service.run(service.allow, request, Matter.CASES)
+        ledger = await service.run(allow_opening, installation, request.path_params["slug"], principal(request))
         identity = command_id(request)
         wanted, reason = _wanted(await json_body(request))
         found = await service.run(
@@ -87,7 +87,7 @@ def routes(service: Service) -> list[Route]:
     async def file(request: Request) -> Response:
         """Open an attachment that an entry names; recorded before it is sent."""
         _no_query(request)
-        ledger = await service.run(service.allow, request, Matter.CASES)
+        ledger = await service.run(allow_opening, installation, request.path_params["slug"], principal(request))
         identity = command_id(request)
         body = await json_body(request)
         unknown = set(body) - {"index", "path", "reason"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ledger.application.emergency import covers, has_taken
 from ledger.application.outcome import Principal
 from ledger.clock import melbourne_date
 from ledger.domain.case import CASE_WRITERS
@@ -66,6 +67,35 @@ def allow(installation: Installation, slug: str, principal: Principal, matter: M
         wanted = ", ".join(sorted(READERS[matter]))
         raise Forbidden(f"ledger {slug}: {matter.value} are read by {wanted}; {principal.person} is none there")
     return ledger
+
+
+def allow_case(installation: Installation, slug: str, principal: Principal, stream: str) -> Ledger:
+    """The ledger, where this person may read the timeline of a case: by role, or under emergency access to
+    that case. Raises as ``allow``.
+    """
+    if stream in NAMED_STREAMS:
+        return allow(installation, slug, principal, Matter.LEDGER)
+    try:
+        return allow(installation, slug, principal, Matter.CASES)
+    except Forbidden:
+        ledger = allow(installation, slug, principal, Matter.LEDGER)
+        if not covers(installation, ledger, principal, stream):
+            raise
+        return ledger
+
+
+def allow_opening(installation: Installation, slug: str, principal: Principal) -> Ledger:
+    """The ledger, where this person may ask for sealed fields; what they see of them is judged by entry.
+
+    Raises as ``allow``.
+    """
+    try:
+        return allow(installation, slug, principal, Matter.CASES)
+    except Forbidden:
+        ledger = allow(installation, slug, principal, Matter.LEDGER)
+        if not has_taken(installation, ledger, principal):
+            raise
+        return ledger
 
 
 def require_any_role(installation: Installation, principal: Principal) -> None:

@@ -16,6 +16,7 @@ from eventsourcing.utils import Environment
 
 from ledger.application.chosen import case_for
 from ledger.application.destroying import AUTHORISE, carry_out, filled_in
+from ledger.application.emergency import Emergencies
 from ledger.application.outcome import (
     MEDIA_TYPE,
     CommandInput,
@@ -130,6 +131,7 @@ class Commands:
             self.ledgers = Ledgers(database)
             self.feed = Feed(database)
             self.streams = Streams(self.feed, self.ledgers, regulator)
+            self.emergencies = Emergencies(self.feed)
             self.writer = Writer(database)
         except BaseException:
             for each in self._pools:

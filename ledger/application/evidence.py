@@ -20,7 +20,8 @@ import structlog
 
 from ledger import durable
 from ledger.application.access import Matter, allow
-from ledger.application.installation import Installation, sealed_fields_of
+from ledger.application.installation import Installation
+from ledger.application.openings import sealed_fields_of
 from ledger.application.outcome import Principal
 from ledger.bundle.disclosures import Disclosure
 from ledger.bundle.manifest import CASE, Basis, Subject

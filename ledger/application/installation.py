@@ -5,33 +5,28 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from importlib.metadata import version
 from typing import Any, BinaryIO, cast
 
-from ledger.application.commands import Commands
+from ledger.application.openings import Openings
 from ledger.application.outcome import (
     MEDIA_TYPE,
     Outcome,
     Principal,
-    parse_command,
     parse_command_id,
 )
 from ledger.clock import melbourne_date
-from ledger.codec.commitment import REASON_PATH
-from ledger.codec.declare import Attachment, Sealed, sealed_fields
+from ledger.codec.declare import Attachment
 from ledger.codec.entry import Source, SourceKind
-from ledger.domain.event import CaseEvent, decode_event
-from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound, VaultError
+from ledger.errors import CommandReused, Conflict, InvalidInput, LawRefused, NotFound, VaultError
 from ledger.law.calendar import seeded_calendar
-from ledger.law.general import CASE_WRITERS, Role
+from ledger.law.general import Role
 from ledger.law.installation import ledgers_are_all_real_or_all_invented
-from ledger.store.feed import StoredRow
 from ledger.store.ledgers import COMMON, Ledger
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.vault.attachments import CHUNK
-from ledger.vault.opening import Opening, SealedField
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM
 
 OVER_HTTP = Source(SourceKind.API)
@@ -44,7 +39,7 @@ ATTACH = "attachment.AttachmentAdded"
 ATTACHED = "ledger.attachment.v1.AttachmentAdded"
 
 
-class Installation(Commands):
+class Installation(Openings):
     """What a process opens once and every door uses."""
 
     # --- ledgers ---------------------------------------------------------------------------------------------
@@ -295,101 +290,21 @@ class Installation(Commands):
         lost).
         """
         ledger = self.ledgers.get(slug)
-        event = self._event(self.feed.entry(ledger.id, index))
-        found: Any = event
+        row_of = self.feed.entry(ledger.id, index)
+        right = self._right_to_open(ledger, principal, (row_of.stream,))
+        found: Any = self._event(row_of)
         for step in path.split("."):
             found = (
                 found[int(step)] if step.isdigit() and isinstance(found, tuple) else getattr(found, step, None)
             )
         if not isinstance(found, Attachment):
             raise NotFound(f"entry {index} of {slug} names no attachment at {path!r}")
-        self._record_opening(ledger, [(index, [f"{path}.content"])], reason, principal, command_id)
+        self._record_opening(ledger, [(index, [f"{path}.content"])], reason, principal, command_id, right)
         try:
             row, key = self.opener.attachment(ledger.id, found.key, found.commitment)
         except NotFound as error:
             raise VaultError(f"{slug}: entry {index}: lost: {error}") from error
         return found, _named_by(slug, index, self.files.read(row, key))
-
-    # --- opening sealed fields -------------------------------------------------------------------------------
-
-    def open_sealed(
-        self,
-        slug: str,
-        wanted: Sequence[tuple[int, Sequence[str] | None]],
-        *,
-        reason: str,
-        principal: Principal,
-        command_id: str | None = None,
-    ) -> list[dict[str, Opening]]:
-        """For each ``(index, paths)`` the openings by path; ``None`` for all sealed fields of the entry.
-
-        The opening is recorded before anything is opened (4-wire 'Sealed fields'), by ids and paths.
-        ``command_id``: the same again on the same day adds no entry and opens the same fields, for who opened
-        them and may still. Raises Forbidden, NotFound, InvalidInput (no such field, no reason), CommandReused.
-        """
-        ledger = self.ledgers.get(slug)
-        entries = []
-        named: list[tuple[int, list[str]]] = []
-        for index, paths in wanted:
-            fields = sealed_fields_of(self._event(self.feed.entry(ledger.id, index)))
-            have = [field.path for field in fields]
-            for path in paths or ():
-                if path not in have:
-                    raise InvalidInput("path", f"one of {', '.join(have)} (entry {index})", path)
-            entries.append((index, fields))
-            named.append((index, list(paths) if paths is not None else have))
-        self._record_opening(ledger, named, reason, principal, command_id)
-        shown = {index: set(paths) for index, paths in named}
-        opened = self.opener.open(ledger.id, entries, lambda index, field: field.path in shown[index])
-        return [
-            {f.path: o for f, o in zip(fields, openings, strict=True) if f.path in shown[index]}
-            for (index, fields), openings in zip(entries, opened, strict=True)
-        ]
-
-    def destroyed_at(self, ledger_id: int, asked: Sequence[tuple[int, str]]) -> dict[tuple[int, str], str]:
-        """Which of these sealed values, by (index, path), are destroyed, in words; nothing is opened for it."""
-        gone = self.streams.destroyed_now(ledger_id)
-        if not gone:
-            return {}
-        return {
-            (row.index, field.path): str(gone[field.key])
-            for row in self.feed.entries(ledger_id, {index for index, _ in asked})
-            for field in sealed_fields_of(self._event(row))
-            if field.key in gone
-        }
-
-    def _record_opening(
-        self,
-        ledger: Ledger,
-        named: Sequence[tuple[int, Sequence[str]]],
-        reason: str,
-        principal: Principal,
-        command_id: str | None,
-    ) -> None:
-        if not reason.strip():
-            raise InvalidInput("reason", "why the fields are opened", reason)
-        today = melbourne_date(self.clock.now())
-        role: Role | None = None
-        if not self.streams.roles(ledger, principal, today) & CASE_WRITERS:
-            if not self.streams.audits(ledger, principal, today):
-                raise Forbidden(
-                    f"opening sealed fields of {ledger.slug} takes a role that writes its cases, or an "
-                    "auditor's grant that names it"
-                )
-            role = Role.AUDITOR
-        fields = {"opened": [{"entry": i, "paths": list(paths)} for i, paths in named], "reason": reason}
-        parsed = parse_command("vault.SealedFieldsOpened", {"happened": today.isoformat(), "fields": fields})
-        source = Source(SourceKind.API)
-        command_id = str(uuid.uuid4()) if command_id is None else parse_command_id(command_id)
-        if self._execute(ledger, parsed, principal, command_id, None, source, role=role).repeated:
-            # Nobody sees anything under another one's entry: every reader has one of their own.
-            author = self.feed.by_command(ledger.id, command_id)[0].decoded.actor
-            if (author.id, author.organisation) != (principal.person, principal.organisation):
-                raise CommandReused(f"command id {command_id} is someone else's; take a new id")
-
-    @staticmethod
-    def _event(row: StoredRow) -> CaseEvent:
-        return decode_event(row.decoded)
 
 
 def _named_by(slug: str, index: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -449,12 +364,3 @@ class _Digested:
     def hexdigest(self) -> str:
         """SHA-256 of what was read. It goes into a MAC and nowhere else: alone it could be guessed at."""
         return self._digest.hexdigest()
-
-
-def sealed_fields_of(event: CaseEvent) -> list[SealedField]:
-    """The sealed fields of a recorded event in the order of the entry: a correction's reason comes first."""
-    corrects = event.header.corrects
-    found = []
-    if corrects is not None and isinstance(corrects.reason, Sealed):
-        found.append(SealedField(REASON_PATH, corrects.reason.commitment, corrects.reason.key))
-    return found + [SealedField(p, s.commitment, s.key, kind) for p, kind, s in sealed_fields(event)]

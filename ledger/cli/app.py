@@ -62,6 +62,7 @@ COMMANDS = (
     Loaded("prove", "ledger.cli.proofs:prove", "Write a proof that strangers can check."),
     Loaded("bundle", "ledger.cli.bundle:bundle", "Export evidence that strangers can check; verify it."),
     Loaded("keys", "ledger.cli.keys:keys", "List, rotate, split, restore and drill keys."),
+    Loaded("break-glass", "ledger.cli.emergency:break_glass", "Take, end, list and review emergency access."),
     Loaded("destroy", "ledger.cli.destruction:destroy", "Destroy sealed values for good; proofs stay."),
     Loaded("reconcile", "ledger.cli.destruction:reconcile", "Hold the vault to what entries destroyed."),
     Loaded("backup", "ledger.cli.backup:backup", "Make a backup set of everything but the secret keys."),

@@ -219,6 +219,7 @@ _CHECKED = (
     "vault",
     "sealing",
     "witnesses",
+    "emergency access",
     "registers",
 )
 _WORDS = {True: "ok", False: "WRONG", None: "not seen"}
@@ -297,6 +298,8 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
             checks.append(_sealing(settings, database, ledgers))
             step = "witnesses"
             checks.append(_witnesses(settings, database, ledgers))
+            step = "emergency access"
+            checks.append(_emergency(settings, database, ledgers))
     except AuditLedgerError as error:
         return [*checks, _check(step, False, _what_to_do(settings, step, error))]
     parked = lag.get("parked", 0)
@@ -428,6 +431,31 @@ def _witnesses(settings: Settings, database: Database, ledgers: Sequence[Ledger]
             "of each witness that is away or refuses"
         )
     return _check("witnesses", not late, who)
+
+
+def _emergency(settings: Settings, database: Database, ledgers: Sequence[Ledger]) -> dict[str, Any]:
+    """Whether a privacy officer knows of every emergency access, and how they are told of one."""
+    from ledger.application.emergency import Emergencies
+    from ledger.application.mail import Letterbox
+
+    said = ["told by mail"] if Letterbox.of(settings) else [
+        "no mail is set (smtp_url): the privacy officer is told by 'auditledger break-glass list' alone"
+    ]  # fmt: skip
+    wrong = False
+    with Feed(database) as feed:
+        for ledger in ledgers:
+            accesses = Emergencies(feed).of(ledger)
+            untold = [index for index, each in accesses.items() if not each.known]
+            waiting = sum(each.reviewed is None for each in accesses.values())
+            if waiting:
+                said.append(f"{ledger.slug}: {waiting} not reviewed yet")
+            if untold:
+                wrong = True
+                said.append(
+                    f"{ledger.slug}: no privacy officer was told of entry {', '.join(map(str, untold))}; one "
+                    "runs 'auditledger break-glass list', or see the service's log on its mail"
+                )
+    return _check("emergency access", not wrong, "; ".join(said))
 
 
 def _what_to_do(settings: Settings, step: str, error: AuditLedgerError) -> str:

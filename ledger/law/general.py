@@ -27,16 +27,16 @@ _SECTION = re.compile(
 
 
 class Role(StrEnum):
-    """Who acts (1-law, 'Who acts')."""
+    """Who acts (1-law, 'Who acts'). The order is that in which one is chosen where several carry an act."""
 
     OFFICER = "officer"
     PRIVACY_OFFICER = "privacy_officer"
     CUSTODIAN = "custodian"
     REGULATOR = "regulator"
+    ADMINISTRATOR = "administrator"
     MINISTER_OFFICE = "minister_office"
     REPORTER = "reporter"
     AUDITOR = "auditor"
-    ADMINISTRATOR = "administrator"
     SYSTEM = "system"
 
 

@@ -1,4 +1,4 @@
-"""The ledger's own streams: creation, roles, openings, attestations, imports, hand-overs, calendar."""
+"""The ledger's own streams: creation, roles, attestations, imports, hand-overs, calendar."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from ledger.domain.installation.events import (
     HolidayRemoved,
     HolidaySubstituted,
     LedgerCreated,
-    OpenedEntry,
     PeriodAttested,
     Position,
     ReportFile,
@@ -32,14 +31,15 @@ from ledger.domain.installation.events import (
     ReportStatus,
     RoleEnded,
     RoleGranted,
-    SealedFieldsOpened,
     SeededDay,
 )
 from ledger.domain.installation.standing import calendar_of, grants_in_force
+from ledger.domain.openings.events import OpenedEntry, SealedFieldsOpened
 from ledger.domain.organisation.events import HeadOffice, OrganisationKind, OrganisationRegistered
 from ledger.errors import Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.law import clocks
 from ledger.law.calendar import seed_days
+from ledger.law.emergency import TAKERS
 from tests.domain.build import LEDGER, OWN, Book
 
 
@@ -219,7 +219,7 @@ def test_4_wire_opening_states_what_and_why(book: Streams) -> None:
         book.act(SealedFieldsOpened, "openings", opened=opened, reason="to look")
     book.act(SealedFieldsOpened, "openings", role="auditor", opened=opened, reason="audit of March")
     (spec,) = command_table()["vault.SealedFieldsOpened"]
-    assert spec.roles == CASE_WRITERS | {Role.AUDITOR}
+    assert spec.roles == CASE_WRITERS | {Role.AUDITOR} | TAKERS
 
 
 ATTESTED: dict[str, Any] = {

@@ -1,1 +1,1 @@
-"""The ledger itself: its creation, roles, openings, attestations, imports, reports, calendar."""
+"""The ledger itself: its creation, roles, attestations, imports, reports, calendar."""

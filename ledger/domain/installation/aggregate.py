@@ -1,4 +1,4 @@
-"""The ledger's own streams: its creation, roles, openings, attestations, imports, calendar; and hand-overs."""
+"""The ledger's own streams: its creation, roles, attestations, imports, calendar; and hand-overs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from ledger.domain.installation.events import (
     ReportHandedOver,
     RoleEnded,
     RoleGranted,
-    SealedFieldsOpened,
 )
 from ledger.domain.installation.standing import calendar_of, grants_in_force, same_grant
 from ledger.domain.timeline import earliest, latest
@@ -109,20 +108,6 @@ class RoleGrants(Case):
         law.grant_ends_once(isinstance(granted, RoleGranted))
         if isinstance(granted, RoleGranted):
             not_before(latest(e), granted.valid_from or earliest(granted), "the grant of the role")
-
-
-class Openings(Case):
-    """Stream ``openings``: which sealed fields were opened, by whom and why."""
-
-    area = "vault"
-
-    @command(SealedFieldsOpened, roles=CASE_WRITERS | {Role.AUDITOR}, stream="openings")
-    def open(self, e: SealedFieldsOpened, context: Context) -> None:
-        """Record, before they are shown, which sealed fields one call opens and why."""
-        for one in e.opened:
-            for path in one.paths:
-                law.is_code("opened.paths", path)
-        law.opening_states_what_and_why(len(e.opened), [len(one.paths) for one in e.opened], e.reason)
 
 
 class Attestations(Case):

@@ -1,5 +1,5 @@
-"""Facts about a ledger itself: its creation, who acts in it, and what was opened, attested, imported,
-handed over; and its calendar."""
+"""Facts about a ledger itself: its creation, who acts in it, what was attested, imported, handed over;
+and its calendar."""
 
 from __future__ import annotations
 
@@ -106,24 +106,6 @@ class RoleEnded(CaseEvent):
     role: GrantedRole
     organisation: str
     reason: OptionalText = None
-
-
-@avro_record("ledger.vault.v1.OpenedEntry")
-@dataclass(frozen=True, slots=True)
-class OpenedEntry:
-    """Which sealed fields of one entry were opened, by their dotted paths."""
-
-    entry: int
-    paths: tuple[str, ...]
-
-
-@avro_event("ledger.vault.v1.SealedFieldsOpened")
-class SealedFieldsOpened(CaseEvent):
-    """One call opened sealed fields; recorded before they are shown (4-wire 'Sealed fields')."""
-
-    opened: tuple[OpenedEntry, ...]
-    reason: Text
-    engagement: CaseRef | None = None
 
 
 @avro_event("ledger.attestation.v1.PeriodAttested")

@@ -1,0 +1,145 @@
+"""Opening sealed fields: by what right, recorded before anything is seen."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ledger.application.commands import Commands
+from ledger.application.emergency import Right, right_under
+from ledger.application.outcome import Principal, parse_command, parse_command_id
+from ledger.clock import melbourne_date
+from ledger.codec.commitment import REASON_PATH
+from ledger.codec.declare import Sealed, sealed_fields
+from ledger.codec.entry import Source, SourceKind
+from ledger.domain.event import CaseEvent, decode_event
+from ledger.errors import CommandReused, Forbidden, InvalidInput
+from ledger.law.emergency import TAKERS, used_while_in_force
+from ledger.law.general import CASE_WRITERS, Role
+from ledger.store.feed import StoredRow
+from ledger.store.ledgers import Ledger
+from ledger.vault.opening import Opening, SealedField
+
+
+class Openings(Commands):
+    """Commands, and the sealed fields of what they recorded."""
+
+    def open_sealed(
+        self,
+        slug: str,
+        wanted: Sequence[tuple[int, Sequence[str] | None]],
+        *,
+        reason: str,
+        principal: Principal,
+        command_id: str | None = None,
+    ) -> list[dict[str, Opening]]:
+        """For each ``(index, paths)`` the openings by path; ``None`` for all sealed fields of the entry.
+
+        The opening is recorded before anything is opened (4-wire 'Sealed fields'), by ids and paths.
+        ``command_id``: the same again on the same day adds no entry and opens the same fields, for who opened
+        them and may still. Who opens them in no role may under emergency access. Raises Forbidden, NotFound,
+        InvalidInput (no such field, no reason), CommandReused.
+        """
+        ledger = self.ledgers.get(slug)
+        rows = [self.feed.entry(ledger.id, index) for index, _ in wanted]
+        right = self._right_to_open(ledger, principal, {row.stream for row in rows})
+        entries = []
+        named: list[tuple[int, list[str]]] = []
+        for row, (index, paths) in zip(rows, wanted, strict=True):
+            fields = sealed_fields_of(self._event(row))
+            have = [field.path for field in fields]
+            for path in paths or ():
+                if path not in have:
+                    raise InvalidInput("path", f"one of {', '.join(have)} (entry {index})", path)
+            entries.append((index, fields))
+            named.append((index, list(paths) if paths is not None else have))
+        self._record_opening(ledger, named, reason, principal, command_id, right)
+        shown = {index: set(paths) for index, paths in named}
+        opened = self.opener.open(ledger.id, entries, lambda index, field: field.path in shown[index])
+        return [
+            {f.path: o for f, o in zip(fields, openings, strict=True) if f.path in shown[index]}
+            for (index, fields), openings in zip(entries, opened, strict=True)
+        ]
+
+    def destroyed_at(self, ledger_id: int, asked: Sequence[tuple[int, str]]) -> dict[tuple[int, str], str]:
+        """Which of these sealed values, by (index, path), are destroyed, in words; nothing is opened for it."""
+        gone = self.streams.destroyed_now(ledger_id)
+        if not gone:
+            return {}
+        return {
+            (row.index, field.path): str(gone[field.key])
+            for row in self.feed.entries(ledger_id, {index for index, _ in asked})
+            for field in sealed_fields_of(self._event(row))
+            if field.key in gone
+        }
+
+    def emergency_right(self, ledger: Ledger, principal: Principal, streams: Collection[str]) -> Right:
+        """The emergency access under which a person opens fields of these cases now. Raises Forbidden."""
+        now = self.clock.now()
+        role = self.streams.role_for(ledger, principal, "emergency access", TAKERS, melbourne_date(now))
+        return right_under(self.emergencies.of(ledger).values(), principal, role, streams, now)
+
+    def _right_to_open(self, ledger: Ledger, principal: Principal, streams: Collection[str]) -> Right:
+        """By what a person opens fields of these cases: a role, an auditor's grant, or emergency access.
+
+        Raises Forbidden.
+        """
+        today = melbourne_date(self.clock.now())
+        self.streams.facts(ledger, "roles")
+        if self.streams.roles(ledger, principal, today) & CASE_WRITERS:
+            return Right()
+        if self.streams.audits(ledger, principal, today):
+            return Right(Role.AUDITOR)
+        try:
+            return self.emergency_right(ledger, principal, streams)
+        except Forbidden as error:
+            raise Forbidden(
+                f"opening sealed fields of {ledger.slug} takes a role that writes its cases, or an "
+                f"auditor's grant that names it, or emergency access: {error}"
+            ) from error
+
+    def _record_opening(
+        self,
+        ledger: Ledger,
+        named: Sequence[tuple[int, Sequence[str]]],
+        reason: str,
+        principal: Principal,
+        command_id: str | None,
+        right: Right,
+    ) -> None:
+        if not reason.strip():
+            raise InvalidInput("reason", "why the fields are opened", reason)
+        today = melbourne_date(self.clock.now())
+        fields: dict[str, Any] = {
+            "opened": [{"entry": i, "paths": list(paths)} for i, paths in named],
+            "reason": reason,
+        }
+        if right.access is not None:
+            fields["emergency_access"] = right.access.taken.index
+        parsed = parse_command("vault.SealedFieldsOpened", {"happened": today.isoformat(), "fields": fields})
+        source = Source(SourceKind.API)
+        command_id = str(uuid.uuid4()) if command_id is None else parse_command_id(command_id)
+        outcome = self._execute(ledger, parsed, principal, command_id, None, source, role=right.role)
+        if right.access is not None:
+            # The time of the ledger counts: where its entry came too late, nothing is shown.
+            recorded_at = outcome.receipts[-1].recorded_at
+            used_while_in_force(right.access.taken.index, right.access.until, recorded_at)
+        if outcome.repeated:
+            # Nobody sees anything under another one's entry: every reader has one of their own.
+            author = self.feed.by_command(ledger.id, command_id)[0].decoded.actor
+            if (author.id, author.organisation) != (principal.person, principal.organisation):
+                raise CommandReused(f"command id {command_id} is someone else's; take a new id")
+
+    @staticmethod
+    def _event(row: StoredRow) -> CaseEvent:
+        return decode_event(row.decoded)
+
+
+def sealed_fields_of(event: CaseEvent) -> list[SealedField]:
+    """The sealed fields of a recorded event in the order of the entry: a correction's reason comes first."""
+    corrects = event.header.corrects
+    found = []
+    if corrects is not None and isinstance(corrects.reason, Sealed):
+        found.append(SealedField(REASON_PATH, corrects.reason.commitment, corrects.reason.key))
+    return found + [SealedField(p, s.commitment, s.key, kind) for p, kind, s in sealed_fields(event)]

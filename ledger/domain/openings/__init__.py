@@ -1,0 +1,1 @@
+"""Openings of sealed fields, and emergency access to them."""
