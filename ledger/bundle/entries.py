@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ledger.bundle.archive import Source
 from ledger.bundle.container import BLOCK, Block, entries_of
 from ledger.bundle.schemas import Texts, read_payload
+from ledger.bundle.times import Passing, Stretch
 from ledger.codec.entry import decode_fields
 from ledger.errors import Altered, AuditLedgerError, CodecError, Incomplete, Tampered
 from ledger.tlog.chain import leaf_hash
@@ -29,6 +30,8 @@ class Work(NamedTuple):
     disclosed: Collection[int]
     leaves: bool
     """Whether every leaf hash is asked for."""
+    sizes: Sequence[int]
+    """Those of the cosigned checkpoints that tell times."""
 
 
 @dataclass(slots=True)
@@ -51,6 +54,8 @@ class Part:
     """Index and bytes of the entries of which something is disclosed."""
     used: set[bytes] = field(default_factory=set)
     """Fingerprints of the payloads."""
+    stretches: list[Stretch] = field(default_factory=list)
+    """When the entries say that they were recorded, between cosigned sizes."""
     fault: AuditLedgerError | None = None
 
 
@@ -60,18 +65,21 @@ def check_blocks(work: Work, begin: int, end: int) -> Part:
     A fault is told in ``fault``, not raised: what was found before it may hold an earlier one.
     """
     part = Part()
+    passing = Passing(work.sizes, apart=work.start is None)
+    part.stretches = passing.stretches
     try:
         for number in range(begin, end):
             expected = None if work.start is None else work.start + number * BLOCK
             for index, entry in entries_of(work.source, work.blocks[number]):
-                _check(work, part, expected, index, entry)
+                passing.add(index, _check(work, part, expected, index, entry))
                 expected = None if expected is None else expected + 1
     except (Altered, CodecError, Incomplete, Tampered) as error:
         part.fault = error
     return part
 
 
-def _check(work: Work, part: Part, expected: int | None, index: int, entry: bytes) -> None:
+def _check(work: Work, part: Part, expected: int | None, index: int, entry: bytes) -> datetime:
+    """Checks an entry; gives when it says that it was recorded."""
     if expected is not None and index != expected:
         if index > expected:
             raise Incomplete(f"{work.origin}: entry {expected} is not in the bundle: {index} stands there")
@@ -105,6 +113,7 @@ def _check(work: Work, part: Part, expected: int | None, index: int, entry: byte
         part.leaves.append((index, leaf))
     if index in work.disclosed:
         part.disclosed.append((index, entry))
+    return recorded
 
 
 def _payload(work: Work, index: int, event: str, payload: bytes) -> bytes:

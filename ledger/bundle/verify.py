@@ -10,7 +10,8 @@ each entry is one of this log, in its place; (8) it names the leaf hash before i
 next of its case (case), and its payload reads by its schema; (9) what is disclosed is what entries commit to;
 (10) no schema and no disclosure is left over; (11) the tree of the checkpoint holds them: the last one
 (ledger, range) or each (case, register) is proven, and of a whole ledger the root is computed again; (12) the
-checkpoint goes on from the earlier one in the bundle, and from the one that the verifier kept.
+checkpoint goes on from the earlier one in the bundle, and from the one that the verifier kept; (13) it goes on
+from each cosigned one in ``times/``, and what trusted witnesses say there is what they signed.
 """
 
 from __future__ import annotations
@@ -47,11 +48,13 @@ from ledger.bundle.manifest import (
 )
 from ledger.bundle.schemas import MOST_BYTES as MOST_SCHEMA
 from ledger.bundle.schemas import Schema, Texts, check_schema
+from ledger.bundle.times import Seen, Stretch, seen, sizes_of
 from ledger.codec.entry import ENTRY_FRAME
 from ledger.codec.registry import registry
 from ledger.errors import Altered, CodecError, Incomplete, ProofFailed, Tampered
 from ledger.ranges import in_order
 from ledger.tlog import merkle, note
+from ledger.tlog.brackets import any_witness
 from ledger.tlog.chain import GENESIS
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.tlog.keyhistory import Change, Keys
@@ -85,6 +88,11 @@ class Verified:
     """Schemas that this program does not know: their texts are only what the bundle says they are."""
     policy: bool
     """Whether a policy of the verifier's was asked for."""
+    times: Sequence[Seen]
+    """Between which times entries appeared, by witnesses: of a case or register each, else where it differs.
+
+    Empty where no trusted witness has spoken.
+    """
 
 
 def verify(
@@ -120,7 +128,7 @@ def verify(
     found.entries(blocks, processes, progress)
     found.nothing_left_over(schemas)
     found.tree()
-    return found.done(_since(archive, signed, known), policy is not None, schemas)
+    return found.done(_since(archive, signed, known), known, policy, schemas)
 
 
 def _manifest(archive: Archive) -> Manifest:
@@ -254,7 +262,7 @@ def _since(archive: Archive, signed: SignedCheckpoint, known: Keys) -> SignedChe
 
 
 class _Run:
-    """Steps (7) to (12) of one bundle."""
+    """Steps (7) to (13) of one bundle."""
 
     def __init__(
         self,
@@ -278,6 +286,7 @@ class _Run:
         self._last = Part()
         self._opened = 0
         self._proven = 0
+        self._stretches: list[Stretch] = []
 
     def entries(self, blocks: list[Block], processes: int | None, progress: Callable[[int, int], None]) -> None:
         """(7) to (9), and (11) where each entry has a proof."""
@@ -285,7 +294,7 @@ class _Run:
         start = 0 if subject.kind == LEDGER else subject.start
         self._work = Work(
             self._archive.source, blocks, origin, start, subject.stream, self._texts,
-            frozenset(self._disclosed), subject.kind != RANGE,
+            frozenset(self._disclosed), subject.kind != RANGE, sizes_of(self._archive),
         )  # fmt: skip
         done = 0
         # Where an entry comes with a proof of its own, they are few: not worth a process.
@@ -322,6 +331,7 @@ class _Run:
             follows(self._work, part.first, part.versions[0], before.versions[1])
         self._last = part
         self._used |= part.used
+        self._stretches += part.stretches
 
     def _take_leaves(self, leaves: Sequence[tuple[int, bytes]]) -> None:
         if self._manifest.subject.dense:
@@ -369,9 +379,18 @@ class _Run:
             if self._tree.root() != said.root:
                 raise ProofFailed(f"{said.origin}: the entries have the root {self._tree.root().hex()}")
 
-    def done(self, since: SignedCheckpoint | None, policy: bool, schemas: Mapping[bytes, Schema]) -> Verified:
-        """(12), and what was found."""
+    def done(
+        self,
+        since: SignedCheckpoint | None,
+        known: Keys,
+        policy: Policy | None,
+        schemas: Mapping[bytes, Schema],
+    ) -> Verified:
+        """(12) and (13), and what was found."""
         self._check_kept(since)
+        met = any_witness if policy is None else policy.heard
+        apart = not self._manifest.subject.dense
+        times = seen(self._archive, self._signed, known, met, self._stretches, apart=apart)
         first, last = self._first, self._last
         assert first is not None
         assert first.recorded is not None
@@ -387,7 +406,8 @@ class _Run:
             since=since,
             kept=self._kept,
             unknown=sorted(each.name for each in schemas.values() if not each.known),
-            policy=policy,
+            policy=policy is not None,
+            times=times,
         )
 
     def _check_kept(self, since: SignedCheckpoint | None) -> None:

@@ -23,6 +23,7 @@ from ledger.bundle.manifest import (
     Subject,
     proof_name,
     schema_name,
+    times_names,
 )
 from ledger.codec.avro import FRAME
 from ledger.codec.entry import ENTRY_FRAME, decode_fields
@@ -49,6 +50,8 @@ class Content:
     policy: bytes | None = None
     since: tuple[bytes, ConsistencyProof] | None = None
     """An earlier checkpoint's note, and that the newer one goes on from it."""
+    times: Sequence[tuple[int, bytes, ConsistencyProof]] = ()
+    """By size, notes of earlier checkpoints as witnesses cosigned them, and that ``note`` goes on from each."""
     disclosures: Sequence[Disclosure] = ()
     basis: Basis | None = None
 
@@ -90,6 +93,10 @@ def write(file: BinaryIO, content: Content) -> Manifest:
         archive.add(proof_name(index), [bytes(content.prove(index))])
     for name, text in sorted(_schemas(content.schemas, passed.used).items()):
         archive.add(name, [text.encode()])
+    for size, note, proof in content.times:
+        names = times_names(size)
+        archive.add(names.checkpoint, [note])
+        archive.add(names.consistency, [bytes(proof)])
     manifest = Manifest(
         origin=said.origin,
         size=said.size,

@@ -168,6 +168,10 @@ class Log:
         """An earlier checkpoint, and that the last one goes on from it."""
         return self.note(size), ConsistencyProof(size, tuple(self.tree.proof(size, self.size)), self.note())
 
+    def times(self, *sizes: int) -> list[tuple[int, bytes, ConsistencyProof]]:
+        """Earlier checkpoints of these sizes, and that the last one goes on from each."""
+        return [(size, *self.since(size)) for size in sizes]
+
     def content(self, subject: Subject, **more: Any) -> Content:
         """What a bundle of the log holds."""
         indexes: Iterable[int] = range(self.size)
