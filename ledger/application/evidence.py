@@ -115,6 +115,7 @@ def export(
         keys=keys,
         policy=wanted.policy,
         since=None if wanted.since is None else _since(prover, wanted.since, known),
+        history=_history(known, wanted.subject, chosen, prover),
         times=_times(ledger, times, wanted.subject, chosen, prover),
         disclosures=opened,
         basis=None if basis is None else Basis(*basis),
@@ -258,6 +259,18 @@ def _since(prover: Prover, note: bytes, known: Keys) -> tuple[bytes, Consistency
     if before.size > prover.checkpoint.size:
         raise InvalidInput("--since", f"a checkpoint of at most {prover.checkpoint.size} entries", before.size)
     return note, prover.consistency(before.size)
+
+
+def _history(
+    known: Keys, subject: Subject, chosen: Sequence[int] | None, prover: Prover
+) -> list[tuple[int, bytes]]:
+    """The entries that tell of the ledger's keys, under the checkpoint and not among those asked for."""
+    size = prover.checkpoint.size
+    start, end = subject.start or 0, size if subject.end is None else subject.end
+    held = range(start, end) if chosen is None else chosen
+    return [
+        (each.at, prover.entry(each.at)) for each in known.changes if each.at < size and each.at not in held
+    ]
 
 
 def _times(

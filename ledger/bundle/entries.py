@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.bundle.archive import Source
+from ledger.bundle.changes import STREAM
 from ledger.bundle.container import BLOCK, Block, entries_of
+from ledger.bundle.manifest import history_name
 from ledger.bundle.schemas import Texts, read_payload
 from ledger.bundle.times import Passing, Stretch
 from ledger.codec.entry import decode_fields
@@ -86,13 +88,9 @@ def _check(work: Work, part: Part, expected: int | None, index: int, entry: byte
         raise Tampered(work.origin, expected, f"entry {index} stands in its place")
     if index <= part.last:
         raise Tampered(work.origin, index, f"it stands behind entry {part.last}")
-    try:
-        fields = decode_fields(entry)
-    except CodecError as error:
-        raise Tampered(work.origin, index, f"it cannot be read: {error}") from error
-    ledger, said, previous, stream, version, event, recorded = fields[:7]
-    if (ledger, said) != (work.origin, index):
-        raise Tampered(work.origin, index, f"its bytes say entry {said} of {ledger[:80]!r}")
+    fields = _fields(work.origin, index, entry)
+    _, _, previous, stream, version, event = fields[:6]
+    recorded: datetime = fields[6]
     if work.start is not None and part.count and previous != part.leaf:
         raise Tampered(work.origin, index, "its previous is not the leaf hash of the entry before")
     if work.stream is not None:
@@ -100,7 +98,7 @@ def _check(work: Work, part: Part, expected: int | None, index: int, entry: byte
             raise Tampered(work.origin, index, f"it is of the case {stream[:80]!r}")
         if part.count:
             follows(work, index, version, part.versions[1])
-    fingerprint = _payload(work, index, event, fields[-1])
+    fingerprint = _payload(work.origin, work.texts, index, event, fields[-1])
     if not part.count:
         part.first, part.previous, part.versions = index, previous, (version, version)
         part.recorded = (recorded, recorded)
@@ -116,17 +114,46 @@ def _check(work: Work, part: Part, expected: int | None, index: int, entry: byte
     return recorded
 
 
-def _payload(work: Work, index: int, event: str, payload: bytes) -> bytes:
+def check_history(
+    origin: str, texts: Texts, entries: Iterable[tuple[int, bytes]], held: Collection[int]
+) -> set[bytes]:
+    """Checks entries that tell of keys beside those of a bundle; gives the fingerprints of their payloads.
+
+    ``held``: the indexes of entries on keys that the bundle is of. Raises CodecError for one that is no entry
+    on keys or is there already, Tampered, Incomplete. That they are in the tree is not shown: what they state
+    counts by its signature.
+    """
+    used = set()
+    for index, entry in entries:
+        fields = _fields(origin, index, entry)
+        if fields[3] != STREAM or index in held:
+            what = f"expected an entry of the stream {STREAM!r}, not there twice"
+            raise CodecError(f"{history_name(index)}: {what}")
+        used.add(_payload(origin, texts, index, fields[5], fields[-1]))
+    return used
+
+
+def _fields(origin: str, index: int, entry: bytes) -> tuple[Any, ...]:
+    """The fields of an entry of this log and index. Raises Tampered."""
+    try:
+        fields = decode_fields(entry)
+    except CodecError as error:
+        raise Tampered(origin, index, f"it cannot be read: {error}") from error
+    ledger, said = fields[:2]
+    if (ledger, said) != (origin, index):
+        raise Tampered(origin, index, f"its bytes say entry {said} of {ledger[:80]!r}")
+    return fields
+
+
+def _payload(origin: str, texts: Texts, index: int, event: str, payload: bytes) -> bytes:
     """The fingerprint of a payload that reads to its last byte. Raises Incomplete, Tampered."""
     try:
-        return read_payload(work.texts, event, payload)[0]
+        return read_payload(texts, event, payload)[0]
     except KeyError as error:
         fingerprint = error.args[0].hex()
-        raise Incomplete(
-            f"{work.origin}: entry {index}: its schema {fingerprint} is not in the bundle"
-        ) from error
+        raise Incomplete(f"{origin}: entry {index}: its schema {fingerprint} is not in the bundle") from error
     except CodecError as error:
-        raise Tampered(work.origin, index, f"its payload cannot be read: {error}") from error
+        raise Tampered(origin, index, f"its payload cannot be read: {error}") from error
 
 
 def follows(work: Work, index: int, version: int, before: int) -> None:

@@ -29,6 +29,7 @@ CONSISTENCY = "since/consistency"
 _PROOF = re.compile(r"proofs/(0|[1-9][0-9]{0,18})\.tlog-proof")
 _SCHEMA = re.compile(r"schemas/([A-Za-z_][A-Za-z0-9_.]*)\.([0-9a-f]{16})\.avsc")
 _TIME = re.compile(r"times/(0|[1-9][0-9]{0,18})\.(?:checkpoint|consistency)")
+_HISTORY = re.compile(r"history/(0|[1-9][0-9]{0,18})\.entry")
 _FIRST = (CHECKPOINT, SINCE, CONSISTENCY, POLICY, KEYS, DISCLOSURES, ENTRIES)
 _HASH = re.compile("[0-9a-f]{64}")
 MOST = (1 << 53) - 1
@@ -196,8 +197,19 @@ def time_named(name: str) -> int | None:
     return None if found is None else int(found[1])
 
 
+def history_name(index: int) -> str:
+    """The file of an entry that tells of the log's keys, and is not among those that the bundle is of."""
+    return f"history/{index}.entry"
+
+
+def history_named(name: str) -> int | None:
+    """The index of such a file's entry; None for any other."""
+    found = _HISTORY.fullmatch(name)
+    return None if found is None else int(found[1])
+
+
 def place(name: str) -> tuple[int, int, str]:
-    """Where a file stands in the archive: proofs by index, schemas by name, times by size.
+    """Where a file stands in the archive: proofs by index, schemas by name, times by size, history by index.
 
     Raises CodecError.
     """
@@ -211,6 +223,9 @@ def place(name: str) -> tuple[int, int, str]:
     size = time_named(name)
     if size is not None:
         return len(_FIRST) + 2, size, name
+    index = history_named(name)
+    if index is not None:
+        return len(_FIRST) + 3, index, ""
     raise CodecError(f"archive: {name[:80]!r} is no file of a bundle")
 
 

@@ -16,7 +16,7 @@ from each cosigned one in ``times/``, and what trusted witnesses say there is wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,9 +26,9 @@ from pathlib import Path
 from ledger.bundle import container
 from ledger.bundle import disclosures as opened
 from ledger.bundle.archive import Archive, Source
-from ledger.bundle.changes import changes_of, key_entries
+from ledger.bundle.changes import changes_of, history_of, key_entries
 from ledger.bundle.container import Block, blocks_of
-from ledger.bundle.entries import Part, Work, check_blocks, follows
+from ledger.bundle.entries import Part, Work, check_blocks, check_history, follows
 from ledger.bundle.manifest import (
     CHECKPOINT,
     CONSISTENCY,
@@ -88,6 +88,8 @@ class Verified:
     """Schemas that this program does not know: their texts are only what the bundle says they are."""
     policy: bool
     """Whether a policy of the verifier's was asked for."""
+    untold: bool
+    """Whether several keys of the log were given, and nothing told at which sizes any of them signs."""
     times: Sequence[Seen]
     """Between which times entries appeared, by witnesses: of a case or register each, else where it differs.
 
@@ -118,7 +120,8 @@ def verify(
     archive = Archive(Source(bundle))
     manifest = _manifest(archive)
     trusted = [*keys, *(() if policy is None else policy.keys)]
-    known = Keys(trusted, manifest.origin, _changes(archive, manifest, history))
+    changes, held = _changes(archive, manifest, history)
+    known = Keys(trusted, manifest.origin, changes)
     signed = _checkpoint(archive, manifest, known, policy)
     schemas = _schemas(archive)
     blocks = _blocks(archive, manifest)
@@ -126,7 +129,7 @@ def verify(
     kept = None if from_checkpoint is None else _kept(from_checkpoint, manifest, known)
     found = _Run(archive, manifest, signed, schemas, disclosed, kept)
     found.entries(blocks, processes, progress)
-    found.nothing_left_over(schemas)
+    found.nothing_left_over(schemas, held)
     found.tree()
     return found.done(_since(archive, signed, known), known, policy, schemas)
 
@@ -148,19 +151,22 @@ def _manifest(archive: Archive) -> Manifest:
     return manifest
 
 
-def _changes(archive: Archive, manifest: Manifest, history: Iterable[Change]) -> list[Change]:
+def _changes(
+    archive: Archive, manifest: Manifest, history: Iterable[Change]
+) -> tuple[list[Change], Collection[int]]:
     """What is stated of the log's keys, in order: a statement counts by its signature, whoever hands it on.
 
-    What is missing or malformed states nothing here, and ends it below: of a whole ledger, none of those that
-    were proven is passed over.
+    And the indexes of the entries on keys that the bundle is of. What is missing or malformed states nothing
+    here, and ends it below: of a whole ledger, none of those that were proven is passed over.
     """
-    found = [*history]
+    found, entries = [*history], {}
     with suppress(Altered, CodecError, Incomplete):
         member = archive.members.get(ENTRIES)
         if member is not None:
             entries = key_entries(archive.source, blocks_of(archive.source, member), manifest.origin)
-            found.extend(changes_of(entries, _texts(_schemas(archive)) if entries else {}))
-    return sorted(dict.fromkeys(found), key=lambda each: each.at)
+        told = {**dict(history_of(archive)), **entries}
+        found.extend(changes_of(told, _texts(_schemas(archive)) if told else {}))
+    return sorted(dict.fromkeys(found), key=lambda each: each.at), entries.keys()
 
 
 def _checkpoint(archive: Archive, manifest: Manifest, known: Keys, policy: Policy | None) -> SignedCheckpoint:
@@ -169,6 +175,7 @@ def _checkpoint(archive: Archive, manifest: Manifest, known: Keys, policy: Polic
     said = signed.checkpoint
     if (said.origin, said.size, said.root.hex()) != (manifest.origin, manifest.size, manifest.root):
         raise Altered("the manifest names another checkpoint than the one in the bundle")
+    known.require_added(signed)
     if policy is not None:
         policy.require(signed)
     # What the exporter trusts is read, so that what is no key and no policy is not called one; not believed.
@@ -355,8 +362,10 @@ class _Run:
         merkle.verify_inclusion(leaf, index, said.size, proof.hashes, said.root)
         self._proven += 1
 
-    def nothing_left_over(self, schemas: Mapping[bytes, Schema]) -> None:
+    def nothing_left_over(self, schemas: Mapping[bytes, Schema], held: Collection[int]) -> None:
         """(10)."""
+        beside = history_of(self._archive)
+        self._used |= check_history(self._manifest.origin, self._texts, beside, held)
         framing = {ENTRY_FRAME[2:], registry().writer(container.NAME).fingerprint}
         for fingerprint, schema in schemas.items():
             if fingerprint not in self._used | framing:
@@ -407,6 +416,7 @@ class _Run:
             kept=self._kept,
             unknown=sorted(each.name for each in schemas.values() if not each.known),
             policy=policy is not None,
+            untold=known.untold,
             times=times,
         )
 

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from ledger.store.ledgers import Ledger
     from ledger.tlog.keyhistory import Change
 
+UNTOLD = (
+    "WARNING: you trust several keys of this ledger, and nothing tells at which sizes each signs: ask for the "
+    "entries on its keys, and give them with --history"
+)
+
 bundle = group("Export evidence that strangers can check with a key alone, and verify it.")
 
 
@@ -317,6 +322,7 @@ def found_as_json(found: Verified) -> dict[str, Any]:
         "since": None if found.since is None else _before(found.since),
         "kept": None if found.kept is None else found.kept.size,
         "basis": None if said.basis is None else {"ground": said.basis.ground, "of": said.basis.of},
+        "keys_untold": found.untold,
         "unknown_schemas": list(found.unknown),
         "times": [
             {"first": each.first, "last": each.last, **times_as_json(each.bracket)} for each in found.times
@@ -380,6 +386,8 @@ def words(file: Path, found: Verified) -> list[str]:
         lines.append(f"  goes on from the checkpoint of {found.kept.size} entries that you kept")
     if found.disclosures:
         lines.append(f"  {len(found.disclosures)} opened fields are what was recorded")
+    if found.untold:
+        lines.append(f"  {UNTOLD}")
     lines += _appeared(found)
     if outside := _outside(found):
         lines.append(f"  {warning(outside)}")
