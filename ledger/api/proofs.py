@@ -91,7 +91,10 @@ def router(service: Service) -> APIRouter:
         with TemporaryDirectory(prefix="auditledger-bundle-") as folder:
             path = Path(folder) / f"{slug}.zip"
             try:
-                export(service.installation, slug, principal(request), wanted, path, seal=_note)
+                export(
+                    service.installation, slug, principal(request), wanted, path, seal=_note,
+                    times=None if service.times is None else service.times(),
+                )  # fmt: skip
                 data = path.read_bytes()
             except Unavailable as error:
                 raise _unreadable(ledger, "a bundle of the case", error) from error

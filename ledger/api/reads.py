@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -16,13 +17,15 @@ from ledger.api.service import Service, principal
 from ledger.application.access import Matter, allow_case, readable, roles
 from ledger.application.emergency import listed
 from ledger.application.outcome import parse_command_id, receipts_of
-from ledger.application.shown import DEMONSTRATION, shown_entry, shown_receipt, shown_timeline
+from ledger.application.shown import DEMONSTRATION, shown_bracket, shown_entry, shown_receipt, shown_timeline
 from ledger.codec.jsonform import json_schema, template
 from ledger.codec.registry import registry
 from ledger.domain.case import command_table
 from ledger.domain.event import load_events
 from ledger.errors import AuditLedgerError, InvalidInput, NotFound, Unavailable
+from ledger.store.feed import StoredRow
 from ledger.store.ledgers import Ledger
+from ledger.tlog.brackets import Bracket
 
 OCTETS = "application/octet-stream"
 HEALTH_SECONDS = 2.0
@@ -87,7 +90,8 @@ def router(service: Service) -> APIRouter:
     ) -> JSONResponse:
         """The ledger's entries behind ``after``, in order; ``event`` (full names) filters, ``raw`` adds bytes.
 
-        ``next`` is the ``after`` of the next page, there even at the end: ask again for what comes.
+        ``next`` is the ``after`` of the next page, there even at the end: ask again for what comes. Of each
+        ``witnessed``: between which times witnesses saw it appear; null where none has spoken.
         """
         found = service.allow(request, Matter.CASES)
         for name in event or ():
@@ -98,7 +102,7 @@ def router(service: Service) -> APIRouter:
         content = {
             "ledger": found.origin,
             "size": feed.head(found.id).size,
-            "entries": [shown_entry(row, gone, raw=raw) for row in rows],
+            "entries": _with_times(found, rows, [shown_entry(row, gone, raw=raw) for row in rows]),
             "next": rows[-1].index if rows else after,
             **notice(found),
         }
@@ -106,16 +110,18 @@ def router(service: Service) -> APIRouter:
 
     @api.get("/ledgers/{slug}/entries/{index}", tags=["entries"])
     def entry(request: Request, slug: str, index: int) -> Response:
-        """One entry; by ``Accept: application/octet-stream`` its bytes, as they were recorded."""
+        """One entry; by ``Accept: application/octet-stream`` its bytes, as they were recorded.
+
+        ``witnessed``: between which times witnesses saw it appear; null where none has spoken.
+        """
         found = service.allow(request, Matter.CASES)
         if not 0 <= index < 1 << 62:
             raise InvalidInput("index", "a whole number from 0", index)
         row = feed.entry(found.id, index)
         if request.headers.get("accept", "").split(";")[0].strip() == OCTETS:
             return Response(row.entry, media_type=OCTETS, headers={"Leaf-Hash": row.leaf_hash.hex()})
-        return JSONResponse(
-            {**shown_entry(row, installation.streams.destroyed(found), raw=True), **notice(found)}
-        )
+        shown = shown_entry(row, installation.streams.destroyed(found), raw=True)
+        return JSONResponse({**_with_times(found, [row], [shown])[0], **notice(found)})
 
     @api.get("/ledgers/{slug}/receipts/{command}", tags=["entries"])
     def receipts(request: Request, slug: str, command: str) -> JSONResponse:
@@ -193,6 +199,15 @@ def router(service: Service) -> APIRouter:
         """Whether the service works: database, projections. Open to anyone; it names no ledger."""
         content, healthy = state(service)
         return JSONResponse(content, 200 if healthy else 503)
+
+    def _with_times(
+        found: Ledger, rows: Sequence[StoredRow], shown: Sequence[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        brackets = service.brackets(found, [row.index for row in rows]) or [Bracket()] * len(rows)
+        return [
+            {**each, "witnessed": shown_bracket(bracket, None if found.demonstration else row.recorded_at)}
+            for row, each, bracket in zip(rows, shown, brackets, strict=True)
+        ]
 
     return api
 

@@ -25,6 +25,7 @@ from ledger.application.openings import sealed_fields_of
 from ledger.application.outcome import Principal
 from ledger.bundle.disclosures import Disclosure
 from ledger.bundle.manifest import CASE, Basis, Subject
+from ledger.bundle.times import MOST_TIMES
 from ledger.bundle.verify import Verified, verify
 from ledger.bundle.write import Content, write
 from ledger.codec.registry import registry
@@ -35,6 +36,7 @@ from ledger.store.database import Role
 from ledger.store.followed import known_here
 from ledger.store.ledgers import Ledger
 from ledger.store.tiles import TileFolder
+from ledger.store.witnessed import WitnessedTimes
 from ledger.tlog.keyhistory import Keys
 from ledger.tlog.proof import ConsistencyProof
 from ledger.tlog.prover import Prover
@@ -83,16 +85,18 @@ def export(
     path: Path,
     *,
     seal: Callable[[Ledger], bytes],
+    times: WitnessedTimes | None = None,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Exported:
     """Writes a bundle to a file, durable on return, readable by its owner alone; logged with who took it.
 
     ``seal``: has the ledger sealed and gives its checkpoint's note; asked for once the openings are recorded,
-    which come before any value is written, and after the file was made. ``progress(what, done, all)``. A crash
-    in here leaves no bundle, or a whole one, and perhaps a file beside it whose name ends in ``.new``; openings
-    that were recorded stay. Raises Forbidden, NotFound, InvalidInput, LawRefused, VaultError; Unavailable where
-    the file cannot be written or the entries are not sealed yet; what the verifier raises where the published
-    files are not what was signed.
+    which come before any value is written, and after the file was made. ``times``: what trusted witnesses say
+    of the entries, for the bundle to show. ``progress(what, done, all)``. A crash in here leaves no bundle, or
+    a whole one, and perhaps a file beside it whose name ends in ``.new``; openings that were recorded stay.
+    Raises Forbidden, NotFound, InvalidInput, LawRefused, VaultError; Unavailable where the file cannot be
+    written or the entries are not sealed yet; what the verifier raises where the published files are not what
+    was signed.
     """
     ledger = allow(installation, slug, principal, Matter.CASES)
     size = installation.feed.head(ledger.id).size
@@ -100,7 +104,9 @@ def export(
     chosen = _chosen(installation, ledger, wanted, size)
     with _made(path) as (new, file):
         opened, closed = _opened(installation, ledger, principal, wanted, chosen, size)
-        content, known = _content(installation, ledger, wanted, chosen, seal(ledger), opened, basis, progress)
+        content, known = _content(
+            installation, ledger, wanted, chosen, seal(ledger), times, opened, basis, progress
+        )
         found = _put(path, new, file, content, known, lambda done, of: progress("Verifying", done, of))
     log.info(
         "bundle exported", ledger=slug, person=principal.person, organisation=principal.organisation,
@@ -116,6 +122,7 @@ def _content(
     wanted: Wanted,
     chosen: Sequence[int] | None,
     note: bytes,
+    times: WitnessedTimes | None,
     opened: Sequence[Disclosure],
     basis: tuple[str, str] | None,
     progress: Callable[[str, int, int], None],
@@ -135,6 +142,8 @@ def _content(
         keys=keys,
         policy=wanted.policy,
         since=None if wanted.since is None else _since(prover, wanted.since, known),
+        history=_history(known, wanted.subject, chosen, prover),
+        times=_times(ledger, times, wanted.subject, chosen, prover),
         disclosures=opened,
         basis=None if basis is None else Basis(*basis),
     ), known
@@ -271,6 +280,38 @@ def _since(prover: Prover, note: bytes, known: Keys) -> tuple[bytes, Consistency
     if before.size > prover.checkpoint.size:
         raise InvalidInput("--since", f"a checkpoint of at most {prover.checkpoint.size} entries", before.size)
     return note, prover.consistency(before.size)
+
+
+def _history(
+    known: Keys, subject: Subject, chosen: Sequence[int] | None, prover: Prover
+) -> list[tuple[int, bytes]]:
+    """The entries that tell of the ledger's keys, under the checkpoint and not among those asked for."""
+    size = prover.checkpoint.size
+    start, end = subject.start or 0, size if subject.end is None else subject.end
+    held = range(start, end) if chosen is None else chosen
+    return [
+        (each.at, prover.entry(each.at)) for each in known.changes if each.at < size and each.at not in held
+    ]
+
+
+def _times(
+    ledger: Ledger,
+    times: WitnessedTimes | None,
+    subject: Subject,
+    chosen: Sequence[int] | None,
+    prover: Prover,
+) -> list[tuple[int, bytes, ConsistencyProof]]:
+    """The cosigned checkpoints around the entries, smaller than the bundle's own, which tells times too.
+
+    Of a demonstration none: its clock is simulated. Raises Untrusted for one that does not hold, Unavailable.
+    """
+    size = prover.checkpoint.size
+    start, end = subject.start or 0, size if subject.end is None else subject.end
+    if times is None or ledger.demonstration or not size:
+        return []
+    indexes = range(start, end) if chosen is None else chosen
+    found = times.around(ledger, indexes, dense=chosen is None, below=size, most=MOST_TIMES)
+    return [(each, note, prover.consistency(each)) for each, note in found]
 
 
 @contextmanager

@@ -1,15 +1,19 @@
-"""The changes of a ledger's signing keys that entries of a bundle record: to follow them needs no database."""
+"""The changes of a ledger's signing keys that entries of a bundle record: to follow them needs no database.
+
+They stand among the entries that the bundle is of, or beside them in ``history/``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from ledger.bundle.archive import Source
+from ledger.bundle.archive import Archive, Source
 from ledger.bundle.container import Block, entries_of
+from ledger.bundle.manifest import history_name, history_named
 from ledger.bundle.schemas import Texts, read_payload
 from ledger.codec.avro import encode_long, encode_string
-from ledger.codec.entry import decode_fields, prefix
+from ledger.codec.entry import MAX_ENTRY, decode_fields, prefix
 from ledger.errors import CodecError
 from ledger.tlog.chain import HASH_LENGTH
 from ledger.tlog.keyhistory import Change
@@ -33,6 +37,13 @@ def key_entries(source: Source, blocks: list[Block], origin: str) -> dict[int, b
         if entry.startswith(_MARK, len(begin) + len(encode_long(index)) + HASH_LENGTH)
         and entry.startswith(begin)
     }
+
+
+def history_of(archive: Archive) -> Iterator[tuple[int, bytes]]:
+    """The entries of ``history/`` by index. Raises Altered, CodecError (one is too large), Unavailable."""
+    for index in map(history_named, archive.names):
+        if index is not None:
+            yield index, archive.read(history_name(index), MAX_ENTRY)
 
 
 def changes_of(entries: KeyEntries, texts: Texts) -> Iterator[Change]:

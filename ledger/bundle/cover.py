@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from ledger.bundle.times import noted
 from ledger.bundle.verify import Verified
 from ledger.clock import MELBOURNE
 from ledger.tlog.checkpoint import SignedCheckpoint
@@ -43,6 +44,15 @@ def cover(found: Verified, name: str, verified_at: datetime) -> bytes:
             recorded=[moment(each) for each in found.recorded],
             witnesses=_witnesses(found.signed),
             earlier=[] if found.since is None else _witnesses(found.since),
+            times=[
+                {"name": name, "after": when(each.bracket.not_before), "by": when(each.bracket.not_after)}
+                for each, name in noted(found.times, dense=found.manifest.subject.dense)
+            ],
+            outside=[
+                {"at": each.outside.at, "recorded": moment(each.outside.recorded_at)}
+                for each in found.times
+                if each.outside is not None
+            ],
             signers=[str(each.key) for each in found.signed.signed if each.time is None],
         )
     )
@@ -59,8 +69,10 @@ def moment(value: datetime) -> str:
     return f"{here:%-d %B %Y, %H:%M:%S} in Melbourne ({value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ})"
 
 
-def when(seconds: int) -> str:
-    """A witness's time in UTC; of one that no calendar has, the number that it states."""
+def when(seconds: int | None) -> str:
+    """A witness's time in UTC; of one that no calendar has, the number that it states; of none, a dash."""
+    if seconds is None:
+        return "–"
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
     except (OverflowError, ValueError, OSError):

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import rfc8785
 
@@ -28,6 +28,8 @@ SINCE = "since/checkpoint"
 CONSISTENCY = "since/consistency"
 _PROOF = re.compile(r"proofs/(0|[1-9][0-9]{0,18})\.tlog-proof")
 _SCHEMA = re.compile(r"schemas/([A-Za-z_][A-Za-z0-9_.]*)\.([0-9a-f]{16})\.avsc")
+_TIME = re.compile(r"times/(0|[1-9][0-9]{0,18})\.(?:checkpoint|consistency)")
+_HISTORY = re.compile(r"history/(0|[1-9][0-9]{0,18})\.entry")
 _FIRST = (CHECKPOINT, SINCE, CONSISTENCY, POLICY, KEYS, DISCLOSURES, ENTRIES)
 _HASH = re.compile("[0-9a-f]{64}")
 MOST = (1 << 53) - 1
@@ -177,8 +179,40 @@ def proof_named(name: str) -> int | None:
     return None if found is None else int(found[1])
 
 
+class TimesNames(NamedTuple):
+    """The files of a cosigned checkpoint that tells times: its note, and that the bundle's goes on from it."""
+
+    checkpoint: str
+    consistency: str
+
+
+def times_names(size: int) -> TimesNames:
+    """The files of the one of that size."""
+    return TimesNames(f"times/{size}.checkpoint", f"times/{size}.consistency")
+
+
+def time_named(name: str) -> int | None:
+    """The size of such a file's checkpoint; None for any other."""
+    found = _TIME.fullmatch(name)
+    return None if found is None else int(found[1])
+
+
+def history_name(index: int) -> str:
+    """The file of an entry that tells of the log's keys, and is not among those that the bundle is of."""
+    return f"history/{index}.entry"
+
+
+def history_named(name: str) -> int | None:
+    """The index of such a file's entry; None for any other."""
+    found = _HISTORY.fullmatch(name)
+    return None if found is None else int(found[1])
+
+
 def place(name: str) -> tuple[int, int, str]:
-    """Where a file stands in the archive: proofs by index, then schemas by name. Raises CodecError."""
+    """Where a file stands in the archive: proofs by index, schemas by name, times by size, history by index.
+
+    Raises CodecError.
+    """
     if name in _FIRST:
         return _FIRST.index(name), 0, ""
     index = proof_named(name)
@@ -186,6 +220,12 @@ def place(name: str) -> tuple[int, int, str]:
         return len(_FIRST), index, ""
     if schema_named(name) is not None:
         return len(_FIRST) + 1, 0, name
+    size = time_named(name)
+    if size is not None:
+        return len(_FIRST) + 2, size, name
+    index = history_named(name)
+    if index is not None:
+        return len(_FIRST) + 3, index, ""
     raise CodecError(f"archive: {name[:80]!r} is no file of a bundle")
 
 

@@ -10,12 +10,13 @@ each entry is one of this log, in its place; (8) it names the leaf hash before i
 next of its case (case), and its payload reads by its schema; (9) what is disclosed is what entries commit to;
 (10) no schema and no disclosure is left over; (11) the tree of the checkpoint holds them: the last one
 (ledger, range) or each (case, register) is proven, and of a whole ledger the root is computed again; (12) the
-checkpoint goes on from the earlier one in the bundle, and from the one that the verifier kept.
+checkpoint goes on from the earlier one in the bundle, and from the one that the verifier kept; (13) it goes on
+from each cosigned one in ``times/``, and what trusted witnesses say there is what they signed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,9 +26,9 @@ from pathlib import Path
 from ledger.bundle import container
 from ledger.bundle import disclosures as opened
 from ledger.bundle.archive import Archive, Source
-from ledger.bundle.changes import changes_of, key_entries
+from ledger.bundle.changes import changes_of, history_of, key_entries
 from ledger.bundle.container import Block, blocks_of
-from ledger.bundle.entries import Part, Work, check_blocks, follows
+from ledger.bundle.entries import Part, Work, check_blocks, check_history, follows
 from ledger.bundle.manifest import (
     CHECKPOINT,
     CONSISTENCY,
@@ -47,11 +48,13 @@ from ledger.bundle.manifest import (
 )
 from ledger.bundle.schemas import MOST_BYTES as MOST_SCHEMA
 from ledger.bundle.schemas import Schema, Texts, check_schema
+from ledger.bundle.times import Seen, Stretch, seen, sizes_of
 from ledger.codec.entry import ENTRY_FRAME
 from ledger.codec.registry import registry
 from ledger.errors import Altered, CodecError, Incomplete, ProofFailed, Tampered
 from ledger.ranges import in_order
 from ledger.tlog import merkle, note
+from ledger.tlog.brackets import any_witness
 from ledger.tlog.chain import GENESIS
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.tlog.keyhistory import Change, Keys
@@ -85,6 +88,13 @@ class Verified:
     """Schemas that this program does not know: their texts are only what the bundle says they are."""
     policy: bool
     """Whether a policy of the verifier's was asked for."""
+    untold: bool
+    """Whether several keys of the log were given, and nothing told at which sizes any of them signs."""
+    times: Sequence[Seen]
+    """Between which times entries appeared, by witnesses: of a case or register each, else where it differs.
+
+    Empty where no trusted witness has spoken.
+    """
 
 
 def verify(
@@ -110,7 +120,8 @@ def verify(
     archive = Archive(Source(bundle))
     manifest = _manifest(archive)
     trusted = [*keys, *(() if policy is None else policy.keys)]
-    known = Keys(trusted, manifest.origin, _changes(archive, manifest, history))
+    changes, held = _changes(archive, manifest, history)
+    known = Keys(trusted, manifest.origin, changes)
     signed = _checkpoint(archive, manifest, known, policy)
     schemas = _schemas(archive)
     blocks = _blocks(archive, manifest)
@@ -118,9 +129,9 @@ def verify(
     kept = None if from_checkpoint is None else _kept(from_checkpoint, manifest, known)
     found = _Run(archive, manifest, signed, schemas, disclosed, kept)
     found.entries(blocks, processes, progress)
-    found.nothing_left_over(schemas)
+    found.nothing_left_over(schemas, held)
     found.tree()
-    return found.done(_since(archive, signed, known), policy is not None, schemas)
+    return found.done(_since(archive, signed, known), known, policy, schemas)
 
 
 def _manifest(archive: Archive) -> Manifest:
@@ -140,19 +151,22 @@ def _manifest(archive: Archive) -> Manifest:
     return manifest
 
 
-def _changes(archive: Archive, manifest: Manifest, history: Iterable[Change]) -> list[Change]:
+def _changes(
+    archive: Archive, manifest: Manifest, history: Iterable[Change]
+) -> tuple[list[Change], Collection[int]]:
     """What is stated of the log's keys, in order: a statement counts by its signature, whoever hands it on.
 
-    What is missing or malformed states nothing here, and ends it below: of a whole ledger, none of those that
-    were proven is passed over.
+    And the indexes of the entries on keys that the bundle is of. What is missing or malformed states nothing
+    here, and ends it below: of a whole ledger, none of those that were proven is passed over.
     """
-    found = [*history]
+    found, entries = [*history], {}
     with suppress(Altered, CodecError, Incomplete):
         member = archive.members.get(ENTRIES)
         if member is not None:
             entries = key_entries(archive.source, blocks_of(archive.source, member), manifest.origin)
-            found.extend(changes_of(entries, _texts(_schemas(archive)) if entries else {}))
-    return sorted(dict.fromkeys(found), key=lambda each: each.at)
+        told = {**dict(history_of(archive)), **entries}
+        found.extend(changes_of(told, _texts(_schemas(archive)) if told else {}))
+    return sorted(dict.fromkeys(found), key=lambda each: each.at), entries.keys()
 
 
 def _checkpoint(archive: Archive, manifest: Manifest, known: Keys, policy: Policy | None) -> SignedCheckpoint:
@@ -161,6 +175,7 @@ def _checkpoint(archive: Archive, manifest: Manifest, known: Keys, policy: Polic
     said = signed.checkpoint
     if (said.origin, said.size, said.root.hex()) != (manifest.origin, manifest.size, manifest.root):
         raise Altered("the manifest names another checkpoint than the one in the bundle")
+    known.require_added(signed)
     if policy is not None:
         policy.require(signed)
     # What the exporter trusts is read, so that what is no key and no policy is not called one; not believed.
@@ -254,7 +269,7 @@ def _since(archive: Archive, signed: SignedCheckpoint, known: Keys) -> SignedChe
 
 
 class _Run:
-    """Steps (7) to (12) of one bundle."""
+    """Steps (7) to (13) of one bundle."""
 
     def __init__(
         self,
@@ -278,6 +293,7 @@ class _Run:
         self._last = Part()
         self._opened = 0
         self._proven = 0
+        self._stretches: list[Stretch] = []
 
     def entries(self, blocks: list[Block], processes: int | None, progress: Callable[[int, int], None]) -> None:
         """(7) to (9), and (11) where each entry has a proof."""
@@ -285,7 +301,7 @@ class _Run:
         start = 0 if subject.kind == LEDGER else subject.start
         self._work = Work(
             self._archive.source, blocks, origin, start, subject.stream, self._texts,
-            frozenset(self._disclosed), subject.kind != RANGE,
+            frozenset(self._disclosed), subject.kind != RANGE, sizes_of(self._archive),
         )  # fmt: skip
         done = 0
         # Where an entry comes with a proof of its own, they are few: not worth a process.
@@ -322,6 +338,7 @@ class _Run:
             follows(self._work, part.first, part.versions[0], before.versions[1])
         self._last = part
         self._used |= part.used
+        self._stretches += part.stretches
 
     def _take_leaves(self, leaves: Sequence[tuple[int, bytes]]) -> None:
         if self._manifest.subject.dense:
@@ -345,8 +362,10 @@ class _Run:
         merkle.verify_inclusion(leaf, index, said.size, proof.hashes, said.root)
         self._proven += 1
 
-    def nothing_left_over(self, schemas: Mapping[bytes, Schema]) -> None:
+    def nothing_left_over(self, schemas: Mapping[bytes, Schema], held: Collection[int]) -> None:
         """(10)."""
+        beside = history_of(self._archive)
+        self._used |= check_history(self._manifest.origin, self._texts, beside, held)
         framing = {ENTRY_FRAME[2:], registry().writer(container.NAME).fingerprint}
         for fingerprint, schema in schemas.items():
             if fingerprint not in self._used | framing:
@@ -369,9 +388,18 @@ class _Run:
             if self._tree.root() != said.root:
                 raise ProofFailed(f"{said.origin}: the entries have the root {self._tree.root().hex()}")
 
-    def done(self, since: SignedCheckpoint | None, policy: bool, schemas: Mapping[bytes, Schema]) -> Verified:
-        """(12), and what was found."""
+    def done(
+        self,
+        since: SignedCheckpoint | None,
+        known: Keys,
+        policy: Policy | None,
+        schemas: Mapping[bytes, Schema],
+    ) -> Verified:
+        """(12) and (13), and what was found."""
         self._check_kept(since)
+        met = any_witness if policy is None else policy.heard
+        apart = not self._manifest.subject.dense
+        times = seen(self._archive, self._signed, known, met, self._stretches, apart=apart)
         first, last = self._first, self._last
         assert first is not None
         assert first.recorded is not None
@@ -387,7 +415,9 @@ class _Run:
             since=since,
             kept=self._kept,
             unknown=sorted(each.name for each in schemas.values() if not each.known),
-            policy=policy,
+            policy=policy is not None,
+            untold=known.untold,
+            times=times,
         )
 
     def _check_kept(self, since: SignedCheckpoint | None) -> None:

@@ -21,8 +21,10 @@ from ledger.bundle.manifest import (
     Basis,
     Manifest,
     Subject,
+    history_name,
     proof_name,
     schema_name,
+    times_names,
 )
 from ledger.codec.avro import FRAME
 from ledger.codec.entry import ENTRY_FRAME, decode_fields
@@ -49,6 +51,10 @@ class Content:
     policy: bytes | None = None
     since: tuple[bytes, ConsistencyProof] | None = None
     """An earlier checkpoint's note, and that the newer one goes on from it."""
+    history: Sequence[tuple[int, bytes]] = ()
+    """Entries that tell of the log's keys, by index, which are not among ``entries``."""
+    times: Sequence[tuple[int, bytes, ConsistencyProof]] = ()
+    """By size, notes of earlier checkpoints as witnesses cosigned them, and that ``note`` goes on from each."""
     disclosures: Sequence[Disclosure] = ()
     basis: Basis | None = None
 
@@ -88,8 +94,15 @@ def write(file: BinaryIO, content: Content) -> Manifest:
         raise InvalidInput("bundle", "at least one entry", "none")
     for index in [passed.last] if dense else passed.indexes:
         archive.add(proof_name(index), [bytes(content.prove(index))])
-    for name, text in sorted(_schemas(content.schemas, passed.used).items()):
+    told = {decode_fields(entry)[-1][2:FRAME] for _, entry in content.history}
+    for name, text in sorted(_schemas(content.schemas, passed.used | told).items()):
         archive.add(name, [text.encode()])
+    for size, note, proof in content.times:
+        names = times_names(size)
+        archive.add(names.checkpoint, [note])
+        archive.add(names.consistency, [bytes(proof)])
+    for index, entry in content.history:
+        archive.add(history_name(index), [entry])
     manifest = Manifest(
         origin=said.origin,
         size=said.size,

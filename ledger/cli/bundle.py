@@ -13,8 +13,10 @@ import typer
 
 from ledger import durable
 from ledger.bundle.manifest import CASE, LEDGER, RANGE, REGISTER, Subject
+from ledger.bundle.times import noted
 from ledger.bundle.verify import Verified
 from ledger.bundle.verify import verify as verify_bundle
+from ledger.cli.appeared import appeared, times_as_json, warning
 from ledger.cli.session import (
     AsJson,
     MaybeLedger,
@@ -38,6 +40,11 @@ if TYPE_CHECKING:
     from ledger.application.evidence import Exported, Wanted
     from ledger.store.ledgers import Ledger
     from ledger.tlog.keyhistory import Change
+
+UNTOLD = (
+    "WARNING: you trust several keys of this ledger, and nothing tells at which sizes each signs: ask for the "
+    "entries on its keys, and give them with --history"
+)
 
 bundle = group("Export evidence that strangers can check with a key alone, and verify it.")
 
@@ -258,12 +265,18 @@ def _export(
 ) -> Exported:
     from ledger.application.evidence import export as export_bundle
     from ledger.cli.proofs import sealed
+    from ledger.store.witnessed import WitnessedTimes, policy_of
+
+    policy = policy_of(session.settings())
+    times = None if policy is None else WitnessedTimes(installation.feed, policy)
 
     def seal(each: Ledger) -> bytes:
         return str(sealed(session, installation.database, each)).encode()
 
     with _shown(session) as progress:
-        return export_bundle(installation, ledger.slug, principal, wanted, output, seal=seal, progress=progress)
+        return export_bundle(
+            installation, ledger.slug, principal, wanted, output, seal=seal, times=times, progress=progress
+        )
 
 
 @contextmanager
@@ -309,8 +322,36 @@ def found_as_json(found: Verified) -> dict[str, Any]:
         "since": None if found.since is None else _before(found.since),
         "kept": None if found.kept is None else found.kept.size,
         "basis": None if said.basis is None else {"ground": said.basis.ground, "of": said.basis.of},
+        "keys_untold": found.untold,
         "unknown_schemas": list(found.unknown),
+        "times": [
+            {"first": each.first, "last": each.last, **times_as_json(each.bracket)} for each in found.times
+        ],
+        "outside": _outside(found),
     }  # fmt: skip
+
+
+def _outside(found: Verified) -> list[dict[str, Any]]:
+    """The entries whose ``recorded_at`` does not fit what witnesses say."""
+    return [
+        {
+            "index": each.outside.at,
+            "recorded_at": show(each.outside.recorded_at),
+            **times_as_json(each.bracket),
+            "outside": each.outside.how,
+        }
+        for each in found.times
+        if each.outside is not None
+    ]
+
+
+def _appeared(found: Verified) -> list[str]:
+    """Of a case or register each entry; of a range or ledger the first, the last, and what is known least."""
+    lines = []
+    for each, name in noted(found.times, dense=found.manifest.subject.dense):
+        bracket = {**times_as_json(each.bracket), "outside": None}
+        lines.append(f"  {name}: {appeared(bracket)}")
+    return lines
 
 
 def _before(signed: SignedCheckpoint) -> dict[str, Any]:
@@ -345,6 +386,11 @@ def words(file: Path, found: Verified) -> list[str]:
         lines.append(f"  goes on from the checkpoint of {found.kept.size} entries that you kept")
     if found.disclosures:
         lines.append(f"  {len(found.disclosures)} opened fields are what was recorded")
+    if found.untold:
+        lines.append(f"  {UNTOLD}")
+    lines += _appeared(found)
+    if outside := _outside(found):
+        lines.append(f"  {warning(outside)}")
     if said.basis is not None:
         lines.append(f"  basis, as the exporter states: PDPA s {said.basis.ground}, {said.basis.of}")
     lines += [f"  schema not known to this program: {name}" for name in found.unknown]

@@ -11,6 +11,7 @@ import typer
 from ledger.application import Installation
 from ledger.application.access import Matter, allow
 from ledger.application.shown import DEMONSTRATION, shown_bracket, shown_entry
+from ledger.cli.appeared import appeared
 from ledger.cli.session import (
     AsJson,
     MaybeLedger,
@@ -21,7 +22,6 @@ from ledger.cli.session import (
     print_json,
     the_ledger,
 )
-from ledger.cli.times import appeared
 from ledger.clock import melbourne_date
 from ledger.codec.jsonform import parse_moment
 from ledger.domain.event import load_events

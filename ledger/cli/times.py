@@ -7,21 +7,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ledger.cli.appeared import times_as_json
 from ledger.cli.session import Session
 from ledger.codec.declare import micros
 from ledger.codec.entry import decode_entry
-from ledger.codec.jsonform import show, show_seconds
+from ledger.codec.jsonform import show
 from ledger.errors import InvalidInput, NotFound, ProofFailed
 from ledger.store.database import Database
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
 from ledger.store.witnessed import Outside, WitnessedTimes, policy_of
-from ledger.tlog.brackets import Bracket, Brackets, Sighting, sightings_of
+from ledger.tlog.brackets import Brackets, Sighting, sightings_of
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.tlog.note import COSIGNATURE, Note, VerifierKey
 from ledger.tlog.policy import Party, Policy
-
-_WHY = "backdated, or kept from the witnesses for so long"
 
 
 def trusted(session: Session, keys: Sequence[VerifierKey]) -> Policy | None:
@@ -47,7 +46,7 @@ def _shown(found: Outside) -> dict[str, Any]:
     return {
         "index": found.at,
         "recorded_at": _moment(found.recorded_at),
-        **_times(found.bracket),
+        **times_as_json(found.bracket),
         "outside": found.how,
     }
 
@@ -77,7 +76,7 @@ def of_proof(
         seen += more
     bracket = Brackets(seen, policy.heard).of(index)
     recorded_at = micros(decode_entry(entry).recorded_at)
-    return {"index": index, "recorded_at": _moment(recorded_at), **_times(bracket),
+    return {"index": index, "recorded_at": _moment(recorded_at), **times_as_json(bracket),
             "outside": bracket.outside(recorded_at)}  # fmt: skip
 
 
@@ -95,7 +94,7 @@ def beside(
         (bracket,) = times.checked(ledger, [index])
         before, after = times.notes(ledger, index)
     files = {"not-before": before, "not-after": after}
-    return _times(bracket), {ending: note for ending, note in files.items() if note is not None}
+    return times_as_json(bracket), {ending: note for ending, note in files.items() if note is not None}
 
 
 def of_stamp(timestamp: Path | None, roots: Path | None, signed: SignedCheckpoint) -> dict[str, Any]:
@@ -112,24 +111,6 @@ def of_stamp(timestamp: Path | None, roots: Path | None, signed: SignedCheckpoin
     except OSError as error:
         raise NotFound(f"{timestamp}: {error.strerror}") from error
     return {"stamped": show(stamped_at(response, signed.note.text, read_roots(roots)))}
-
-
-def appeared(found: dict[str, Any]) -> str:
-    """A bracket in words, and whether the entry's own time lies outside of it."""
-    said = [f"{name} {at}" for name, at in (("after", found["not_before"]), ("by", found["not_after"])) if at]
-    seen = f"witnesses saw it appear {' and '.join(said)}" if said else "no trusted witness tells its times"
-    late = found["outside"] and f", and it says that it was recorded at {found['recorded_at']}: {_WHY}"
-    return seen + (late or "")
-
-
-def warning(found: Sequence[dict[str, Any]]) -> str:
-    """What is said of entries whose ``recorded_at`` does not fit: of the first, and how many there are."""
-    more = "" if len(found) == 1 else f"; {len(found)} such places"
-    return f"WARNING: entry {found[0]['index']}: {appeared(found[0])}{more}"
-
-
-def _times(bracket: Bracket) -> dict[str, Any]:
-    return {"not_before": show_seconds(bracket.not_before), "not_after": show_seconds(bracket.not_after)}
 
 
 def _moment(microseconds: int) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ledger.cli import times
+from ledger.cli.appeared import appeared, warning
 from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
 from ledger.cli.trusted import FAILED, keys_of, read_file
 from ledger.codec.jsonform import show, show_seconds
@@ -412,7 +413,7 @@ def _words(result: dict[str, Any]) -> str:
     if result.get("stamped"):
         end += f", time-stamped at {result['stamped']}"
     if any((result.get("witnessed") or {}).get(side) for side in ("not_before", "not_after")):
-        end += f"; entry {result['witnessed']['index']}: {times.appeared(result['witnessed'])}"
+        end += f"; entry {result['witnessed']['index']}: {appeared(result['witnessed'])}"
     if result.get("outside"):
-        end += f"\n{result['ledger']}: {times.warning(result['outside'])}"
+        end += f"\n{result['ledger']}: {warning(result['outside'])}"
     return f"{result['ledger']}: clean, {result['size']} entries, {signed} under a signed checkpoint, {end}"

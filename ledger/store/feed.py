@@ -225,6 +225,18 @@ class Feed:
         parameters = {"ledger": ledger_id, "witnesses": list(witnesses), "indexes": list(indexes or ())}
         return [(size, note.encode()) for size, note in self._fetch(name, parameters)]
 
+    def cosigned_sizes(self, ledger_id: int, witnesses: Sequence[str], after: int, before: int) -> list[int]:
+        """The sizes that any of them cosigned behind one and before another, ascending."""
+        given = {"ledger": ledger_id, "witnesses": list(witnesses), "after": after, "before": before}
+        return [size for (size,) in self._fetch("cosigned_sizes", given)]
+
+    def cosigned_at(
+        self, ledger_id: int, witnesses: Sequence[str], sizes: Sequence[int]
+    ) -> list[tuple[int, bytes]]:
+        """Size and note of what each of them cosigned of these sizes, by size; nothing of it is verified."""
+        given = {"ledger": ledger_id, "witnesses": list(witnesses), "sizes": list(sizes)}
+        return [(size, note.encode()) for size, note in self._fetch("cosigned_at", given)]
+
     def cosigned_with_times(
         self, ledger_id: int, witnesses: Sequence[str]
     ) -> list[tuple[int, bytes, int | None, int | None]]:

@@ -383,6 +383,16 @@ LEFT JOIN ledger.entries before ON before.ledger = c.ledger AND before.index = c
 LEFT JOIN ledger.entries after ON after.ledger = c.ledger AND after.index = c.size
 WHERE c.ledger = %(ledger)s AND c.witness = ANY (%(witnesses)s) ORDER BY c.size;
 
+-- name: cosigned_sizes
+-- The sizes that any of these witnesses cosigned behind one and before another.
+SELECT DISTINCT size FROM ledger.cosignatures
+WHERE ledger = %(ledger)s AND witness = ANY (%(witnesses)s) AND size > %(after)s AND size < %(before)s ORDER BY size;
+
+-- name: cosigned_at
+-- What each of these witnesses cosigned of these sizes.
+SELECT size, note FROM ledger.cosignatures
+WHERE ledger = %(ledger)s AND witness = ANY (%(witnesses)s) AND size = ANY (%(sizes)s) ORDER BY size, witness;
+
 -- name: cosigned_last
 -- The last note that each of these witnesses cosigned of a ledger.
 SELECT last.size, last.note FROM unnest(%(witnesses)s::text[]) AS trusted (witness)

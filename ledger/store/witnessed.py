@@ -14,7 +14,7 @@ from ledger.settings import Settings
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
 from ledger.tlog.brackets import Bracket, Brackets, Sighting, sightings_of
-from ledger.tlog.note import VerifierKey
+from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
 
 LOCAL = "witness"
@@ -84,6 +84,30 @@ class WitnessedTimes:
         before = [note for size, note in rows if size <= index]
         after = [note for size, note in rows if size > index]
         return (before[-1] if before else None), (after[0] if after else None)
+
+    def around(
+        self, ledger: Ledger, indexes: Sequence[int], *, dense: bool, below: int, most: int
+    ) -> list[tuple[int, bytes]]:
+        """The cosigned checkpoints that bracket entries, by size, each with all of its cosignatures.
+
+        ``dense``: every entry between the first and the last of ``indexes`` is meant. ``below``: only those of
+        smaller sizes. More than ``most`` are thinned evenly; the first and the last stay.
+
+        Raises Untrusted where a row does not hold, Unavailable.
+        """
+        ends = [indexes[0], indexes[-1]] if dense else indexes
+        sizes = {size for size, _ in self._feed.cosigned(ledger.id, self._names, ends)}
+        if dense:
+            sizes.update(self._feed.cosigned_sizes(ledger.id, self._names, indexes[0], indexes[-1] + 1))
+        chosen = sorted(size for size in sizes if size < below)
+        if len(chosen) > most:
+            chosen = [chosen[at * (len(chosen) - 1) // (most - 1)] for at in range(most)]
+        found: dict[int, Note] = {}
+        for size, data in self._feed.cosigned_at(ledger.id, self._names, chosen):
+            self._sightings(ledger, [(size, data)], _refuse)
+            note = Note.parse(data)
+            found[size] = note if size not in found else found[size].also(note.signatures)
+        return [(size, str(note).encode()) for size, note in found.items()]
 
     def outside(self, ledger: Ledger) -> list[Outside]:
         """The entries next to a cosigned size whose ``recorded_at`` lies outside of their bracket.

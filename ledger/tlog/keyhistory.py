@@ -177,6 +177,26 @@ class Keys:
         """
         return [each.key for each in self.ranges if each.until is None or index + 1 < each.until]
 
+    def require_added(self, signed: SignedCheckpoint) -> None:
+        """Checks that a checkpoint is signed by every key that was added and signs at its size (4-wire 'Key
+        rotation': in an overlap both sign). Whoever stole the key before it has not the one that follows.
+
+        Raises Untrusted.
+        """
+        said, by = signed.checkpoint, {each.key for each in signed.signed}
+        for each in self.ranges:
+            if 0 < each.used_from <= said.size and each.holds(said.size) and each.key not in by:
+                raise Untrusted(
+                    f"checkpoint of {said.size} entries of {said.origin}: expected the signature of each key "
+                    f"that was added, got none of one: {each}"
+                )
+
+    @property
+    def untold(self) -> bool:
+        """Whether several keys of the log are trusted, and nothing tells at which sizes any of them signs."""
+        ranges = self._ranges.values()
+        return len(ranges) > 1 and all((each.first, each.until) == (0, None) for each in ranges)
+
     def of(self, note: bytes) -> list[VerifierKey]:
         """Those whose signatures count on this note, by the size that it states.
 

@@ -37,7 +37,8 @@ def cosign(house: House, at: int) -> None:
 
 def test_a_timeline_says_what_witnesses_say_and_nothing_where_none_has_spoken(house: House) -> None:
     path = "/ledgers/dffh/cases/roles"
-    assert {each["witnessed"] for each in house.get("officer", path).json()["entries"]} == {None}
+    for each in (path, "/ledgers/dffh/entries"):
+        assert {one["witnessed"] for one in house.get("officer", each).json()["entries"]} == {None}
     app = application(house.installation, house.settings, witnessed=Witnesses(lambda: POLICY))
     with TestClient(app) as client:
         headers = house.headers("officer")
@@ -45,7 +46,10 @@ def test_a_timeline_says_what_witnesses_say_and_nothing_where_none_has_spoken(ho
         cosign(house, 1_790_000_000)
         entries = client.get(path, headers=headers).json()["entries"]
         assert entries
-        for each in entries:
+        listed = client.get("/ledgers/dffh/entries", headers=headers).json()["entries"]
+        alone = client.get(f"/ledgers/dffh/entries/{entries[0]['index']}", headers=headers).json()
+        assert len(listed) >= len(entries)
+        for each in (*entries, *listed, alone):
             said = each["witnessed"]
             assert (said["not_before"], said["not_after"]) == (None, "2026-09-21T14:13:20Z")
         # A clock of the operator's that is ahead of the witness's is told apart from one that is behind.

@@ -11,12 +11,13 @@ from ledger.bundle.manifest import Subject
 from ledger.domain.event import CaseEvent, encode_payload
 from ledger.domain.keys.events import KeyReason, SigningKeyAdded, SigningKeyRetired
 from ledger.tlog.keyhistory import ADDED, RETIRED, state
-from ledger.tlog.note import ED25519, SigningKey
+from ledger.tlog.note import ED25519, Note, SigningKey
 from ledger.tlog.proof import ConsistencyProof
 from tests.bundle.forge import (
     CLEAN,
     INCOMPLETE,
     MALFORMED,
+    TAMPERED,
     UNTRUSTED,
     Mutation,
     flipped,
@@ -25,7 +26,7 @@ from tests.bundle.forge import (
     sealed,
     with_entries,
 )
-from tests.bundle.made import KEY, MIDDLE, OF_REGISTER, ORIGIN, OTHER_KEY, WHOLE, WITNESS, Log, written
+from tests.bundle.made import KEY, MIDDLE, OF_CASE, OF_REGISTER, ORIGIN, OTHER_KEY, WHOLE, WITNESS, Log, written
 from tests.bundle.operator import chained, plain
 from tests.golden.build import HEADER, MOMENT
 
@@ -90,7 +91,20 @@ def _retired() -> Iterator[Mutation]:
     range_ = stolen.bundle(MIDDLE)
     yield Mutation("retired key: a range with its retirement", range_, UNTRUSTED, BOTH)
     earlier = stolen.bundle(Subject("range", start=0, end=RETIREMENT))
-    yield Mutation("retired key: a range that does not tell of it", earlier, CLEAN, BOTH)
+    yield Mutation("retired key: a range that does not tell of it", earlier, UNTRUSTED, BOTH)
+    before = stolen.bundle(Subject("range", start=0, end=ADDITION))
+    yield Mutation("retired key: a range that tells of no key", before, CLEAN, BOTH)
+    shown = [(RETIREMENT, stolen.entries[RETIREMENT])]
+    yield Mutation(
+        "retired key: the bundle brings its retirement", stolen.bundle(OF_CASE, history=shown), UNTRUSTED, BOTH
+    )
+    both = str(Note.parse(stolen.note(5)).also(Note.parse(rotated(SECOND).note(5)).signatures)).encode()
+    overlap = replace(stolen.content(Subject("range", start=0, end=5)), note=both)
+    fits = replace(overlap, prove=lambda index: replace(stolen.prove_at(index, 5), checkpoint=both))
+    yield Mutation("overlap: both keys sign", written(fits), CLEAN, FIRST_ONLY)
+    alone = stolen.note(5)
+    lacks = replace(overlap, note=alone, prove=lambda index: stolen.prove_at(index, 5))
+    yield Mutation("overlap: the first key signs alone", written(lacks), UNTRUSTED, FIRST_ONLY)
     late = keyed(
         (ADDITION, added(1, SECOND, ADDITION + 1, KEY)), (SIZE - 1, retired(2, KEY, SIZE, SECOND)), by=KEY
     )
@@ -219,4 +233,51 @@ def _earlier() -> Iterator[Mutation]:
         yield Mutation(f"earlier checkpoint {name}", bundle, code, FIRST_ONLY)
 
 
-ALL = (_retired, _followed, _nobody, _told, _earlier)
+def _brought() -> Iterator[Mutation]:
+    """Entries on keys that a bundle brings beside those that it is of."""
+    made = rotated(SECOND)
+    told = [(at, made.entries[at]) for at in (ADDITION, RETIREMENT)]
+    content = made.content(OF_REGISTER, history=told)
+    data = written(replace(content, subject=OF_CASE, entries=[(at, made.entries[at]) for at in range(4)]))
+    files = members(data)
+    addition, retirement = (f"history/{at}.entry" for at in (ADDITION, RETIREMENT))
+    yield Mutation("brought: a case, the first key follows", data, CLEAN, FIRST_ONLY)
+    yield Mutation("brought: a case, the second key alone", data, CLEAN, SECOND_ONLY)
+    yield Mutation("brought: a case, both keys", data, CLEAN, BOTH)
+    later = made.bundle(Subject("range", start=RETIREMENT, end=SIZE), history=told[:1])
+    yield Mutation("brought: a range, the first key follows", later, CLEAN, FIRST_ONLY)
+    twice = made.bundle(MIDDLE, history=told)
+    yield Mutation("brought: entries that are there already", twice, MALFORMED, FIRST_ONLY)
+
+    def other(name: str, content: bytes) -> bytes:
+        return sealed({**files, name: content})
+
+    def without(*names: str) -> bytes:
+        return sealed({name: content for name, content in files.items() if name not in names})
+
+    yield Mutation("brought: without what adds the second key", without(addition), UNTRUSTED, FIRST_ONLY)
+    yield Mutation("brought: a schema that nothing needs", without(addition), MALFORMED, SECOND_ONLY)
+    schema = next(name for name in files if SigningKeyRetired.name in name)
+    yield Mutation("brought: without a schema", without(schema), INCOMPLETE, SECOND_ONLY)
+    for name, entry in (
+        ("of another index", made.entries[RETIREMENT]),
+        ("an entry that is cut", made.entries[ADDITION][:-1]),
+        ("what is no entry", b"added"),
+    ):
+        yield Mutation(f"brought: {name}", other(addition, entry), TAMPERED, SECOND_ONLY)
+    yield Mutation("brought: too large for an entry", other(retirement, bytes(1 << 16)), MALFORMED, SECOND_ONLY)
+    elsewhere = rotated(SECOND)
+    elsewhere.entries[1] = Log.of(4, origin="example.org/x").entries[1]
+    yield Mutation(
+        "brought: of another ledger",
+        made.bundle(OF_REGISTER, history=[(2, elsewhere.entries[1]), told[1]]),
+        TAMPERED,
+        SECOND_ONLY,
+    )
+    plain_ = made.bundle(OF_REGISTER, history=[(2, made.entries[2]), told[1]])
+    yield Mutation("brought: an entry of another stream", plain_, MALFORMED, SECOND_ONLY)
+    renamed = {name.replace("history/4.", "history/04."): content for name, content in files.items()}
+    yield Mutation("brought: a name in another form", sealed(renamed), MALFORMED, SECOND_ONLY)
+
+
+ALL = (_brought, _retired, _followed, _nobody, _told, _earlier)

@@ -164,9 +164,17 @@ class Log:
         """That an entry is in the tree."""
         return InclusionProof(index, tuple(self.tree.path(index, 0, self.size)), note or self.note())
 
+    def prove_at(self, index: int, size: int) -> InclusionProof:
+        """That an entry is in the tree of an earlier size."""
+        return InclusionProof(index, tuple(self.tree.path(index, 0, size)), self.note(size))
+
     def since(self, size: int) -> tuple[bytes, ConsistencyProof]:
         """An earlier checkpoint, and that the last one goes on from it."""
         return self.note(size), ConsistencyProof(size, tuple(self.tree.proof(size, self.size)), self.note())
+
+    def times(self, *sizes: int) -> list[tuple[int, bytes, ConsistencyProof]]:
+        """Earlier checkpoints of these sizes, and that the last one goes on from each."""
+        return [(size, *self.since(size)) for size in sizes]
 
     def content(self, subject: Subject, **more: Any) -> Content:
         """What a bundle of the log holds."""

@@ -148,16 +148,26 @@ def test_keys_that_followed_each_other_are_followed_in_bundles_too(dffh: Program
     ]  # fmt: skip
     for what in (("--all",), ("--range", "7:10"), ("--case", cases[0])):
         assert export(dffh, *what, "--since", "kept").code == 0, what
-        told = ("--key", first, "--checkpoint", "kept")
-        if "--case" in what:
-            assert verified(dffh, *told).code == Untrusted.exit_code
-            entries = [
-                part for index in ("7", "8") for file in dffh.ok("prove", index, "--ledger", "dffh")["files"]
-                if file.endswith(".entry") for part in ("--history", file)
-            ]  # fmt: skip
-            told = (*told, *entries)
-        found = verified(dffh, *told, "--json")
+        # A case brings the entries that tell of the keys by itself; a bundle that they are in needs not.
+        told = {name for name in members(Path("bundle.zip").read_bytes()) if name.startswith("history/")}
+        assert told == ({"history/7.entry", "history/8.entry"} if "--case" in what else set())
+        found = verified(dffh, "--key", first, "--checkpoint", "kept", "--json")
         assert (found.code, found.json["clean"], found.json["kept"]) == (0, True, 7)
+    # What it does not bring, because somebody took it out, is given beside it; the two keys alone say little.
+    files = {
+        name: data for name, data in members(Path("bundle.zip").read_bytes()).items()
+        if not name.startswith("history/") and "ledger.key.v1" not in name
+    }  # fmt: skip
+    Path("bare.zip").write_bytes(sealed(files))
+    assert verified(dffh, "--key", first, file="bare.zip").code == Untrusted.exit_code
+    entries = [
+        part for index in ("7", "8") for file in dffh.ok("prove", index, "--ledger", "dffh")["files"]
+        if file.endswith(".entry") for part in ("--history", file)
+    ]  # fmt: skip
+    assert verified(dffh, "--key", first, *entries, file="bare.zip").code == 0
+    for more, said in (((), True), (entries, False)):
+        both = verified(dffh, "--key", first, "--key", second, *more, file="bare.zip")
+        assert (both.code, "you trust several keys of this ledger" in both.out) == (0, said)
     assert export(dffh, "--all").code == 0
     files = members(Path("bundle.zip").read_bytes())
     checkpoint = Checkpoint.parse(Note.parse(files["checkpoint"]).text)

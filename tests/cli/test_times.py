@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -221,3 +222,86 @@ def test_a_time_stamp_goes_out_with_a_proof_and_is_verified_by_given_roots(
     assert dffh(*given, *roots, "--proof", f"{tmp_path}/dffh-1.tlog-proof").code == 9
     assert dffh(*given, "--proof", proof).code == 2
     assert dffh("verify", "--timestamp", stamp, *roots).code == 2
+
+
+def test_a_bundle_carries_what_shows_its_times(
+    dffh: Program, cosign: Cosign, database: Database, tmp_path: Path
+) -> None:
+    """By who has the ledger's key and the witness's, and no settings."""
+    now = int(time.time())
+    cosign(now - 10)
+    case = receive(dffh)["case"]
+    cosign(now + 10)
+    receive(dffh)
+    cosign(now + 20)
+    (key,) = [each["key"] for each in dffh.ok("keys", "list")["keys"] if each["ledger"] == "dffh"]
+    given = ("--key", key, "--key", str(W1.verifier))
+    export = ("bundle", "export", "--ledger", "dffh")
+    last = dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["size"] - 1
+
+    of_case = tmp_path / "case.zip"
+    assert dffh(*export, "--case", case, "-o", str(of_case), person="officer").code == 0
+    del dffh.environment["AUDITLEDGER_POLICY"]
+    found = dffh("bundle", "verify", str(of_case), *given, "--json").json
+    assert found["times"] == [
+        {"first": last - 1, "last": last - 1, "not_before": shown(now - 10), "not_after": shown(now + 10)}
+    ]
+    assert found["outside"] == []
+    said = dffh("bundle", "verify", str(of_case), *given).out
+    assert f"entry {last - 1}: witnesses saw it appear after {shown(now - 10)} and by {shown(now + 10)}" in said
+    alone = dffh("bundle", "verify", str(of_case), "--key", key, "--json").json
+    assert (alone["times"], alone["cosigned"]) == ([], [])
+
+    whole = tmp_path / "whole.zip"
+    assert dffh(*export, "--all", "-o", str(whole), person="officer").code == 0
+    bare = dffh("bundle", "verify", str(whole), *given, "--json").json
+    # No witness was trusted when it was exported: what is left are the lines of its own checkpoint.
+    assert bare["times"] == [{"first": 0, "last": last, "not_before": None, "not_after": shown(now + 20)}]
+    dffh.environment["AUDITLEDGER_POLICY"] = str(tmp_path / "policy")
+    assert dffh(*export, "--all", "-o", str(whole), person="officer").code == 0
+    found = dffh("bundle", "verify", str(whole), *given, "--json").json
+    assert [(each["first"], each["last"]) for each in found["times"]] == [
+        (0, last - 2), (last - 1, last - 1), (last, last),
+    ]  # fmt: skip
+    said = dffh("bundle", "verify", str(whole), *given).out
+    assert f"the first, entry 0: witnesses saw it appear by {shown(now - 10)}" in said
+    assert f"the widest, entry {last - 1}: witnesses saw it appear after" in said
+    again = tmp_path / "again.zip"
+    assert dffh(*export, "--all", "-o", str(again), person="officer").code == 0
+    assert again.read_bytes() == whole.read_bytes()
+    assert check_ledger(database, Ledgers(database).get("dffh")) == last + 1
+
+
+def test_a_bundle_shows_what_was_backdated(dffh: Program, cosign: Cosign, tmp_path: Path) -> None:
+    later = int(time.time()) + 7200
+    cosign(later)
+    case = receive(dffh)["case"]
+    cosign(later + 60)
+    file, cover = tmp_path / "case.zip", tmp_path / "cover.html"
+    export = dffh("bundle", "export", "--ledger", "dffh", "--case", case, "-o", str(file), person="officer")
+    assert export.code == 0
+    policy = ("--policy", dffh.environment["AUDITLEDGER_POLICY"])
+    (key,) = [each["key"] for each in dffh.ok("keys", "list")["keys"] if each["ledger"] == "dffh"]
+    answer = dffh("bundle", "verify", str(file), "--key", key, *policy, "--cover", str(cover))
+    assert (answer.code, "backdated, or kept from the witnesses for so long" in answer.out) == (0, True)
+    assert "WARNING: entry" in answer.out
+    assert "which does not fit" in cover.read_text()
+    (found,) = dffh("bundle", "verify", str(file), "--key", key, *policy, "--json").json["outside"]
+    assert (found["outside"], found["not_before"]) == ("before", shown(later))
+
+
+def test_a_spoilt_cosignature_is_not_exported(
+    dffh: Program, cosign: Cosign, database: Database, tmp_path: Path
+) -> None:
+    cosign(int(time.time()))
+    receive(dffh)
+    with database.connect_admin() as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE ledger.cosignatures SET note = replace(note, E'\\n\\n', E'A\\n\\n')")
+    file = tmp_path / "whole.zip"
+    answer = dffh("bundle", "export", "--ledger", "dffh", "--all", "-o", str(file), person="officer")
+    assert (answer.code, "does not hold" in answer.err, file.exists()) == (9, True, False)
+
+
+def shown(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -14,6 +14,7 @@ from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
 from ledger.store.witnessed import WitnessedTimes
 from ledger.store.witnessing import Witnessing
+from ledger.tlog.note import Note
 from tests.store.test_witnessing import House, house
 from tests.support import check_ledger
 
@@ -115,3 +116,38 @@ def test_a_witness_that_the_policy_does_not_name_says_nothing(house: House) -> N
     stranger = house.policy()
     assert WitnessedTimes(house.feed, stranger).of(house.ledger, [0], no_fault) == [(None, None)]
     assert WitnessedTimes(house.feed, stranger).outside(house.ledger) == []
+
+
+def test_the_checkpoints_around_entries_are_those_next_to_them(house: House) -> None:
+    """Of single entries those on both sides, of a range each within it; never more than asked for."""
+    with house.witness() as witness:
+        house.trusted = house.policy(witness)
+        for _ in range(5):
+            times_of(house)
+            house.grow(2)
+        times = times_of(house)
+    sizes = [size for size, _ in times.around(house.ledger, range(13), dense=True, below=100, most=100)]
+    assert sizes == [3, 5, 7, 9, 11, 13]
+
+    def around(indexes: list[int], below: int = 100, most: int = 100, *, dense: bool = False) -> list[int]:
+        found = times.around(house.ledger, indexes, dense=dense, below=below, most=most)
+        return [size for size, _ in found]
+
+    assert around([2]) == [3]
+    assert around([5]) == [5, 7]
+    assert around([5, 12]) == [5, 7, 11, 13]
+    assert around([5, 12], dense=True) == [5, 7, 9, 11, 13]
+    assert around([5, 12], below=13, dense=True) == [5, 7, 9, 11]
+    assert around([0, 12], most=3, dense=True) == [3, 7, 13]
+    check_ledger(house.database, house.ledger)
+
+
+def test_the_cosignatures_of_a_size_are_in_one_note(house: House) -> None:
+    with house.witness() as one, house.witness("witness.example/w2", state="second") as two:
+        house.trusted = house.policy(one, two)
+        times = times_of(house)
+        house.grow(1)
+    ((size, note),) = times.around(house.ledger, [2], dense=False, below=100, most=100)
+    keys = [party.key for party in house.trusted.witnesses.values()]
+    assert {each.key for each in Note.parse(note).verify(keys)} == set(keys)
+    assert (size, len(keys)) == (3, 2)
