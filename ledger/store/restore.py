@@ -36,9 +36,9 @@ from ledger.store.manifest import DUMP, KEYS, LedgerState, Manifest, Progress, s
 from ledger.store.migrate import make_roles, migrate
 from ledger.store.opened import RESTORING, reach_database
 from ledger.store.programs import run
-from ledger.store.published import TILES
+from ledger.store.published import TILES, Published, tiles_at
 from ledger.store.tilecheck import verify_tiles
-from ledger.store.tiles import TileFolder
+from ledger.store.tiles import TileFolder, Tiles
 from ledger.store.verify import verify
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from ledger.tlog.note import VerifierKey
@@ -81,14 +81,14 @@ class Known:
     """What is known of a ledger beyond the set: a newer signed note, and the published files that have it."""
 
     signed: SignedCheckpoint
-    tiles: TileFolder | None
+    tiles: Tiles | None
 
 
 def restore(
     folder: Path,
     settings: Settings,
     *,
-    published: Path | None = None,
+    published: str | None = None,
     notes: Sequence[bytes] = (),
     keys: Sequence[VerifierKey] = (),
     progress: Progress = silent,
@@ -96,9 +96,10 @@ def restore(
 ) -> Restored:
     """Restores a set to the data directory and the database of ``settings``.
 
-    ``published``: a folder of published files that outlived the database, a folder a ledger by slug; ``notes``:
-    checkpoints that others kept. Where either is ahead of the set, what it has stands published in the end, so
-    that nothing is signed before the ledger was refilled or left. ``keys``: trusted verifier keys; of a ledger
+    ``published``: a folder, or a URL, of published files that outlived the database, a folder a ledger by slug;
+    where the settings name an object store, what is in it counts as such too, and stays. ``notes``: checkpoints
+    that others kept. Where any is ahead of the set, what it has stands published in the end, so that nothing is
+    signed before the ledger was refilled or left. ``keys``: trusted verifier keys; of a ledger
     that none of them is of, those that the set names.
 
     Raises NotFound, Altered, SettingsError (the place is not empty), Untrusted, Unavailable, and what
@@ -106,11 +107,17 @@ def restore(
     """
     manifest, digest = Manifest.read(folder)
     found = Restored(manifest, digest)
+    ours = Published.by(settings)
+    places: list[Callable[[str], Tiles]] = []
+    if published is not None:
+        places.append(lambda slug: tiles_at(f"{published}/{slug}", "--published"))
+    if settings.tiles_url is not None:
+        places.append(ours.named)
     trusted = {each.origin: _trusted(each, keys) for each in manifest.ledgers}
     with ExitStack() as stack:
         with _timed(found, "check"):
             manifest.check(folder, progress)
-            known = _known(manifest, trusted, published, notes)
+            known = _known(manifest, trusted, places, notes)
         data_dir = settings.data_dir
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = stack.enter_context(_alone(data_dir))
@@ -118,7 +125,7 @@ def restore(
         durable.put(data_dir / RESTORING, json.dumps({"set": digest}).encode(), mode=0o600)
         step("begun")
         with _timed(found, "files"):
-            _put_files(folder, data_dir, manifest, known, progress)
+            _put_files(folder, data_dir, ours, manifest, known, progress)
         step("files")
         with _timed(found, "database"):
             database, _ = reach_database(settings, stack)
@@ -128,7 +135,7 @@ def restore(
             migrate(database)
         with _timed(found, "verify"):
             for state in manifest.ledgers:
-                lost = _verified(database, data_dir, state, trusted[state.origin], known, progress)
+                lost = _verified(database, ours, state, trusted[state.origin], known, progress)
                 found.ledgers.append(lost)
         step("verified")
         (data_dir / RESTORING).unlink()
@@ -206,12 +213,18 @@ def _restore_database(dump: Path, database: Database, lock: int, progress: Progr
 
 
 def _put_files(
-    folder: Path, data_dir: Path, manifest: Manifest, known: Mapping[str, Known], progress: Progress
+    folder: Path,
+    data_dir: Path,
+    published: Published,
+    manifest: Manifest,
+    known: Mapping[str, Known],
+    progress: Progress,
 ) -> None:
     """(3). What is ahead of the set stands published in its place."""
     for ledger in manifest.ledgers:
         newer = known.get(ledger.origin)
-        source, size = TileFolder(folder / TILES / ledger.slug), ledger.signed
+        source: Tiles = TileFolder(folder / TILES / ledger.slug)
+        size = ledger.signed
         note = None if ledger.checkpoint is None else ledger.checkpoint.encode()
         if newer is not None:
             note = str(newer.signed.note).encode()
@@ -219,9 +232,11 @@ def _put_files(
                 source, size = newer.tiles, newer.signed.checkpoint.size
         if note is None:
             continue
-        to = TileFolder(data_dir / TILES / ledger.slug)
+        to = published.named(ledger.slug)
         what = f"putting back what is published of {ledger.slug}"
-        copy_tiles(source, to, size or 0, partial(progress, what))
+        to.begin()
+        if str(source) != str(to):
+            copy_tiles(source, to, size or 0, partial(progress, what))
         to.publish(note)
     others = [path for path in manifest.files if path.startswith((f"{ATTACHMENTS}/", f"{KEYS}/"))]
     folders = {data_dir}
@@ -256,19 +271,18 @@ def _trusted(ledger: LedgerState, keys: Sequence[VerifierKey]) -> list[VerifierK
 def _known(
     manifest: Manifest,
     trusted: Mapping[str, Sequence[VerifierKey]],
-    published: Path | None,
+    places: Sequence[Callable[[str], Tiles]],
     notes: Sequence[bytes],
 ) -> dict[str, Known]:
     """The newest checkpoint of each ledger that is ahead of what the set signed. Raises Untrusted."""
     every = [key for keys in trusted.values() for key in keys]
     found: list[Known] = [Known(open_checkpoint(note, every), None) for note in notes]
-    if published is not None:
+    for place in places:
         for ledger in manifest.ledgers:
-            tiles = TileFolder(published / ledger.slug)
-            note = tiles.checkpoint()
-            if note is not None:
+            tiles = place(ledger.slug)
+            if tiles.checkpoint() is not None:
                 # By the history of keys: since the set was made they may have changed.
-                found.append(Known(verify_tiles(tiles.folder, trusted[ledger.origin]), tiles))
+                found.append(Known(verify_tiles(tiles, trusted[ledger.origin]), tiles))
     signed = {each.origin: -1 if each.signed is None else each.signed for each in manifest.ledgers}
     newest: dict[str, Known] = {}
     for each in found:
@@ -285,7 +299,7 @@ def _known(
 
 def _verified(
     database: Database,
-    data_dir: Path,
+    published: Published,
     state: LedgerState,
     keys: Sequence[VerifierKey],
     known: Mapping[str, Known],
@@ -308,7 +322,7 @@ def _verified(
         )
     if newer is None:
         if state.checkpoint is not None:
-            verify_tiles(data_dir / TILES / state.slug, keys)
+            verify_tiles(published.named(state.slug), keys)
         return RestoredLedger(state.slug, state.origin, state.size, state.signed, 0, False)
     lost = max(newer.signed.checkpoint.size - state.size, 0)
     return RestoredLedger(
@@ -331,5 +345,5 @@ def drill(
     with TemporaryDirectory(prefix="auditledger-drill-", dir=place) as name:
         # The server may run as another user, who goes through it.
         Path(name).chmod(0o755)
-        elsewhere = {"data_dir": Path(name) / "data", "database_url": None, "kek": None}
+        elsewhere = {"data_dir": Path(name) / "data", "database_url": None, "kek": None, "tiles_url": None}
         return restore(folder, settings.model_copy(update=elsewhere), keys=keys, progress=progress)
