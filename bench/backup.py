@@ -64,7 +64,7 @@ def refills(report: Report, ledger: Ledger, empty: Path, folder: Path, entries: 
         place = folder / f"refilled{number}"
         settings = Settings.load({}, data_dir=place)
         place.mkdir(mode=0o755)
-        restore(empty, settings, published=folder / "tiles", keys=keys)
+        restore(empty, settings, published=str(folder / "tiles"), keys=keys)
         with opened_database(settings) as database:
             begun = perf_counter()
             found = refill(database, ledger, Published(place).of(ledger), keys)

@@ -25,6 +25,7 @@ from ledger.store.sealers import Sealing
 from ledger.store.sealing import Link
 from ledger.store.submission import Level
 from ledger.store.tilecheck import verify_tiles
+from ledger.store.tiles import TileFolder
 from ledger.store.writer import Writer
 from ledger.tlog.proof import InclusionProof
 from ledger.tlog.prover import Prover
@@ -93,7 +94,7 @@ def offline(report: Report, ledger: Ledger, folder: Path, rounds: int) -> None:
 
     def rate() -> float:
         begun = perf_counter()
-        found = verify_tiles(place, keys)
+        found = verify_tiles(TileFolder(place), keys)
         return found.checkpoint.size / (perf_counter() - begun)
 
     report.add("verify from tiles", "entries/s", [rate() for _ in range(rounds)], floor=300_000)
@@ -110,7 +111,7 @@ def deep(report: Report, database: Database, folder: Path, entries: int, rounds:
     rates: list[float] = []
     for _ in range(rounds):
         begun = perf_counter()
-        found = verify_tiles(published.of(ledger).folder, keys, deep=True)
+        found = verify_tiles(published.of(ledger), keys, deep=True)
         rates.append(found.checkpoint.size / (perf_counter() - begun))
     report.add("verify from tiles, payloads too", "entries/s", rates, floor=80_000)
 

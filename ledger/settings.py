@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -118,6 +120,10 @@ class Settings(BaseModel):
         0.05, gt=0, le=60, description="Seconds between two looks of the registers for new entries"
     )
 
+    tiles_url: str | None = Field(
+        None,
+        description="Where published files lie, as s3://bucket/prefix; else the folder tiles in data_dir",
+    )
     seal: bool = Field(
         True, description="Whether this service seals; false where another one of the same database does"
     )
@@ -181,6 +187,16 @@ class Settings(BaseModel):
         if wrong:
             raise ValueError(f"expected some of {', '.join(ALGORITHMS)}, got {', '.join(wrong)}")
         return value
+
+    @field_validator("tiles_url")
+    @classmethod
+    def _a_place(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if "://" not in value:
+            raise ValueError("expected a URL, as s3://bucket/prefix or file:///folder")
+        place_of(value)
+        return value.rstrip("/")
 
     @field_validator("data_dir")
     @classmethod
@@ -269,6 +285,30 @@ def _shown(value: object) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
+def without_secrets(text: str) -> str:
+    """An address as it may be shown: what stands before an @ in it is for nobody's log."""
+    return re.sub(r"//[^/]*@", "//…@", text)
+
+
+def place_of(text: str) -> Path | str:
+    """A folder, or the URL of a place in an object store, which holds no secret. Raises ValueError."""
+    if "://" not in text:
+        return Path(text)
+    parts = urlsplit(text)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError(
+            "expected a URL without credentials, query or fragment: what opens the store is set as its driver "
+            "reads it"
+        )
+    if parts.scheme in ("file", "local"):
+        if parts.netloc or not parts.path.startswith("/"):
+            raise ValueError("expected the whole path of a folder, as file:///folder")
+        return Path(unquote(parts.path))
+    if "::" in text or not parts.scheme or not parts.netloc:
+        raise ValueError("expected one store and a place in it, as s3://bucket/prefix")
+    return text
+
+
 def _config(environ: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
     named = environ.get(CONFIG_VARIABLE)
     path = Path(named or CONFIG_FILE)
@@ -298,7 +338,7 @@ def _explained(error: ValidationError, sources: Mapping[str, str]) -> str:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
     field = Settings.model_fields[name]
-    got = "" if _secret(field) else f", got {str(first['input'])[:80]!r}"
+    got = "" if _secret(field) else f", got {without_secrets(str(first['input']))[:80]!r}"
     message = first["msg"].removeprefix("Value error, ")
     return f"{name} (set in {sources.get(name, 'default')}): {message}{got}; {field.description}"
 

@@ -239,8 +239,11 @@ def state(service: Service) -> tuple[dict[str, Any], bool]:
     if service.sealing is not None:
         # Which ledger, and why, stands in the log and in the metrics. Writing goes on.
         try:
-            stopped = sum(each.alarm is not None for each in service.sealing().values())
-            content["sealing"] = "ok" if not stopped else f"stopped for {stopped} ledgers"
+            standing = service.sealing().values()
+            stopped = sum(each.alarm is not None for each in standing)
+            waits = sum(each.waits is not None for each in standing)
+            said = [f"stopped for {stopped} ledgers"] * bool(stopped) + [f"waits for {waits}"] * bool(waits)
+            content["sealing"] = ", ".join(said) or "ok"
         except Unavailable:
             content["sealing"] = "failed"
     if service.vault is not None:

@@ -112,10 +112,12 @@ class Commands:
         clock: Clock | None = None,
         regulator: str = DEFAULT_REGULATOR,
         kek: KekSource | None = None,
+        tiles_url: str | None = None,
     ) -> None:
         """Opens what a process needs. ``regulator`` is the slug of the regulator's ledger.
 
         ``kek``: where the key-encryption keys are; else it is the file ``kek`` of the data directory.
+        ``tiles_url``: where its files are published; else in the folder ``tiles`` there.
 
         Raises Unavailable, SettingsError, VaultError (key-encryption key missing while wrapped keys exist).
         """
@@ -123,6 +125,7 @@ class Commands:
         self.data_dir = data_dir
         self.clock: Clock = clock or SystemClock()
         self.regulator = regulator
+        self.published = Published(data_dir, tiles_url)
         self._pools = [pool(database, DatabaseRole.WRITER), pool(database, DatabaseRole.VAULT)]
         writer_pool, vault_pool = self._pools
         try:
@@ -143,7 +146,6 @@ class Commands:
         self.kept = Kept(vault_pool.connection)
         self.shredder = Shredder(vault_pool.connection)
         self.files = AttachmentFiles(data_dir / ATTACHMENTS)
-        self.published = Published(data_dir)
         self._applications: dict[int, LedgerApplication] = {}
         self.supervisor: Supervisor | None = None
         """What keeps an embedded database up, in a service that does."""

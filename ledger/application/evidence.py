@@ -35,7 +35,7 @@ from ledger.law.secrecy import export_names_its_basis
 from ledger.store.database import Role
 from ledger.store.followed import known_here
 from ledger.store.ledgers import Ledger
-from ledger.store.tiles import TileFolder
+from ledger.store.tiles import Tiles
 from ledger.store.witnessed import WitnessedTimes
 from ledger.tlog.keyhistory import Keys
 from ledger.tlog.proof import ConsistencyProof
@@ -256,7 +256,7 @@ def _entries(
     return ((index, prover.entry(index)) for index in chosen), len(chosen)
 
 
-def _between(tiles: TileFolder, size: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+def _between(tiles: Tiles, size: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
     """(index, bytes) of the entries [start, end) as published, by tiles. Raises NotFound, CodecError."""
     for number in range(start // WIDTH, -(-end // WIDTH)):
         tile = bundle_at(number, size)

@@ -32,7 +32,14 @@ def opened(
 
             supervisor = stack.enter_context(Supervisor(server))
         installation = stack.enter_context(
-            Installation(database, settings.data_dir, clock=clock, regulator=settings.regulator, kek=kek)
+            Installation(
+                database,
+                settings.data_dir,
+                clock=clock,
+                regulator=settings.regulator,
+                kek=kek,
+                tiles_url=settings.tiles_url,
+            )
         )
         installation.supervisor = supervisor
         if settings.witness_required is not None:

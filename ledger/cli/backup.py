@@ -50,7 +50,10 @@ def backup(
     session = of(context)
     settings = session.settings()
     with opened_database(settings) as database, shown(session) as progress:
-        made = back_up(database, settings.data_dir, folder, with_keys=with_keys, progress=progress)
+        made = back_up(
+            database, settings.data_dir, folder, tiles_url=settings.tiles_url, with_keys=with_keys,
+            progress=progress,
+        )  # fmt: skip
     _, digest = Manifest.read(folder)
     content = {"set": str(folder.absolute()), "sha256": digest, **_content(made)}
     session.show(as_json, content, lambda: "\n".join(_words(folder, made, digest)))
@@ -91,8 +94,10 @@ def restore_(
         Path | None, typer.Option(help="With --drill: folder with room for it; else the machine's for such.")
     ] = None,
     published: Annotated[
-        Path | None,
-        typer.Option(help="Folder of published files that were not lost, one folder a ledger by slug."),
+        str | None,
+        typer.Option(
+            help="Folder, or URL, of published files that were not lost, one below it a ledger by slug."
+        ),
     ] = None,
     kept: Annotated[
         list[Path] | None, typer.Option("--checkpoint", help="A checkpoint that somebody kept; repeatable.")
@@ -209,7 +214,7 @@ def refill_(
         if not first:
             raise Unavailable("a service runs on this data directory: stop it first")
         with session.installation() as installation, shown(session) as progress:
-            published = Published(settings.data_dir)
+            published = installation.published
             vault = Reconciling(installation)
             for ledger in [installation.ledgers.get(slug)] if slug else installation.ledgers.all():
                 if not slug and closed(installation.database, ledger) is not None:

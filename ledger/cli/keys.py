@@ -43,7 +43,7 @@ def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
     session = of(context)
     found: list[dict[str, Any]] = []
     with opened_database(session.settings()) as database:
-        published = Published(session.settings().data_dir)
+        published = Published.by(session.settings())
         for ledger in Ledgers(database).all():
             found += _listed(database, published, ledger)
     left = kek_names(kek_source(session.settings()).path)

@@ -81,7 +81,7 @@ def prove(
     with opened_database(session.settings()) as database:
         ledger = the_ledger(database, slug)
         note = sealed(session, database, ledger)
-        published = Published(session.settings().data_dir)
+        published = Published.by(session.settings())
         read = published.of(ledger).read
         prover = Prover(read, str(note).encode())
         files: dict[str, bytes] = {}
@@ -151,7 +151,7 @@ def sealed(session: Session, database: Database, ledger: Ledger, patience: float
     Longer than that service takes at most (its interval and ``patience`` seconds) nobody waits: then it is what
     is published.
     """
-    published = Published(session.settings().data_dir)
+    published = Published.by(session.settings())
     deadline = monotonic() + session.settings().seal_interval + patience
     with published.sealer(Link(database), ledger) as sealer:
         wanted: int | None = None

@@ -382,7 +382,10 @@ def _sealing(settings: Settings, database: Database, ledgers: Sequence[Ledger]) 
     """Whether what is signed, published and recorded of each ledger is one history; what is unsigned yet."""
     if not settings.seal:
         return _check("sealing", True, "another service's, by the setting seal")
-    published = Published(settings.data_dir)
+    try:
+        published = Published.by(settings)
+    except AuditLedgerError as error:
+        return _check("sealing", False, str(error))
     wrong: list[str] = []
     unsigned = 0
     for ledger in ledgers:

@@ -20,11 +20,11 @@ from ledger.store.database import Database, Role
 from ledger.store.followed import followed, recorded, signed_last
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.opened import opened_database
-from ledger.store.published import Published
+from ledger.store.published import Published, tiles_at
 from ledger.store.sealing import Standing, standing_of
 from ledger.store.seen import FOLDER, Seen
 from ledger.store.tilecheck import verify_tiles
-from ledger.store.tiles import TileFolder
+from ledger.store.tiles import Tiles
 from ledger.store.verify import verify as verify_ledger
 from ledger.tlog.chain import leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
@@ -41,8 +41,9 @@ def verify(
     slug: Annotated[
         str | None, typer.Option("--ledger", "-l", help="Slug of the ledger; else all of them.")
     ] = None,
-    tiles: Annotated[
-        Path | None, typer.Option(help="Check this folder of published files instead; no database is read.")
+    place: Annotated[
+        str | None,
+        typer.Option("--tiles", help="Check published files instead, by folder or URL; no database is read."),
     ] = None,
     proof: Annotated[
         Path | None, typer.Option(help="Check this proof instead: .tlog-proof, or of consistency.")
@@ -94,8 +95,9 @@ def verify(
     """
     session = of(context)
     kept = checkpoint or []
+    tiles = None if place is None else tiles_at(place, "--tiles")
     _fit(slug, tiles, proof or receipt, entry, key, policy, deep)
-    _fit_stamp(tiles or proof, timestamp, timestamp_ca)
+    _fit_stamp(place or proof, timestamp, timestamp_ca)
     if history and proof is None and receipt is None:
         raise InvalidInput("--history", "a --proof beside it: elsewhere it is read with the entries", "none")
     wanted = Policy() if policy is None else read_policy(policy)
@@ -133,7 +135,7 @@ def verify(
             if mirror is not None:
                 _mirror(mirror, tiles, keys)
             if policy is not None:
-                wanted.require(followed(tiles, keys).open(read_file(tiles / "checkpoint")))
+                wanted.require(followed(tiles, keys).open(tiles.published()))
             signed = _tiles(session, tiles, keys, kept, seen, deep, processes)
             stamped = times.of_stamp(timestamp, timestamp_ca, signed)
         _said(session, as_json, [{**_clean(signed), **stamped}])
@@ -147,7 +149,7 @@ def verify(
 
 def _fit(
     slug: str | None,
-    tiles: Path | None,
+    tiles: Tiles | None,
     proof: Path | None,
     entry: Path | None,
     key: Sequence[str] | None,
@@ -169,7 +171,7 @@ def _fit(
         raise InvalidInput("--deep", "a folder of --tiles to read the payloads of", "none")
 
 
-def _fit_stamp(of: Path | None, timestamp: Path | None, roots: Path | None) -> None:
+def _fit_stamp(of: Path | str | None, timestamp: Path | None, roots: Path | None) -> None:
     if (timestamp is None) != (roots is None):
         raise InvalidInput("--timestamp", "a time stamp and --timestamp-ca, together", "one of them")
     if timestamp is not None and of is None:
@@ -200,7 +202,7 @@ def _ledgers(
 ) -> None:
     results: list[dict[str, Any]] = []
     worst: AuditLedgerError | None = None
-    published = Published(session.settings().data_dir)
+    published = Published.by(session.settings())
     policy = times.trusted(session, keys)
     with session.progress() as progress:
         for each in chosen:
@@ -263,7 +265,7 @@ def _known(
 
 def _tiles(
     session: Session,
-    folder: Path,
+    tiles: Tiles,
     keys: Sequence[VerifierKey],
     kept: Sequence[Path],
     seen: Seen,
@@ -271,13 +273,13 @@ def _tiles(
     processes: int | None,
 ) -> SignedCheckpoint:
     with session.progress() as progress:
-        task = progress.add_task(f"Verifying {folder}", total=None)
-        origin = Checkpoint.parse(Note.parse(read_file(folder / "checkpoint")).text).origin
+        task = progress.add_task(f"Verifying {tiles}", total=None)
+        origin = Checkpoint.parse(Note.parse(tiles.published()).text).origin
         earlier = _by_origin([origin], kept)[origin]
-        known = followed(folder, keys, earlier)
+        known = followed(tiles, keys, earlier)
         before = seen.last(origin)
         signed = verify_tiles(
-            folder, keys,
+            tiles, keys,
             seen=_of(origin, earlier, known) + ([] if before is None else [before]),
             deep=deep, processes=processes,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
@@ -286,13 +288,13 @@ def _tiles(
     return signed
 
 
-def _mirror(folder: Path, tiles: Path, keys: Sequence[VerifierKey]) -> None:
+def _mirror(folder: Path, tiles: Tiles, keys: Sequence[VerifierKey]) -> None:
     """Compares the published leaf hashes with those that a mirror kept. Raises Tampered, SettingsError."""
-    said = followed(tiles, keys).open(read_file(tiles / "checkpoint")).checkpoint
+    said = followed(tiles, keys).open(tiles.published()).checkpoint
     mirror = Mirror(folder, said.origin)
     if not mirror.kept.size:
         raise InvalidInput("--mirror", f"a folder in which {said.origin} is mirrored", str(folder))
-    mirror.compare(TileFolder(tiles).read, said.size)
+    mirror.compare(tiles.read, said.size)
 
 
 def _proof(

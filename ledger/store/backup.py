@@ -48,7 +48,7 @@ from ledger.store.programs import run
 from ledger.store.published import TILES, Published
 from ledger.store.sealing import Standing, standing_of
 from ledger.store.tilecheck import verify_tiles
-from ledger.store.tiles import NEW, TileFolder
+from ledger.store.tiles import NEW, TileFolder, Tiles
 from ledger.tlog.tiles import WIDTH, Tile, bundle_at, levels, tile_at
 from ledger.vault.attachments import FOLDER as ATTACHMENTS
 from ledger.vault.attachments import AttachmentFiles
@@ -67,24 +67,28 @@ def back_up(
     data_dir: Path,
     target: Path,
     *,
+    tiles_url: str | None = None,
     with_keys: bool = False,
     progress: Progress = silent,
     step: Callable[[str], None] = lambda _: None,
 ) -> Manifest:
     """Makes a set of the database and its data directory in the folder ``target``, which must not be there.
 
-    ``with_keys``: the key-encryption key and the signing keys too, so that the set alone opens every sealed
-    value and signs. Durable on return. Raises InvalidInput, NotFound (a published file is missing: this is
-    not the data directory that the ledgers are sealed from), Unavailable (the disk is full, the database away),
-    and what ``verify_tiles`` raises: files that do not verify are no backup.
+    ``tiles_url``: where its files are published, if not there. ``with_keys``: the key-encryption key and the
+    signing keys too, so that the set alone opens every sealed value and signs. Durable on return.
+
+    Raises InvalidInput, NotFound (a published file is missing: this is not where the ledgers are sealed from),
+    Unavailable (the disk is full, the database away), and what ``verify_tiles`` raises: files that do not
+    verify are no backup.
     """
     target = target.absolute()
+    published = Published(data_dir, tiles_url)
     if os.path.lexists(target):
         raise InvalidInput("FOLDER", "a folder that does not exist yet", str(target))
     try:
         with _made_aside(target.parent) as (folder, lock):
             step("begun")
-            manifest = _filled(database, data_dir, folder, lock, with_keys, progress, step)
+            manifest = _filled(database, data_dir, published, folder, lock, with_keys, progress, step)
             durable.put(folder / MANIFEST, manifest.dump(), mode=0o600)
             for each in (folder, *(each for each in folder.rglob("*") if each.is_dir())):
                 durable.sync_directory(each)
@@ -138,6 +142,7 @@ def _locked(folder: Path) -> Iterator[int | None]:
 def _filled(
     database: Database,
     data_dir: Path,
+    published: Published,
     folder: Path,
     lock: int,
     with_keys: bool,
@@ -145,7 +150,6 @@ def _filled(
     step: Callable[[str], None],
 ) -> Manifest:
     """Puts everything into the folder but the manifest, which it gives."""
-    published = Published(data_dir)
     with closing(database.connect_admin()) as connection:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         made_at, server, snapshot = _first(connection, "begin_backup")
@@ -201,14 +205,12 @@ def tiles_of(size: int) -> list[Tile]:
     return found + [bundle_at(number, size) for number in range(-(-size // WIDTH))]
 
 
-def copy_tiles(
-    source: TileFolder, to: TileFolder, size: int, said: Callable[[int, int], None] = lambda *_: None
-) -> None:
+def copy_tiles(source: Tiles, to: Tiles, size: int, said: Callable[[int, int], None] = lambda *_: None) -> None:
     """Copies the tiles of a log of that size, durable on return. Raises NotFound, Diverged, Unavailable."""
     wanted = tiles_of(size)
     for at in range(0, len(wanted), AT_ONCE):
         some = wanted[at : at + AT_ONCE]
-        to.add([(tile, source.read(tile)) for tile in some])
+        to.add([*zip(some, source.read_all(some), strict=True)])
         said(at + len(some), len(wanted))
 
 
@@ -225,13 +227,13 @@ def _copy_published(
         copy_tiles(published.of(ledger), to, standing.signed.size, partial(progress, what))
     except NotFound as error:
         raise NotFound(
-            f"{error}; a backup is made with the data directory that the ledgers are sealed from"
+            f"{error}; a backup is made with the data directory and tiles_url that the ledgers are sealed with"
         ) from error
     to.publish(standing.note)
     shutil.rmtree(to.folder / NEW)
     if keys:
         # Without its keys a set is worth the more: then only their signature is not looked at.
-        verify_tiles(to.folder, keys)
+        verify_tiles(to, keys)
     return LedgerState(
         ledger.slug, ledger.origin, standing.size, standing.head.hex(), standing.signed.size,
         standing.note.decode(), named,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from psycopg import Connection
@@ -17,7 +16,7 @@ from ledger.domain.keys.standing import MARK, STREAM, changes_in, keks_before
 from ledger.errors import CodecError, NotFound, Tampered, Untrusted
 from ledger.store import queries
 from ledger.store.ledgers import Ledger
-from ledger.store.tiles import TileFolder
+from ledger.store.tiles import Tiles
 from ledger.tlog.chain import HASH_LENGTH, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.keyhistory import Change, Keys, open_statement
@@ -80,16 +79,13 @@ def of_keys(entry: bytes, at: int) -> bool:
     return entry.startswith(MARK, at + HASH_LENGTH)
 
 
-def followed(folder: Path, given: Sequence[VerifierKey], notes: Iterable[bytes] = ()) -> Keys:
+def followed(tiles: Tiles, given: Sequence[VerifierKey], notes: Iterable[bytes] = ()) -> Keys:
     """The keys that the given ones lead to, as far as these notes and the published checkpoint need them.
 
     Where a given key signed them all, no entry is read. What is published is not verified here: a statement
     counts by its signature, and ``verify_tiles`` comes after. Raises NotFound, CodecError, Untrusted.
     """
-    tiles = TileFolder(folder)
-    note = tiles.checkpoint()
-    if note is None:
-        raise NotFound(f"{folder / 'checkpoint'}: there is no such file")
+    note = tiles.published()
     said = Checkpoint.parse(Note.parse(note).text)
     known = Keys(given, said.origin)
     try:
@@ -107,7 +103,7 @@ def followed(folder: Path, given: Sequence[VerifierKey], notes: Iterable[bytes] 
     return known
 
 
-def _key_entries(tiles: TileFolder, said: Checkpoint) -> Iterator[bytes]:
+def _key_entries(tiles: Tiles, said: Checkpoint) -> Iterator[bytes]:
     begin = len(prefix(said.origin))
     for number in range(-(-said.size // WIDTH)):
         bundle = bundle_at(number, said.size)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import structlog
+
 from ledger.errors import Unavailable
 from ledger.store.ledgers import Ledger
 from ledger.store.published import Published
@@ -12,17 +14,26 @@ from ledger.store.submission import Receipt
 from ledger.tlog.note import Note
 from ledger.tlog.receipt import SignedReceipt
 
+log = structlog.get_logger("auditledger.receipts")
+
 
 def signed_receipts(
     published: Published, ledger: Ledger, receipts: Sequence[Receipt], promise: float
 ) -> list[Note]:
     """A signed receipt of each, which promises a proof within so many seconds from now.
 
-    Raises Unavailable where the ledger has no signing key yet, or none here: the same command gives its
-    receipts again.
+    Raises Unavailable where the ledger has no signing key yet, or none here, or what is published cannot be
+    read: the same command gives its receipts again.
     """
     # Those that signed what is published: one that was retired, or only lies there, promises nothing.
-    note = published.of(ledger).checkpoint()
+    try:
+        note = published.of(ledger).checkpoint()
+    except Unavailable as error:
+        log.error("published file unreadable", ledger=ledger.slug, reason=str(error))
+        raise Unavailable(
+            f"recorded, and its receipt not signed: what is published of {ledger.slug} cannot be read now; "
+            "repeat with the same command id"
+        ) from error
     signing = set() if note is None else {(line.name, line.id) for line in Note.parse(note).signatures}
     keys = [
         key

@@ -42,7 +42,7 @@ from ledger.store.placing import Head, Placed
 from ledger.store.sealing import Link, Standing, standing_of
 from ledger.store.submission import Draft, columns_of
 from ledger.store.tilecheck import verify_tiles
-from ledger.store.tiles import TileFolder
+from ledger.store.tiles import Tiles
 from ledger.store.verify import verify
 from ledger.tlog.chain import leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
@@ -72,7 +72,7 @@ class Refilled:
 def refill(
     database: Database,
     ledger: Ledger,
-    tiles: TileFolder,
+    tiles: Tiles,
     keys: Sequence[VerifierKey],
     *,
     progress: Progress = silent,
@@ -97,7 +97,7 @@ def refill(
         link.close()
 
 
-def refillable(database: Database, ledger: Ledger, tiles: TileFolder, keys: Sequence[VerifierKey]) -> bool:
+def refillable(database: Database, ledger: Ledger, tiles: Tiles, keys: Sequence[VerifierKey]) -> bool:
     """Whether what is published would refill the database: steps (1) and (2) alone. Raises Unavailable."""
     link = Link(database)
     try:
@@ -117,7 +117,7 @@ def _refill(
     database: Database,
     sealing: Connection[Any],
     ledger: Ledger,
-    tiles: TileFolder,
+    tiles: Tiles,
     keys: Sequence[VerifierKey],
     progress: Progress,
     step: Step,
@@ -162,17 +162,17 @@ def _refill(
 
 
 def _published(
-    ledger: Ledger, tiles: TileFolder, keys: Sequence[VerifierKey], progress: Progress
+    ledger: Ledger, tiles: Tiles, keys: Sequence[VerifierKey], progress: Progress
 ) -> SignedCheckpoint:
     """(1)."""
     if tiles.checkpoint() is None:
-        raise NotFound(f"{tiles.folder}: nothing is published of {ledger.origin} to refill it from")
+        raise NotFound(f"{tiles}: nothing is published of {ledger.origin} to refill it from")
     if not keys:
         raise Untrusted(
             f"{ledger.origin}: expected a key of it, got none: put its signing key back in the data directory"
         )
     what = f"verifying what is published of {ledger.slug}"
-    told = verify_tiles(tiles.folder, keys, progress=partial(progress, what))
+    told = verify_tiles(tiles, keys, progress=partial(progress, what))
     if told.checkpoint.origin != ledger.origin:
         raise Diverged(f"{ledger.origin}: the published files are those of {told.checkpoint.origin}")
     return told
@@ -182,7 +182,7 @@ def _check_prefix(
     database: Database,
     ledger: Ledger,
     standing: Standing,
-    tiles: TileFolder,
+    tiles: Tiles,
     told: SignedCheckpoint,
     progress: Progress,
 ) -> None:
@@ -202,7 +202,7 @@ def _check_prefix(
         ) from error
 
 
-def _entries(tiles: TileFolder, start: int, until: int) -> Iterator[bytes]:
+def _entries(tiles: Tiles, start: int, until: int) -> Iterator[bytes]:
     """The published entries of a batch that begins at ``start``."""
     end = min(until, (start // BATCH + 1) * BATCH)
     for number in range(start // WIDTH, -(-end // WIDTH)):

@@ -38,9 +38,9 @@ from ledger.store.manifest import DUMP, KEYS, LedgerState, Manifest, Progress, s
 from ledger.store.migrate import make_roles, migrate
 from ledger.store.opened import RESTORING, reach_database
 from ledger.store.programs import run
-from ledger.store.published import TILES
+from ledger.store.published import TILES, Published, tiles_at
 from ledger.store.tilecheck import verify_tiles
-from ledger.store.tiles import TileFolder
+from ledger.store.tiles import TileFolder, Tiles
 from ledger.store.verify import verify
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from ledger.tlog.note import Note, VerifierKey
@@ -83,14 +83,14 @@ class Known:
     """What is known of a ledger beyond the set: a newer signed note, and the published files that have it."""
 
     signed: SignedCheckpoint
-    tiles: TileFolder | None
+    tiles: Tiles | None
 
 
 def restore(
     folder: Path,
     settings: Settings,
     *,
-    published: Path | None = None,
+    published: str | None = None,
     notes: Sequence[bytes] = (),
     keys: Sequence[VerifierKey] = (),
     progress: Progress = silent,
@@ -98,9 +98,10 @@ def restore(
 ) -> Restored:
     """Restores a set to the data directory and the database of ``settings``.
 
-    ``published``: a folder of published files that outlived the database, a folder a ledger by slug; ``notes``:
-    checkpoints that others kept. Where either is ahead of the set, what it has stands published in the end, so
-    that nothing is signed before the ledger was refilled or left. ``keys``: trusted verifier keys; of a ledger
+    ``published``: a folder, or a URL, of published files that outlived the database, a folder a ledger by slug;
+    where the settings name an object store, what is in it counts as such too, and stays. ``notes``: checkpoints
+    that others kept. Where any is ahead of the set, what it has stands published in the end, so that nothing is
+    signed before the ledger was refilled or left. ``keys``: trusted verifier keys; of a ledger
     that none of them is of, those that the set names.
 
     Raises NotFound, Altered, SettingsError (the place is not empty), Untrusted, Unavailable, and what
@@ -108,11 +109,17 @@ def restore(
     """
     manifest, digest = Manifest.read(folder)
     found = Restored(manifest, digest)
+    ours = Published.by(settings)
+    places: list[Callable[[str], Tiles]] = []
+    if published is not None:
+        places.append(lambda slug: tiles_at(f"{published}/{slug}", "--published"))
+    if settings.tiles_url is not None:
+        places.append(ours.named)
     trusted = {each.origin: _trusted(each, keys) for each in manifest.ledgers}
     with ExitStack() as stack:
         with _timed(found, "check"):
             manifest.check(folder, progress)
-            known = _known(manifest, folder, trusted, published, notes)
+            known = _known(manifest, folder, trusted, places, notes)
         data_dir = settings.data_dir
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = stack.enter_context(_alone(data_dir))
@@ -120,7 +127,7 @@ def restore(
         durable.put(data_dir / RESTORING, json.dumps({"set": digest}).encode(), mode=0o600)
         step("begun")
         with _timed(found, "files"):
-            _put_files(folder, data_dir, manifest, known, progress)
+            _put_files(folder, data_dir, ours, manifest, known, progress)
         step("files")
         with _timed(found, "database"):
             database, _ = reach_database(settings, stack)
@@ -131,7 +138,7 @@ def restore(
         with _timed(found, "verify"):
             for state in manifest.ledgers:
                 keys_of = trusted[state.origin]
-                found.ledgers.append(_verified(database, folder, data_dir, state, keys_of, known, progress))
+                found.ledgers.append(_verified(database, folder, ours, state, keys_of, known, progress))
         step("verified")
         (data_dir / RESTORING).unlink()
         durable.sync_directory(data_dir)
@@ -228,12 +235,18 @@ def _restore_database(dump: Path, database: Database, lock: int, progress: Progr
 
 
 def _put_files(
-    folder: Path, data_dir: Path, manifest: Manifest, known: Mapping[str, Known], progress: Progress
+    folder: Path,
+    data_dir: Path,
+    published: Published,
+    manifest: Manifest,
+    known: Mapping[str, Known],
+    progress: Progress,
 ) -> None:
     """(3). What is ahead of the set stands published in its place."""
     for ledger in manifest.ledgers:
         newer = known.get(ledger.origin)
-        source, size = TileFolder(folder / TILES / ledger.slug), ledger.signed
+        source: Tiles = TileFolder(folder / TILES / ledger.slug)
+        size = ledger.signed
         note = None if ledger.checkpoint is None else ledger.checkpoint.encode()
         if newer is not None:
             note = str(newer.signed.note).encode()
@@ -241,9 +254,11 @@ def _put_files(
                 source, size = newer.tiles, newer.signed.checkpoint.size
         if note is None:
             continue
-        to = TileFolder(data_dir / TILES / ledger.slug)
+        to = published.named(ledger.slug)
         what = f"putting back what is published of {ledger.slug}"
-        copy_tiles(source, to, size or 0, partial(progress, what))
+        to.begin()
+        if str(source) != str(to):
+            copy_tiles(source, to, size or 0, partial(progress, what))
         to.publish(note)
     others = [path for path in manifest.files if path.startswith((f"{ATTACHMENTS}/", f"{KEYS}/"))]
     folders = {data_dir}
@@ -275,8 +290,8 @@ def _trusted(ledger: LedgerState, keys: Sequence[VerifierKey]) -> list[VerifierK
     return of_it or [VerifierKey.parse(key) for key in ledger.keys]
 
 
-def _opened(note: bytes, tiles: Sequence[Path], keys: Sequence[VerifierKey]) -> SignedCheckpoint:
-    """A checkpoint that one of the keys signed, or one that they lead to by what is published in a folder.
+def _opened(note: bytes, tiles: Sequence[Tiles], keys: Sequence[VerifierKey]) -> SignedCheckpoint:
+    """A checkpoint that one of the keys signed, or one that they lead to by what is published in a place.
 
     Raises CodecError, Untrusted.
     """
@@ -296,7 +311,7 @@ def _known(
     manifest: Manifest,
     folder: Path,
     trusted: Mapping[str, Sequence[VerifierKey]],
-    published: Path | None,
+    places: Sequence[Callable[[str], Tiles]],
     notes: Sequence[bytes],
 ) -> dict[str, Known]:
     """The newest checkpoint of each ledger that is ahead of what the set signed. Raises Untrusted."""
@@ -305,15 +320,14 @@ def _known(
     found: list[Known] = []
     for kept in notes:
         slug = slugs.get(Checkpoint.parse(Note.parse(kept).text).origin)
-        places = [] if slug is None else [each / slug for each in (published, folder / TILES) if each]
-        found.append(Known(_opened(kept, places, every), None))
-    if published is not None:
+        tiles = [] if slug is None else [*(place(slug) for place in places), TileFolder(folder / TILES / slug)]
+        found.append(Known(_opened(kept, tiles, every), None))
+    for place in places:
         for ledger in manifest.ledgers:
-            tiles = TileFolder(published / ledger.slug)
-            note = tiles.checkpoint()
-            if note is not None:
+            tiles = place(ledger.slug)
+            if tiles.checkpoint() is not None:
                 # By the history of keys: since the set was made they may have changed.
-                found.append(Known(verify_tiles(tiles.folder, trusted[ledger.origin]), tiles))
+                found.append(Known(verify_tiles(tiles, trusted[ledger.origin]), tiles))
     signed = {each.origin: -1 if each.signed is None else each.signed for each in manifest.ledgers}
     newest: dict[str, Known] = {}
     for each in found:
@@ -331,7 +345,7 @@ def _known(
 def _verified(
     database: Database,
     folder: Path,
-    data_dir: Path,
+    published: Published,
     state: LedgerState,
     keys: Sequence[VerifierKey],
     known: Mapping[str, Known],
@@ -341,7 +355,9 @@ def _verified(
     ledger = Ledgers(database).by_origin(state.origin)
     held: list[Checkpoint] = []
     if state.checkpoint is not None:
-        held.append(_opened(state.checkpoint.encode(), [folder / TILES / state.slug], keys).checkpoint)
+        held.append(
+            _opened(state.checkpoint.encode(), [TileFolder(folder / TILES / state.slug)], keys).checkpoint
+        )
     newer = known.get(state.origin)
     if newer is not None and newer.signed.checkpoint.size <= state.size:
         held.append(newer.signed.checkpoint)
@@ -354,7 +370,7 @@ def _verified(
         )
     if newer is None:
         if state.checkpoint is not None:
-            verify_tiles(data_dir / TILES / state.slug, keys)
+            verify_tiles(published.named(state.slug), keys)
         return RestoredLedger(state.slug, state.origin, state.size, state.signed, 0, False)
     lost = max(newer.signed.checkpoint.size - state.size, 0)
     return RestoredLedger(
@@ -377,5 +393,5 @@ def drill(
     with TemporaryDirectory(prefix="auditledger-drill-", dir=place) as name:
         # The server may run as another user, who goes through it.
         Path(name).chmod(0o755)
-        elsewhere = {"data_dir": Path(name) / "data", "database_url": None, "kek": None}
+        elsewhere = {"data_dir": Path(name) / "data", "database_url": None, "kek": None, "tiles_url": None}
         return restore(folder, settings.model_copy(update=elsewhere), keys=keys, progress=progress)

@@ -12,7 +12,7 @@ import structlog
 from ledger.errors import AuditLedgerError, Unavailable
 from ledger.store.database import Database
 from ledger.store.feed import Feed
-from ledger.store.ledgers import Ledgers
+from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.published import Published
 from ledger.store.sealing import Link, Sealer
 
@@ -23,10 +23,14 @@ log = structlog.get_logger("auditledger.sealing")
 
 
 class Sealed(NamedTuple):
-    """How the sealing of a ledger stands: entries under the last checkpoint, and why it was stopped."""
+    """How the sealing of a ledger stands: entries under the last checkpoint, and why it was stopped.
+
+    ``waits``: why it cannot go on for the moment; it is tried again.
+    """
 
     size: int
     alarm: str | None = None
+    waits: str | None = None
 
 
 class Sealing:
@@ -69,9 +73,15 @@ class Sealing:
         self._due.set()
 
     def check(self) -> None:
-        """Compares what is signed, published and recorded of each ledger. Raises Diverged, Unavailable, …"""
+        """Compares what is signed, published and recorded of each ledger. Raises Diverged, SettingsError, …
+
+        What cannot be read now is compared before it is sealed: to write, nothing published is needed.
+        """
         for ledger in self._ledgers.all():
-            self._published.sealer(self._link, ledger).check()
+            try:
+                self._published.sealer(self._link, ledger).check()
+            except Unavailable as error:
+                self._waits(ledger, error)
 
     def run(self, stop: Event) -> None:
         """Seals what is recorded, until told to stop (and to hurry). A database that is away is waited for."""
@@ -106,7 +116,8 @@ class Sealing:
             again = ledger.slug in self._again
             self._again.discard(ledger.slug)
             if known is not None and (
-                known.alarm is not None or (head and known.size == head.size and not again)
+                known.alarm is not None
+                or (head and known.size == head.size and not again and known.waits is None)
             ):
                 continue
             # Kept: what it knows to be durable it need not make durable again.
@@ -118,15 +129,24 @@ class Sealing:
             except Unavailable as error:
                 # Where it is the database that is away, this raises, and no other ledger is tried in vain.
                 feed.heads()
+                self._waits(ledger, error)
                 waits = waits or error
             except AuditLedgerError as error:
                 size = 0 if known is None else known.size
                 self._standing[ledger.slug] = Sealed(size, f"{type(error).__name__}: {error}")
                 log.error("sealing stopped", ledger=ledger.slug, reason=str(error))
             else:
-                if found is not None:
+                if found is None:
+                    if known is not None:
+                        # Another process seals it, and waits, or not, by itself.
+                        self._standing[ledger.slug] = known._replace(waits=None)
+                else:
                     self._standing[ledger.slug] = Sealed(found.size)
                     if self.on_seal is not None:
                         self.on_seal()
         if waits is not None:
             raise waits
+
+    def _waits(self, ledger: Ledger, error: Unavailable) -> None:
+        known = self._standing.get(ledger.slug, Sealed(0))
+        self._standing[ledger.slug] = known._replace(waits=str(error))

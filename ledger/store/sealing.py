@@ -29,7 +29,7 @@ from ledger.store.copying import copied
 from ledger.store.database import Database, Role
 from ledger.store.followed import recorded, signed_last
 from ledger.store.ledgers import Ledger
-from ledger.store.tiles import TileFolder
+from ledger.store.tiles import Tiles
 from ledger.tlog.chain import GENESIS, HASH_LENGTH, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, sign
 from ledger.tlog.keyhistory import Change, Keys
@@ -122,7 +122,7 @@ class Sealer:
         self,
         link: Link,
         ledger: Ledger,
-        tiles: TileFolder,
+        tiles: Tiles,
         keys: SigningKeys,
         *,
         step: Step = lambda _: None,
@@ -203,7 +203,7 @@ class Sealer:
             if row is None or not row[0]:
                 return None
             self._link.leases.add(self.ledger.id)
-            self.tiles.clear()
+            self.tiles.begin()
         return connection
 
     def _seal(self, connection: Connection[Any]) -> Checkpoint:

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from ledger.codec.avro import encode_long
 from ledger.codec.entry import decode_entry, prefix
@@ -23,7 +22,7 @@ from ledger.domain.keys.standing import changes_in
 from ledger.errors import CodecError, NotFound, ProofFailed, Tampered, UnknownSchema
 from ledger.ranges import in_order
 from ledger.store.followed import followed, of_keys
-from ledger.store.tiles import TileFolder
+from ledger.store.tiles import Tiles
 from ledger.tlog.chain import GENESIS, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.tlog.keyhistory import Keys
@@ -53,7 +52,7 @@ class Part:
 
 
 def verify_tiles(
-    folder: Path,
+    tiles: Tiles,
     keys: Iterable[VerifierKey],
     *,
     seen: Sequence[Checkpoint] = (),
@@ -68,9 +67,8 @@ def verify_tiles(
     or no continuation of what was seen, Untrusted, CodecError, NotFound (no checkpoint), Unavailable; and where
     all else is well, UnknownSchema for the first entry that only a newer version can read.
     """
-    tiles = TileFolder(folder)
     given = [*keys]
-    known = followed(folder, given)
+    known = followed(tiles, given)
     # It was there a moment ago; what is published may grow, and never goes.
     note = tiles.checkpoint() or b""
     said = known.open(note).checkpoint
@@ -83,7 +81,7 @@ def verify_tiles(
     last, done = GENESIS, 0
     unknown: tuple[int, str] | None = None
     entries: list[bytes] = []
-    work = partial(check_bundles, folder, said.origin, said.size, deep)
+    work = partial(check_bundles, tiles, said.origin, said.size, deep)
     for part in in_order(work, range(0, said.size, RANGE), said.size, processes):
         if part.previous != last and (part.fault is None or part.fault[0] > done):
             raise Tampered(said.origin, done, "its previous is not the leaf hash of the entry before")
@@ -108,10 +106,9 @@ def verify_tiles(
     return signed
 
 
-def check_bundles(folder: Path, origin: str, size: int, deep: bool, start: int, end: int) -> Part:
+def check_bundles(tiles: Tiles, origin: str, size: int, deep: bool, start: int, end: int) -> Part:
     """Steps (2), (3) and (8) of, and the keys told by, the entries [start, end). Runs in a process of its
     own."""
-    tiles = TileFolder(folder)
     begin = prefix(origin)
     first = previous = b""
     full: list[bytes] = []
@@ -156,7 +153,7 @@ def check_bundles(folder: Path, origin: str, size: int, deep: bool, start: int, 
     return Part(full, first, previous, None, unknown, told)
 
 
-def _check_above(tiles: TileFolder, size: int, hashes: list[bytes]) -> None:
+def _check_above(tiles: Tiles, size: int, hashes: list[bytes]) -> None:
     """(4). ``hashes``: of the full tiles of level 0, which those of level 1 must hold, and so on up."""
     for level in levels(size):
         if level == 0:
@@ -171,7 +168,7 @@ def _check_above(tiles: TileFolder, size: int, hashes: list[bytes]) -> None:
         hashes = above
 
 
-def _check_tile(tiles: TileFolder, tile: Tile, expected: Sequence[bytes]) -> None:
+def _check_tile(tiles: Tiles, tile: Tile, expected: Sequence[bytes]) -> None:
     try:
         found = split(tile, tiles.read(tile))
     except (CodecError, NotFound) as error:

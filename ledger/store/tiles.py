@@ -1,13 +1,16 @@
-"""The published files of a ledger's tree: tiles, bundles and the checkpoint, in a folder (C2SP tlog-tiles).
+"""The published files of a ledger's tree: tiles, bundles and the checkpoint (C2SP tlog-tiles).
 
-``<folder>/checkpoint`` and ``<folder>/tile/…``, as they are served. A tile is written once and never changed;
-the checkpoint is replaced. What is being written lies in ``<folder>/.new`` meanwhile.
+``<place>/checkpoint`` and ``<place>/tile/…``, as they are served. A tile is written once and never changed;
+the checkpoint is replaced. The place is a folder, here, or one of an object store (``objects``).
+
+In a folder, what is being written lies in ``<folder>/.new`` meanwhile.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,21 +22,15 @@ from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import Note
 from ledger.tlog.tiles import WIDTH, Tile, bundle, unbundle
 
+CHECKPOINT = "checkpoint"
 WRITERS = 8
 """Files that are made durable at a time: a disk takes several as fast as one."""
 NEW = ".new"
 """Folder of what is being written."""
 
 
-class TileFolder:
-    """The published files of one ledger. Made where it is not there by the first that is written."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._durable: set[Path] = set()
-        """Folders whose names this process made durable, all the way down."""
-
-    # --- reading -----------------------------------------------------------------------------------------
+class Tiles(ABC):
+    """The published files of one ledger. ``str`` of it is where they are, as errors name it."""
 
     def read(self, tile: Tile) -> bytes:
         """The bytes of a tile. Of a partial one that is no longer there, the beginning of the full one.
@@ -51,12 +48,58 @@ class TileFolder:
             return bundle(unbundle(full, data)[: tile.width])
         return data[: tile.width * HASH_LENGTH]
 
+    def read_all(self, tiles: Sequence[Tile]) -> list[bytes]:
+        """The bytes of each. Raises as ``read``."""
+        return [self.read(tile) for tile in tiles]
+
     def checkpoint(self) -> bytes | None:
         """The published checkpoint; None where none is. Raises Unavailable."""
         try:
-            return self._read("checkpoint")
+            return self._read(CHECKPOINT)
         except NotFound:
             return None
+
+    def published(self) -> bytes:
+        """The published checkpoint. Raises NotFound where none is, Unavailable."""
+        return self._read(CHECKPOINT)
+
+    @abstractmethod
+    def _read(self, path: str) -> bytes:
+        """Raises NotFound, Unavailable."""
+
+    @abstractmethod
+    def add(self, tiles: Sequence[tuple[Tile, bytes]]) -> None:
+        """Puts tiles in their places, durable on return.
+
+        One that is there already must hold the same bytes: a crash left it, or another process was first.
+        Raises Diverged where other bytes stand there, Unavailable.
+        """
+
+    @abstractmethod
+    def publish(self, note: bytes) -> None:
+        """Replaces the checkpoint, durable on return; a larger one stays. Raises Unavailable, CodecError.
+
+        Who was frozen between signing and publishing, while another process went on, takes nothing back.
+        """
+
+    @abstractmethod
+    def begin(self) -> None:
+        """What has to be done before anything is added, by who alone seals the ledger from now on.
+
+        Raises Unavailable, SettingsError where nothing can be published there.
+        """
+
+
+class TileFolder(Tiles):
+    """The published files of one ledger in a folder, which the first that is written makes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._durable: set[Path] = set()
+        """Folders whose names this process made durable, all the way down."""
+
+    def __str__(self) -> str:
+        return str(self.folder)
 
     def _read(self, path: str) -> bytes:
         try:
@@ -69,12 +112,7 @@ class TileFolder:
     # --- writing -----------------------------------------------------------------------------------------
 
     def add(self, tiles: Sequence[tuple[Tile, bytes]]) -> None:
-        """Puts tiles in their places, durable on return.
-
-        One that is there already must hold the same bytes: a crash left it, or another process was first. A
-        crash in here leaves some of them, and files under ``.new`` that ``clear`` removes. Raises Diverged
-        where other bytes stand there, Unavailable.
-        """
+        """A crash in here leaves some of them, and files under ``.new`` that ``begin`` removes."""
         try:
             folders = {(self.folder / tile.path).parent for tile, _ in tiles}
             made = {each for folder in folders for each in self._make(folder)}
@@ -87,20 +125,16 @@ class TileFolder:
             raise Unavailable(f"{self.folder}: tiles cannot be written: {error.strerror}") from error
 
     def publish(self, note: bytes) -> None:
-        """Replaces the checkpoint, durable on return; a larger one stays. Raises Unavailable, CodecError.
-
-        Who was frozen between signing and publishing, while another process went on, takes nothing back.
-        """
         try:
             made = self._make(self.folder)
             (self.folder / NEW).mkdir(exist_ok=True)
             with durable.alone(self.folder):
                 before = self.checkpoint()
-                if before is not None and _size(before) > _size(note):
+                if before is not None and size_of(before) > size_of(note):
                     return
                 new = self._written(note)
                 try:
-                    os.replace(new, self.folder / "checkpoint")
+                    os.replace(new, self.folder / CHECKPOINT)
                 except OSError:
                     new.unlink(missing_ok=True)
                     raise
@@ -110,11 +144,8 @@ class TileFolder:
         except OSError as error:
             raise Unavailable(f"{self.folder}: the checkpoint cannot be written: {error.strerror}") from error
 
-    def clear(self) -> None:
-        """Removes what writers left that were killed. Only where no other process writes here.
-
-        Raises Unavailable.
-        """
+    def begin(self) -> None:
+        """Removes what writers left that were killed."""
         try:
             for left in self.folder.glob(f"{NEW}/*"):
                 left.unlink(missing_ok=True)
@@ -157,5 +188,6 @@ class TileFolder:
         return doubted
 
 
-def _size(note: bytes) -> int:
+def size_of(note: bytes) -> int:
+    """Of the tree that a published checkpoint is of. Raises CodecError."""
     return Checkpoint.parse(Note.parse(note).text).size

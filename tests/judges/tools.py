@@ -52,13 +52,14 @@ def jars(listed: Path) -> list[Path]:
 
 
 def _fetch(path: str, digest: str, kept: Path) -> None:
-    *group, artifact, version, _ = path.split("/")
+    *group, artifact, version, name = path.split("/")
+    classifier = name.removeprefix(f"{artifact}-{version}").removesuffix(".jar").removeprefix("-")
     kept.parent.mkdir(parents=True, exist_ok=True)
     # By the certificates of the system, as pip and Go go by: a machine may have a proxy of its own.
     truststore.inject_into_ssl()
     with tempfile.TemporaryDirectory(dir=cache()) as folder:
         context = MavenContext(repo_cache=Path(folder), local_repos=[], timeout=_MINUTE)
-        got = context.project(".".join(group), artifact).at_version(version).artifact().resolve()
+        got = context.project(".".join(group), artifact).at_version(version).artifact(classifier).resolve()
         assert _sha256(got) == digest, f"{path}: expected SHA-256 {digest}, Maven gave {_sha256(got)}"
         got.replace(kept)
 

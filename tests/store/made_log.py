@@ -12,6 +12,7 @@ import pytest
 from ledger.codec.entry import Actor, Precision, Source, SourceKind, place, prefix, template
 from ledger.errors import AuditLedgerError
 from ledger.store.tilecheck import verify_tiles
+from ledger.store.tiles import TileFolder
 from ledger.tlog.chain import GENESIS
 from ledger.tlog.checkpoint import Checkpoint, sign
 from ledger.tlog.note import SigningKey
@@ -76,7 +77,7 @@ class Log:
     def verify(self, *, deep: bool = False, processes: int = 1) -> Checkpoint:
         """What the verifier says."""
         return verify_tiles(
-            self.folder, TRUSTED, seen=self.seen, deep=deep, processes=processes
+            TileFolder(self.folder), TRUSTED, seen=self.seen, deep=deep, processes=processes
         ).checkpoint  # fmt: skip
 
     def refused(

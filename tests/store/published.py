@@ -16,11 +16,13 @@ import pytest
 
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
+from ledger.store.objects import PROBE
 from ledger.store.published import Published
 from ledger.store.sealing import Link, Sealer, Step
 from ledger.store.writer import Writer
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
 from ledger.tlog.tiles import Tile
+from tests.store.s3 import Bucket
 from tests.support import check_ledger, sample
 from tests.tlog.naive import Tree, leaf
 from tests.waiting import until
@@ -54,10 +56,13 @@ def _path(level: str, number: int, width: int) -> str:
 class Place:
     """A ledger in a database, and the data directory beside it."""
 
-    def __init__(self, database: Database, ledger: Ledger, data: Path) -> None:
+    def __init__(self, database: Database, ledger: Ledger, data: Path, bucket: Bucket | None = None) -> None:
+        """``bucket``: where it publishes, if not in the data directory."""
         self.database, self.ledger, self.data = database, ledger, data
-        self.published = Published(data)
-        self.folder = self.published.of(ledger).folder
+        self.url = None if bucket is None else bucket.url
+        self.published = Published(data, self.url)
+        self.folder = (data / "tiles" if bucket is None else bucket.folder) / ledger.slug
+        """Where the files lie on this machine."""
 
     def fill(self, count: int, payload: bytes = b"payload") -> None:
         """Adds entries, all different."""
@@ -73,7 +78,7 @@ class Place:
 
     def sealer(self, step: Step = lambda _: None, database: Database | None = None) -> Sealer:
         """What seals the ledger, made anew as another process would make it."""
-        published = Published(self.data)
+        published = Published(self.data, self.url)
         return Sealer(
             Link(database or self.database), self.ledger, published.of(self.ledger), published.keys, step=step
         )
@@ -165,10 +170,12 @@ class Place:
         assert tiles == expected
         assert all(Tile.parse(path).path == path for path in tiles)
         # No other file: what is served, one key, nothing that a writer left.
-        base = self.folder.relative_to(self.data)
-        keys = [path for path in self.files() if path.startswith("signing/") and path.endswith(".key")]
-        assert self.files().keys() == {f"{base}/{path}" for path in (*expected, "checkpoint")} | set(keys)
-        assert len(keys) == 1
+        there = {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()}
+        assert there == {*expected, "checkpoint"} | ({PROBE} if self.url else set())
+        rest = [path for path in self.files() if not (self.data / path).is_relative_to(self.folder)]
+        (key,) = rest
+        assert key.startswith("signing/")
+        assert key.endswith(".key")
         return size
 
 

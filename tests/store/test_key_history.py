@@ -16,6 +16,7 @@ from ledger.errors import SettingsError, VaultError
 from ledger.store import sealing as sealing_module
 from ledger.store.submission import draft
 from ledger.store.tilecheck import verify_tiles
+from ledger.store.tiles import TileFolder
 from ledger.store.writer import Writer
 from ledger.tlog.keyfile import write_key
 from ledger.tlog.keyhistory import ADDED, RETIRED, state
@@ -81,7 +82,7 @@ def test_behind_by_batches_each_size_is_signed_by_its_own_keys(
     place.seal(step)
     assert signed == {768: {two}, 1002: {two}}
     for key in (first, second):
-        assert verify_tiles(place.folder, [key.verifier], processes=1).checkpoint.size == 1002
+        assert verify_tiles(TileFolder(place.folder), [key.verifier], processes=1).checkpoint.size == 1002
     assert check_ledger(place.database, place.ledger) == 1002
 
 
@@ -110,7 +111,7 @@ def test_one_sealer_that_goes_on_reads_of_the_history_only_what_is_new(place: Pl
         connection.execute = lambda *a, **k: statements.append(str(a[1:])) or real(*a, **k)
         sealer.seal()
         assert [each for each in statements if "'after': 6" in each and STREAM in each]
-    assert verify_tiles(place.folder, [first.verifier], processes=1).checkpoint.size == 9
+    assert verify_tiles(TileFolder(place.folder), [first.verifier], processes=1).checkpoint.size == 9
     assert check_ledger(place.database, place.ledger) == 9
 
 

@@ -57,7 +57,7 @@ def behind(sealed: Place, tmp_path: Path, another: MakeDatabase) -> Place:
 
 def restored(place: Place, made: Path, data: Path, database: Database) -> Place:
     """The set's database beside what is published now."""
-    restore(made, settings_of(data, database), published=place.data / "tiles", keys=keys_of(place))
+    restore(made, settings_of(data, database), published=str(place.data / "tiles"), keys=keys_of(place))
     shutil.copytree(place.data / "signing", data / "signing")
     return Place(database, place.ledger, data)
 

@@ -26,6 +26,7 @@ from ledger.store import tilecheck
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
 from ledger.store.tilecheck import verify_tiles
+from ledger.store.tiles import TileFolder
 from ledger.tlog.chain import GENESIS
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import SigningKey
@@ -82,7 +83,11 @@ def test_what_a_real_ledger_publishes_is_clean(database: Database, ledger: Ledge
     trusted = [key.verifier for key in real.published.keys.of(ledger.slug, ledger.origin)]
     said: list[tuple[int, int]] = []
     signed = verify_tiles(
-        real.folder, trusted, seen=seen, processes=1, progress=lambda done, size: said.append((done, size))
+        TileFolder(real.folder),
+        trusted,
+        seen=seen,
+        processes=1,
+        progress=lambda done, size: said.append((done, size)),
     )
     assert signed.checkpoint == seen[-1]
     assert said == [(256, 600), (512, 600), (600, 600)]

@@ -1,0 +1,216 @@
+"""The published files of a ledger in an object store, by any driver that fsspec knows.
+
+What is asked of the store: a write is there whole, and durable, once it was answered, or not at all; one that
+is to create an object is refused where there is one. ``begin`` tries the second before anything is written. An
+object is never deleted here, and the checkpoint alone is ever replaced: on S3 only where it is still the one
+that was compared (If-Match). Other drivers have no such write: there a process that is frozen between comparing
+and replacing, for longer than its lease of the ledger lives, sets the checkpoint back until the next seal.
+
+A crash leaves tiles beyond the checkpoint, and nothing else: nothing here is written in two steps.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+import fsspec
+from fsspec.config import conf
+
+from ledger.errors import AuditLedgerError, Diverged, NotFound, SettingsError, Unavailable
+from ledger.store.tiles import CHECKPOINT, Tiles, size_of
+from ledger.tlog.tiles import Tile
+
+REQUESTS = 16
+"""Objects that are written, or read, at a time."""
+TRIES = 8
+"""How often a checkpoint that others replace meanwhile is compared again."""
+PROBE = ".conditional"
+"""The object by which ``begin`` tries what the store does; nobody reads it."""
+S3 = ("s3", "s3a")
+# Tiles are small: one request each. A store that does not answer is waited for half a minute in all.
+_OF_S3: Mapping[str, Any] = {
+    "max_concurrency": 1,
+    "config_kwargs": {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 2}},
+}
+_TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
+"""What S3 answers to a write whose condition does not hold, or does not while another one is under way."""
+
+Found = TypeVar("Found")
+
+
+class _Taken(Exception):
+    """The condition of a write does not hold: an object is there, or it is another one by now."""
+
+
+class _Store(NamedTuple):
+    """A driver, and which of its places were found fit by ``begin``."""
+
+    driver: Any
+    fit: set[str]
+
+
+class TileObjects(Tiles):
+    """The published files of one ledger below a URL. It can be sent to another process."""
+
+    def __init__(self, url: str) -> None:
+        """Raises SettingsError where the driver is not installed, or refuses what it is configured with."""
+        self.url = url.rstrip("/")
+        self._protocol = url.partition("://")[0]
+        self._store = _opened(self._protocol, os.getpid())
+        self._base = self._store.driver._strip_protocol(self.url)
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __reduce__(self) -> tuple[type[TileObjects], tuple[str]]:
+        return type(self), (self.url,)
+
+    # --- reading -----------------------------------------------------------------------------------------
+
+    def read_all(self, tiles: Sequence[Tile]) -> list[bytes]:
+        return self._all(self.read, tiles)
+
+    def _read(self, path: str) -> bytes:
+        with self._telling(path, "read"):
+            try:
+                data: bytes = self._store.driver.cat_file(f"{self._base}/{path}")
+            except FileNotFoundError as error:
+                if _code(error) == "NoSuchBucket":
+                    raise
+                raise NotFound(f"{self.url}/{path}: there is no such object") from None
+            return data
+
+    # --- writing -----------------------------------------------------------------------------------------
+
+    def add(self, tiles: Sequence[tuple[Tile, bytes]]) -> None:
+        """A crash in here leaves some of them."""
+        self._all(lambda each: self._put(*each), tiles)
+
+    def publish(self, note: bytes) -> None:
+        for _ in range(TRIES):
+            # In this order what is compared is never older than the tag of what is replaced.
+            tag = self._tag()
+            before = self.checkpoint()
+            if before is not None and (before == note or size_of(before) > size_of(note)):
+                return
+            try:
+                if before is None:
+                    self._create(CHECKPOINT, note)
+                else:
+                    self._replace(CHECKPOINT, note, tag)
+            except _Taken:
+                continue
+            return
+        raise Unavailable(f"{self.url}/{CHECKPOINT}: others replace it all the while")
+
+    def begin(self) -> None:
+        """Tries, once a process, that writes are refused where they must be: else nothing may be added."""
+        if self._base in self._store.fit:
+            return
+        for _ in range(2):
+            try:
+                self._create(PROBE, b"")
+            except _Taken:
+                break
+        else:
+            raise SettingsError(
+                f"{self.url}: expected a store that creates an object only where there is none "
+                "(If-None-Match), got one that writes over what is there: a tile could be replaced"
+            )
+        if self._protocol in S3:
+            try:
+                self._replace(PROBE, b"", '"none"')
+            except _Taken:
+                pass
+            else:
+                raise SettingsError(
+                    f"{self.url}: expected a store that replaces an object only where it is the one named "
+                    "(If-Match), got one that always does: the checkpoint could be set back"
+                )
+        self._store.fit.add(self._base)
+
+    def _put(self, tile: Tile, data: bytes) -> None:
+        try:
+            self._create(tile.path, data)
+        except _Taken:
+            try:
+                there = self._read(tile.path)
+            except NotFound as error:
+                raise Unavailable(f"{error}; another process is just writing it") from error
+            if there != data:
+                raise Diverged(
+                    f"{self.url}/{tile.path}: other bytes than the ledger's are published there"
+                ) from None
+
+    def _create(self, path: str, data: bytes) -> None:
+        """Raises _Taken where there is one, Unavailable."""
+        with self._telling(path, "written"):
+            self._store.driver.pipe_file(f"{self._base}/{path}", data, mode="create")
+
+    def _replace(self, path: str, data: bytes, tag: str | None) -> None:
+        """Raises _Taken where it is another one by now and the driver can tell, Unavailable."""
+        condition = {} if tag is None else {"IfMatch": tag}
+        with self._telling(path, "written"):
+            self._store.driver.pipe_file(f"{self._base}/{path}", data, **condition)
+
+    def _tag(self) -> str | None:
+        """What the store names the checkpoint that is there by; None for none, and of other drivers than S3."""
+        if self._protocol not in S3:
+            return None
+        with self._telling(CHECKPOINT, "read"):
+            try:
+                tag: str = self._store.driver.info(f"{self._base}/{CHECKPOINT}", refresh=True)["ETag"]
+            except FileNotFoundError:
+                return None
+            return tag
+
+    def _all(self, work: Callable[[Any], Found], each: Sequence[Any]) -> list[Found]:
+        with ThreadPoolExecutor(REQUESTS) as threads:
+            return list(threads.map(work, each))
+
+    @contextmanager
+    def _telling(self, path: str, how: str) -> Iterator[None]:
+        """Drivers raise what their libraries do: whatever it is, nothing can be had there for the moment."""
+        try:
+            yield
+        except AuditLedgerError:
+            raise
+        except Exception as error:
+            if isinstance(error, FileExistsError) or _code(error) in _TAKEN:
+                raise _Taken from error
+            said = " ".join(str(error).split())[:300] or type(error).__name__
+            raise Unavailable(f"{self.url}/{path}: cannot be {how}: {said}") from error
+
+
+def _code(error: BaseException) -> str:
+    """What S3 calls an error; empty where it said nothing, or another store did."""
+    answer = getattr(error.__cause__, "response", None) or {}
+    return str(answer.get("Error", {}).get("Code", ""))
+
+
+@cache
+def _opened(protocol: str, _process: int) -> _Store:
+    """The driver of a protocol; one a process, since none outlives a fork. Raises SettingsError.
+
+    It is configured as its own documentation says: files and variables of fsspec, and of the store's maker.
+    """
+    try:
+        made = fsspec.get_filesystem_class(protocol)
+        set_there = conf.get(protocol, {})
+        options = {key: value for key, value in _OF_S3.items() if protocol in S3 and key not in set_there}
+        # What a listing said a while ago is not what is there now.
+        driver = made(use_listings_cache=False, skip_instance_cache=True, **options)
+    except ImportError as error:
+        more = ": pip install 'auditledger[s3]'" if protocol in S3 else ""
+        raise SettingsError(f"{protocol}://: its driver is not installed: {error}{more}") from error
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise SettingsError(f"{protocol}://: the driver cannot be used: {error}") from error
+    if protocol in S3:
+        # Its own library tries again already.
+        driver.retries = 1
+    return _Store(driver, set())
