@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from ledger.application.installation import Installation
 from ledger.clock import Clock
 from ledger.settings import Settings
-from ledger.store.opened import enter_database, kek_source
+from ledger.store.opened import enter_database, enter_vault, kek_source
 from ledger.store.witness_gate import WitnessGate
 from ledger.store.witnessed import policy_of
 
@@ -32,7 +32,14 @@ def opened(
 
             supervisor = stack.enter_context(Supervisor(server))
         installation = stack.enter_context(
-            Installation(database, settings.data_dir, clock=clock, regulator=settings.regulator, kek=kek)
+            Installation(
+                database,
+                settings.data_dir,
+                clock=clock,
+                regulator=settings.regulator,
+                kek=kek,
+                vault=enter_vault(settings),
+            )
         )
         installation.supervisor = supervisor
         if settings.witness_required is not None:
