@@ -120,7 +120,8 @@ class Commands:
     ) -> None:
         """Opens what a process needs. ``regulator`` is the slug of the regulator's ledger.
 
-        ``kek``: where the key-encryption keys are; else the file ``kek`` of the data directory. ``vault``: database that holds the vault alone; else that of the ledgers does.
+        ``kek``: where the key-encryption keys are; else the file ``kek`` of the data directory. ``vault``: the
+        database that holds the vault alone; else that of the ledgers does.
 
         Raises Unavailable, SettingsError (another vault than these ledgers have), VaultError (key-encryption
         key missing while wrapped keys exist).

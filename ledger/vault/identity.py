@@ -62,7 +62,7 @@ def agreed(own: Connect, vault: Connect | None) -> Standing:
         name = here.id or fetch(own, "settle", (uuid.uuid4(), False))[0][0]
         if there.id == name:
             raise SettingsError(
-                f"vault_database_url: expected vault {name} there alone, got it in the ledgers' own database too; "
+                f"vault_database_url: expected vault {name} there alone, got it in the ledgers' own too; "
                 f"empty what is left there of it; {MOVING}"
             )
         raise SettingsError(
