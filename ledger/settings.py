@@ -49,6 +49,9 @@ class Settings(BaseModel):
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL 15 or newer to use instead of the embedded one"
     )
+    vault_database_url: SecretStr | None = Field(
+        None, description="PostgreSQL of the vault alone, which is not in the ledgers' database then"
+    )
     kek: SecretStr | None = Field(
         None, description="Key-encryption key, base64 of 32 bytes; else the file kek in data_dir"
     )

@@ -21,6 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEMPLATE = "template_auditledger"
+VAULT_TEMPLATE = "template_vault"
 # Tests of faults make servers of their own, with fsync on; here only speed counts.
 FAST = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
 
@@ -55,6 +56,40 @@ def database(server: EmbeddedServer, template: Database) -> Iterator[Database]:
     yield server.database.named(name)
     with server.database.connect_admin() as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def vault_template(server: EmbeddedServer) -> Database:
+    """A migrated database for a vault alone, that the tests' vaults are copied from."""
+    database = server.database.named(VAULT_TEMPLATE)
+    with server.database.connect_admin() as connection:
+        create_database(connection, VAULT_TEMPLATE)
+    migrate(database, vault_alone=True)
+    return database
+
+
+@pytest.fixture
+def vault_alone(server: EmbeddedServer, vault_template: Database) -> Iterator[Database]:
+    """A fresh, migrated database for a vault alone."""
+    name = f"vault_{next(_numbers)}"
+    with server.database.connect_admin() as connection:
+        create_database(connection, name, VAULT_TEMPLATE)
+    yield server.database.named(name)
+    with server.database.connect_admin() as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+IN_BOTH = pytest.mark.parametrize("vault", ["within", "apart"], indirect=True)
+"""Marks what is tested with the vault in the ledgers' database, and in one of its own."""
+
+
+@pytest.fixture
+def vault(request: pytest.FixtureRequest) -> Database | None:
+    """The database of the vault alone where a test is marked ``IN_BOTH`` or asks for it; else None."""
+    if getattr(request, "param", "within") == "within":
+        return None
+    found: Database = request.getfixturevalue("vault_alone")
+    return found
 
 
 @pytest.fixture

@@ -156,6 +156,31 @@ END;
 
 ALTER FUNCTION vault.attachment_names() OWNER TO auditledger_vault;
 
+CREATE TABLE vault.ahead (
+    id uuid NOT NULL,
+    ledger integer NOT NULL,
+    commands uuid[] NOT NULL,
+    made text[] NOT NULL COLLATE pg_catalog."C",
+    marks bigint[] NOT NULL,
+    keys text[] NOT NULL COLLATE pg_catalog."C",
+    written_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT vault_ahead_marks CHECK (((0 > ALL (marks)) AND (cardinality(marks) = cardinality(keys))))
+);
+
+ALTER TABLE vault.ahead OWNER TO auditledger_vault;
+
+COMMENT ON TABLE vault.ahead IS 'Keys made and rows sealed for entries that may not have been recorded';
+
+CREATE FUNCTION vault.confirm(p_id uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ DELETE FROM vault.ahead a
+   WHERE (a.id = confirm.p_id);
+END;
+
+ALTER FUNCTION vault.confirm(p_id uuid) OWNER TO auditledger_vault;
+
 CREATE FUNCTION vault.ensure_key(p_ledger integer, p_stream text, p_subject text, p_id text, p_wrapped bytea, p_kek text) RETURNS TABLE(id text, stream text, subject text, wrapped bytea, kek_id text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -202,30 +227,6 @@ END;
 
 ALTER FUNCTION vault.find_actor(p_lookup bytea) OWNER TO auditledger_vault;
 
-CREATE TABLE vault.keys (
-    id text NOT NULL COLLATE pg_catalog."C",
-    seq bigint NOT NULL,
-    ledger integer NOT NULL,
-    stream text NOT NULL COLLATE pg_catalog."C",
-    subject text NOT NULL COLLATE pg_catalog."C",
-    wrapped bytea NOT NULL,
-    kek_id text NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
-);
-ALTER TABLE ONLY vault.keys ALTER COLUMN wrapped SET STATISTICS 0;
-
-ALTER TABLE vault.keys OWNER TO auditledger_vault;
-
-CREATE FUNCTION vault.has_keys() RETURNS boolean
-    LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    BEGIN ATOMIC
- SELECT (EXISTS ( SELECT
-            FROM vault.keys)) AS "exists";
-END;
-
-ALTER FUNCTION vault.has_keys() OWNER TO auditledger_vault;
-
 CREATE FUNCTION vault.hold_keys(p_ledger integer, p_keys text[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -251,6 +252,20 @@ END
 $$;
 
 ALTER FUNCTION vault.hold_keys(p_ledger integer, p_keys text[]) OWNER TO auditledger_vault;
+
+CREATE TABLE vault.keys (
+    id text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL,
+    ledger integer NOT NULL,
+    stream text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    wrapped bytea NOT NULL,
+    kek_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+ALTER TABLE ONLY vault.keys ALTER COLUMN wrapped SET STATISTICS 0;
+
+ALTER TABLE vault.keys OWNER TO auditledger_vault;
 
 CREATE FUNCTION vault.keys_of(p_ledger integer, p_stream text) RETURNS TABLE(id text, stream text, subject text, wrapped bytea, kek_id text)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -365,6 +380,22 @@ $$;
 
 ALTER FUNCTION vault.put_actor(p_id text, p_lookup bytea, p_key text, p_sealed bytea) OWNER TO auditledger_vault;
 
+CREATE FUNCTION vault.put_ahead(p_id uuid, p_ledger integer, p_commands uuid[], key_ids text[], key_streams text[], key_subjects text[], key_wrapped bytea[], key_kek text[], row_marks bigint[], row_keys text[], row_ciphertexts bytea[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM vault.put(p_ledger, 0, key_ids, key_streams, key_subjects, key_wrapped, key_kek, '{}', '{}', '{}');
+    PERFORM vault.hold_keys(p_ledger, ARRAY(SELECT unnest(row_keys) EXCEPT SELECT unnest(key_ids)));
+    INSERT INTO vault.sealed (ledger, index, key, ciphertext)
+    SELECT p_ledger, unnest(row_marks), unnest(row_keys), unnest(row_ciphertexts);
+    INSERT INTO vault.ahead (id, ledger, commands, made, marks, keys)
+    VALUES (p_id, p_ledger, p_commands, key_ids, row_marks, row_keys);
+END
+$$;
+
+ALTER FUNCTION vault.put_ahead(p_id uuid, p_ledger integer, p_commands uuid[], key_ids text[], key_streams text[], key_subjects text[], key_wrapped bytea[], key_kek text[], row_marks bigint[], row_keys text[], row_ciphertexts bytea[]) OWNER TO auditledger_vault;
+
 CREATE FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -417,6 +448,45 @@ END
 $$;
 
 ALTER FUNCTION vault.retire_kek(p_id text) OWNER TO auditledger_vault;
+
+CREATE TABLE vault.identity (
+    one boolean DEFAULT true NOT NULL,
+    id uuid NOT NULL,
+    apart boolean NOT NULL,
+    CONSTRAINT vault_identity_one CHECK (one)
+);
+
+ALTER TABLE vault.identity OWNER TO auditledger_vault;
+
+COMMENT ON TABLE vault.identity IS 'Which vault this is; or, apart, which other database''s vault the ledgers here have';
+
+CREATE FUNCTION vault.settle(p_id uuid, p_apart boolean) RETURNS uuid
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ INSERT INTO vault.identity AS i (id, apart)
+   VALUES (settle.p_id, settle.p_apart) ON CONFLICT(one) DO UPDATE SET apart = settle.p_apart
+   RETURNING i.id;
+END;
+
+ALTER FUNCTION vault.settle(p_id uuid, p_apart boolean) OWNER TO auditledger_vault;
+
+CREATE FUNCTION vault.standing() RETURNS TABLE(keys boolean, id uuid, apart boolean, server timestamp with time zone, database oid)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM vault.keys)) AS "exists",
+     i.id,
+     i.apart,
+     pg_postmaster_start_time() AS pg_postmaster_start_time,
+     d.oid
+    FROM (pg_database d
+      LEFT JOIN vault.identity i ON (true))
+   WHERE (d.datname = current_database());
+END;
+
+ALTER FUNCTION vault.standing() OWNER TO auditledger_vault;
 
 CREATE TABLE ledger.checkpoints (
     ledger integer NOT NULL,
@@ -672,8 +742,14 @@ ALTER TABLE ONLY vault.actors
 ALTER TABLE ONLY vault.actors
     ADD CONSTRAINT vault_actors_pk PRIMARY KEY (id);
 
+ALTER TABLE ONLY vault.ahead
+    ADD CONSTRAINT vault_ahead_pk PRIMARY KEY (id);
+
 ALTER TABLE ONLY vault.attachments
     ADD CONSTRAINT vault_attachments_pk PRIMARY KEY (ledger, key, commitment);
+
+ALTER TABLE ONLY vault.identity
+    ADD CONSTRAINT vault_identity_pk PRIMARY KEY (one);
 
 ALTER TABLE ONLY vault.keys
     ADD CONSTRAINT vault_keys_pk PRIMARY KEY (id);
@@ -688,6 +764,8 @@ ALTER TABLE ONLY vault.sealed
     ADD CONSTRAINT vault_sealed_pk PRIMARY KEY (ledger, index, key);
 
 CREATE INDEX cosignatures_by_witness ON ledger.cosignatures USING btree (ledger, witness, size);
+
+CREATE INDEX vault_ahead_written ON vault.ahead USING btree (written_at);
 
 CREATE INDEX vault_keys_subject ON vault.keys USING btree (ledger, stream, subject, seq);
 
@@ -754,16 +832,17 @@ GRANT ALL ON FUNCTION ledger.position_at(wanted_ledger integer, moment timestamp
 REVOKE ALL ON FUNCTION vault.attachment_names() FROM PUBLIC;
 GRANT ALL ON FUNCTION vault.attachment_names() TO auditledger_writer;
 
+REVOKE ALL ON FUNCTION vault.confirm(p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.confirm(p_id uuid) TO auditledger_writer;
+
 REVOKE ALL ON FUNCTION vault.ensure_key(p_ledger integer, p_stream text, p_subject text, p_id text, p_wrapped bytea, p_kek text) FROM PUBLIC;
 GRANT ALL ON FUNCTION vault.ensure_key(p_ledger integer, p_stream text, p_subject text, p_id text, p_wrapped bytea, p_kek text) TO auditledger_writer;
 
 REVOKE ALL ON FUNCTION vault.find_actor(p_lookup bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION vault.find_actor(p_lookup bytea) TO auditledger_writer;
 
-REVOKE ALL ON FUNCTION vault.has_keys() FROM PUBLIC;
-GRANT ALL ON FUNCTION vault.has_keys() TO auditledger_writer;
-
 REVOKE ALL ON FUNCTION vault.hold_keys(p_ledger integer, p_keys text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.hold_keys(p_ledger integer, p_keys text[]) TO auditledger_writer;
 
 REVOKE ALL ON FUNCTION vault.keys_of(p_ledger integer, p_stream text) FROM PUBLIC;
 GRANT ALL ON FUNCTION vault.keys_of(p_ledger integer, p_stream text) TO auditledger_writer;
@@ -780,12 +859,21 @@ GRANT ALL ON FUNCTION vault.put(p_ledger integer, p_base bigint, key_ids text[],
 REVOKE ALL ON FUNCTION vault.put_actor(p_id text, p_lookup bytea, p_key text, p_sealed bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION vault.put_actor(p_id text, p_lookup bytea, p_key text, p_sealed bytea) TO auditledger_writer;
 
+REVOKE ALL ON FUNCTION vault.put_ahead(p_id uuid, p_ledger integer, p_commands uuid[], key_ids text[], key_streams text[], key_subjects text[], key_wrapped bytea[], key_kek text[], row_marks bigint[], row_keys text[], row_ciphertexts bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.put_ahead(p_id uuid, p_ledger integer, p_commands uuid[], key_ids text[], key_streams text[], key_subjects text[], key_wrapped bytea[], key_kek text[], row_marks bigint[], row_keys text[], row_ciphertexts bytea[]) TO auditledger_writer;
+
 REVOKE ALL ON FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION vault.put_attachment(p_ledger integer, p_key text, p_commitment bytea, p_path text, p_length bigint, p_sealed bytea) TO auditledger_writer;
 
 REVOKE ALL ON FUNCTION vault.refuse_retired(key_ids text[], key_kek text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION vault.retire_kek(p_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION vault.settle(p_id uuid, p_apart boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.settle(p_id uuid, p_apart boolean) TO auditledger_writer;
+
+REVOKE ALL ON FUNCTION vault.standing() FROM PUBLIC;
+GRANT ALL ON FUNCTION vault.standing() TO auditledger_writer;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE ledger.checkpoints TO auditledger_sealer;
 GRANT SELECT ON TABLE ledger.checkpoints TO auditledger_reader;

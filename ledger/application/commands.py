@@ -44,6 +44,7 @@ from ledger.errors import (
 )
 from ledger.law.general import Role
 from ledger.law.installation import ledger_is_open
+from ledger.store.ahead import AheadWriter, Submits
 from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
 from ledger.store.feed import Feed, StoredRow
@@ -55,13 +56,15 @@ from ledger.store.recorder import LedgerFactory, LedgerRecorder
 from ledger.store.settle import FirstReceipts
 from ledger.store.submission import Receipt
 from ledger.store.writer import Writer
+from ledger.vault import ahead
 from ledger.vault.attachments import FOLDER as ATTACHMENTS
 from ledger.vault.attachments import AttachmentFiles
+from ledger.vault.identity import agreed
 from ledger.vault.kek import KEK_FILE
 from ledger.vault.ring import KekRing, KekSource
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, ContentKeys, SealingSession, WrappedKey
 from ledger.vault.shredding import Shredder
-from ledger.vault.store import Kept, KeyGone, Opener, VaultKeys, keys_exist
+from ledger.vault.store import Kept, KeyGone, Opener, VaultKeys
 
 if TYPE_CHECKING:
     # It loads structlog, which only the service needs.
@@ -70,6 +73,8 @@ if TYPE_CHECKING:
 
 TRIES = 32
 """How often a command is judged again because its case moved on meanwhile."""
+HOLDING = 32
+"""Connections by which keys of a vault in its own database are held: as many commands are committed at once."""
 SYSTEM = Principal("system", "system", "system")
 SYSTEM_SOURCE = Source(SourceKind.SYSTEM)
 DEFAULT_REGULATOR = "ovic"
@@ -112,30 +117,44 @@ class Commands:
         clock: Clock | None = None,
         regulator: str = DEFAULT_REGULATOR,
         kek: KekSource | None = None,
+        vault: Database | None = None,
         tiles_url: str | None = None,
     ) -> None:
         """Opens what a process needs. ``regulator`` is the slug of the regulator's ledger.
 
-        ``kek``: where the key-encryption keys are; else it is the file ``kek`` of the data directory.
-        ``tiles_url``: where its files are published; else in the folder ``tiles`` there.
+        ``kek``: where the key-encryption keys are; else the file ``kek`` of the data directory. ``vault``: the
+        database that holds the vault alone; else that of the ledgers does. ``tiles_url``: where its files are
+        published; else in the folder ``tiles`` of the data directory.
 
-        Raises Unavailable, SettingsError, VaultError (key-encryption key missing while wrapped keys exist).
+        Raises Unavailable, SettingsError (another vault than these ledgers have), VaultError (key-encryption
+        key missing while wrapped keys exist).
         """
         self.database = database
+        self.vault = vault or database
         self.data_dir = data_dir
         self.clock: Clock = clock or SystemClock()
         self.regulator = regulator
         self.published = Published(data_dir, tiles_url)
-        self._pools = [pool(database, DatabaseRole.WRITER), pool(database, DatabaseRole.VAULT)]
+        self._pools = [pool(self.vault, DatabaseRole.WRITER), pool(self.vault, DatabaseRole.VAULT)]
         writer_pool, vault_pool = self._pools
         try:
-            exist = keys_exist(writer_pool.connection)
-            self.kek = KekRing(kek or KekSource(data_dir / KEK_FILE), keys_exist=exist)
+            if vault is None:
+                standing = agreed(writer_pool.connection, None)
+            else:
+                standing = agreed(lambda: database.connect(DatabaseRole.WRITER), writer_pool.connection)
+            self.kek = KekRing(kek or KekSource(data_dir / KEK_FILE), keys_exist=standing.keys)
             self.ledgers = Ledgers(database)
             self.feed = Feed(database)
             self.streams = Streams(self.feed, self.ledgers, regulator)
             self.emergencies = Emergencies(self.feed)
-            self.writer = Writer(database)
+            writer = Writer(database)
+            self.writer: Submits = writer
+            if vault is not None:
+                holding = pool(
+                    vault, DatabaseRole.WRITER, name="holding", connections=HOLDING, configure=ahead.configure
+                )
+                self._pools.append(holding)
+                self.writer = AheadWriter(writer, ahead.Ahead(holding.connection))
         except BaseException:
             for each in self._pools:
                 each.close()
@@ -145,6 +164,7 @@ class Commands:
         self.opener = Opener(vault_pool.connection, self.kek, destroyed)
         self.kept = Kept(vault_pool.connection)
         self.shredder = Shredder(vault_pool.connection)
+        self.sweep = ahead.Sweep(vault_pool.connection)
         self.files = AttachmentFiles(data_dir / ATTACHMENTS)
         self._applications: dict[int, LedgerApplication] = {}
         self.supervisor: Supervisor | None = None

@@ -7,6 +7,7 @@ and the service each minute. Each step leaves what the next call goes on from.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ledger.codec.declare import Attachment, Sealed, sealed_fields
 from ledger.domain.destruction.aggregate import is_named_stream, matter_of
 from ledger.domain.destruction.events import DestructionAuthorised, DestructionScope
 from ledger.domain.destruction.standing import holds_on
-from ledger.domain.event import decode_event
+from ledger.domain.event import CaseEvent, decode_event
 from ledger.errors import (
     CodecError,
     Conflict,
@@ -30,7 +31,7 @@ from ledger.law.destruction import ledgers_own_streams_stay, nothing_was_added_s
 from ledger.store.closing import closed
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import Ledger
-from ledger.vault.sealing import CASE, CONTENT, LEDGER_STREAM
+from ledger.vault.sealing import CASE, CONTENT, LEDGER_STREAM, mark_of
 
 if TYPE_CHECKING:
     from ledger.application.commands import Commands
@@ -200,8 +201,13 @@ def remove(
     # From here on nothing is sealed under them, and nobody opens what was: the rest is ciphertext.
     step("keys")
     # Read after the keys went: a command that held one has been committed by now, with its rows.
-    indexes = [row.index for row in commands.feed.stream(ledger.id, case)]
-    removed.rows = shredder.rows(ledger.id, named, indexes)
+    entries = commands.feed.stream(ledger.id, case)
+    places = [row.index for row in entries]
+    for row in entries:
+        # What is newer than this version stays ciphertext without a key, until a newer one reconciles.
+        with suppress(CodecError):
+            places += [mark for mark, _ in marks_of(row)]
+    removed.rows = shredder.rows(ledger.id, named, places)
     step("rows")
     shredder.attachments(ledger.id, named)
     step("attachments")
@@ -223,16 +229,33 @@ def sealed_under(rows: Iterable[StoredRow], keys: frozenset[str]) -> tuple[int, 
     return fields, files
 
 
+def marks_of(row: StoredRow) -> set[tuple[int, str]]:
+    """The (mark, key) of each vault row of an entry, where the vault is in a database of its own.
+
+    Raises CodecError for an entry that is newer than this version.
+    """
+    firsts: dict[str, bytes] = {}
+    for sealed in _fields(decode_event(row.decoded)):
+        firsts.setdefault(sealed.key, sealed.commitment)
+    return {(mark_of(first), key) for key, first in firsts.items()}
+
+
 def sealed_in(row: StoredRow) -> Iterable[tuple[Sealed | Attachment, bool]]:
     """What an entry has sealed, and its files; nothing of one that is newer than this version."""
     try:
         event = decode_event(row.decoded)
     except CodecError:
         return
-    corrects = event.header.corrects
-    if corrects is not None and isinstance(corrects.reason, Sealed):
-        yield corrects.reason, False
-    for _, _, sealed in sealed_fields(event):
+    for sealed in _fields(event):
         yield sealed, False
     for _, file in files_of(event):
         yield file, True
+
+
+def _fields(event: CaseEvent) -> Iterable[Sealed]:
+    """The sealed fields of an event in the order of the entry."""
+    corrects = event.header.corrects
+    if corrects is not None and isinstance(corrects.reason, Sealed):
+        yield corrects.reason
+    for _, _, sealed in sealed_fields(event):
+        yield sealed

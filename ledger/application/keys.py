@@ -155,7 +155,7 @@ class KeyChanges:
         installation = self._installation
         ledger = installation.ledgers.get(COMMON)
         self.may(ledger)
-        kek, reach = installation.kek, lambda: installation.database.connect(DatabaseRole.VAULT)
+        kek, reach = installation.kek, lambda: installation.vault.connect(DatabaseRole.VAULT)
         newest = kek.kek_id
         ended = keks_before(self.facts(ledger))
         before = {each.kek_id for each in wrapped_by(reach)} - {newest} | (set(kek.older()) - ended)
@@ -218,7 +218,7 @@ class KeyChanges:
         kek = installation.kek
         if kek_id not in (left := kek.left()):
             raise InvalidInput("ID", f"one whose file is left ({', '.join(left) or 'none is'})", kek_id)
-        rewrapping = Rewrapping(lambda: installation.database.connect(DatabaseRole.VAULT), kek)
+        rewrapping = Rewrapping(lambda: installation.vault.connect(DatabaseRole.VAULT), kek)
         if kek_id not in keks_before(self.facts(ledger)) or not rewrapping.retire(kek_id):
             raise InvalidInput(
                 "ID", "a key that wraps nothing: run 'auditledger keys rotate kek' to its end first", kek_id

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from ledger.application.installation import Installation
 from ledger.clock import Clock
 from ledger.settings import Settings
-from ledger.store.opened import enter_database, kek_source
+from ledger.store.opened import enter_database, enter_vault, kek_source
 from ledger.store.witness_gate import WitnessGate
 from ledger.store.witnessed import policy_of
 
@@ -38,6 +38,7 @@ def opened(
                 clock=clock,
                 regulator=settings.regulator,
                 kek=kek,
+                vault=enter_vault(settings),
                 tiles_url=settings.tiles_url,
             )
         )

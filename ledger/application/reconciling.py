@@ -6,15 +6,17 @@ from collections.abc import Callable
 from threading import Event
 from typing import TYPE_CHECKING
 
-from ledger.application.destroying import Removed, finish, remove, sealed_in, takes_no_more
+from ledger.application.destroying import Removed, finish, marks_of, remove, sealed_in, takes_no_more
 from ledger.domain.destruction.standing import DestructionStanding
-from ledger.errors import AuditLedgerError, Unavailable
+from ledger.errors import AuditLedgerError, CodecError, Unavailable
 from ledger.store.ledgers import Ledger
 from ledger.vault.shredding import Reconciled
 
 if TYPE_CHECKING:
     from ledger.application.commands import Commands
 
+SWEPT_AFTER = 3600.0
+"""Seconds after which what was written to a vault of its own database has its entry, or never will."""
 RECENT = 1_000
 """The last entries, whose keys are looked for first: a vault older than its ledger lacks them."""
 BATCH = 1_000
@@ -79,6 +81,7 @@ class Reconciling:
                 self.one(ledger, whole=whole, every_entry=every_entry, progress=progress)
             except (AuditLedgerError, OSError) as error:
                 failed = failed or error
+        sweep(self._commands)
         if failed is not None:
             raise failed
         return dict(self.standing)
@@ -160,3 +163,24 @@ class Reconciling:
     def _missing(self, ledger: Ledger, standing: DestructionStanding, keys: set[str]) -> set[str]:
         wanted = {key for key in keys if key not in standing.destroyed}
         return wanted - self._commands.shredder.present(ledger.id, wanted, whole=False).keys
+
+
+def sweep(commands: Commands, older_than: float = SWEPT_AFTER) -> int:
+    """Removes what was written to a vault of its own database for entries that were never recorded.
+
+    What the recorded entries of the commands name stays. Says how many sealed rows went. Raises Unavailable.
+    """
+    swept = 0
+    for written in commands.sweep.before(older_than):
+        try:
+            entries = [
+                row for each in written.commands for row in commands.feed.by_command(written.ledger, each)
+            ]
+            named = {place for row in entries for place in marks_of(row)}
+        except CodecError:
+            # Of a newer version, which knows what its entries name.
+            continue
+        begun = {case for _, case in written.made if commands.feed.stream(written.ledger, case, limit=1)}
+        keys = [key for key, case in written.made if case not in begun]
+        swept += commands.sweep.remove(written, written.rows - named, keys)
+    return swept

@@ -124,7 +124,7 @@ class Recovery:
             Note.parse(f"{text}\n{line}".encode()).verify([verifier])
             return
         kek = LocalKek(secret)
-        for each in wrapped_by(lambda: self._installation.database.connect(Role.VAULT)):
+        for each in wrapped_by(lambda: self._installation.vault.connect(Role.VAULT)):
             if each.kek_id == kek.kek_id:
                 try:
                     kek.unwrap(each.key_id, each.wrapped, each.kek_id)

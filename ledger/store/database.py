@@ -40,14 +40,14 @@ class Database:
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def from_url(cls, url: str) -> Database:
-        """The database of ``AUDITLEDGER_DATABASE_URL``. Raises SettingsError for a malformed one."""
+    def from_url(cls, url: str, setting: str = "database_url") -> Database:
+        """The database that a setting names. Raises SettingsError for a malformed one."""
         try:
             conninfo_to_dict(url)
         except psycopg.ProgrammingError:
             # What it says repeats the string, and a password may stand there.
             raise SettingsError(
-                "database_url: expected a PostgreSQL connection string (postgresql://HOST/NAME or "
+                f"{setting}: expected a PostgreSQL connection string (postgresql://HOST/NAME or "
                 "host=… dbname=…), got something else (not shown)"
             ) from None
         return cls(url)

@@ -27,6 +27,10 @@ CREATE TABLE IF NOT EXISTS auditledger_migrations.applied (
 )
 """
 
+LEDGERS = "0001_ledger.sql"
+VAULT_ALONE = frozenset({"0002_vault.sql", "0005_destruction.sql", "0008_keks.sql", "0009_vault_apart.sql"})
+"""The migrations that make a vault in a database of its own. In the ledgers' own they all run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -86,12 +90,15 @@ def make_roles(connection: psycopg.Connection[TupleRow]) -> None:
     connection.execute((folder() / "roles.sql").read_text("utf-8"))
 
 
-def migrate(database: Database) -> list[str]:
+def migrate(database: Database, *, vault_alone: bool = False) -> list[str]:
     """Runs the migrations that were not run, each in a transaction of its own; returns their names.
 
+    ``vault_alone``: those that make a vault in a database of its own.
+
     Raises SettingsError where an applied one has another text now, where the database holds a migration that
-    this version does not know (it is older than the database), and where the sign-in may not do this;
-    Unavailable where the server takes no writes, or fails.
+    this version does not know (it is older than the database), where it is a vault's and not the ledgers', or
+    the other way round, and where the sign-in may not do this; Unavailable where the server takes no writes, or
+    fails.
     """
     try:
         with database.connect_admin() as connection:
@@ -104,7 +111,7 @@ def migrate(database: Database) -> list[str]:
             )
             connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(Role.OWNER)))
             connection.execute(TABLE)
-            return _run_missing(connection)
+            return _run_missing(connection, vault_alone)
     except psycopg.errors.InsufficientPrivilege as error:
         raise SettingsError(
             f"database: the sign-in may not set up roles and tables ({error.diag.message_primary}); "
@@ -118,7 +125,7 @@ def migrate(database: Database) -> list[str]:
         raise Unavailable(f"database: {said}{hint}") from error
 
 
-def _run_missing(connection: psycopg.Connection[TupleRow]) -> list[str]:
+def _run_missing(connection: psycopg.Connection[TupleRow], vault_alone: bool) -> list[str]:
     rows = connection.execute("SELECT name, sha256 FROM auditledger_migrations.applied").fetchall()
     applied: dict[str, str] = dict(rows)
     known = {m.name: m for m in migrations()}
@@ -131,9 +138,12 @@ def _run_missing(connection: psycopg.Connection[TupleRow]) -> list[str]:
                 f"{known[name].sha256[:12]}…: an unreleased version made this database; start with a new "
                 "data_dir or database_url, or restore this one beside the version that made it"
             )
+    if applied and (LEDGERS in applied) == vault_alone:
+        one, other = ("a vault alone", "ledgers")[:: 1 if vault_alone else -1]
+        raise SettingsError(f"database: expected one of {one}, got one of {other}; do not mix them up")
     done = []
     for migration in known.values():
-        if migration.name in applied:
+        if migration.name in applied or (vault_alone and migration.name not in VAULT_ALONE):
             continue
         try:
             with connection.transaction():

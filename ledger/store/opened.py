@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from ledger.errors import SettingsError
+from ledger.errors import SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database
 from ledger.store.embedded import EmbeddedServer
@@ -58,3 +58,24 @@ def reach_database(settings: Settings, stack: ExitStack) -> tuple[Database, Embe
         server = stack.enter_context(EmbeddedServer(settings.data_dir))
         return server.database, server
     return Database.from_url(settings.database_url.get_secret_value()), None
+
+
+def enter_vault(settings: Settings) -> Database | None:
+    """The database of the vault alone, migrated; None where the ledgers' own holds it.
+
+    Raises SettingsError, Unavailable.
+    """
+    vault = reach_vault(settings)
+    if vault is not None:
+        try:
+            migrate(vault, vault_alone=True)
+        except (SettingsError, Unavailable) as error:
+            raise type(error)(f"vault_database_url: {str(error).removeprefix('database: ')}") from error
+    return vault
+
+
+def reach_vault(settings: Settings) -> Database | None:
+    """The same with its migrations as they are, not connected to yet."""
+    if settings.vault_database_url is None:
+        return None
+    return Database.from_url(settings.vault_database_url.get_secret_value(), "vault_database_url")

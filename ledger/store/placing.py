@@ -162,7 +162,7 @@ def vault_arrays(submissions: Sequence[Submission]) -> list[bytes]:
             subjects.append(_shared_text(subject))
             wrapped_keys.append(binary.varlena_field(wrapped))
             keks.append(_shared_text(kek_id))
-        for ordinal, key_id, ciphertext in submission.rows:
+        for ordinal, key_id, ciphertext, _ in submission.rows:
             ordinals.append(binary.int4_field("ordinal", offset + ordinal))
             keys.append(binary.text_field(key_id))
             ciphertexts.append(binary.varlena_field(ciphertext))

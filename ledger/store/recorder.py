@@ -30,9 +30,9 @@ from eventsourcing.utils import Environment
 from ledger.codec.entry import Actor, Entry, Precision, Source, SourceKind
 from ledger.domain.event import Header
 from ledger.errors import Conflict, InvalidInput
+from ledger.store.ahead import Submits
 from ledger.store.feed import Feed, StoredRow
 from ledger.store.submission import Receipt, Submission, draft
-from ledger.store.writer import Writer
 from ledger.vault.sealing import VaultRow, WrappedKey
 
 POLL_SECONDS = 0.02
@@ -53,7 +53,7 @@ class StoredEntry(StoredEvent):
 class LedgerRecorder(ApplicationRecorder):
     """Records and reads the events of one ledger."""
 
-    def __init__(self, writer: Writer, feed: Feed, ledger_id: int) -> None:
+    def __init__(self, writer: Submits, feed: Feed, ledger_id: int) -> None:
         self._writer = writer
         self._feed = feed
         self.ledger_id = ledger_id

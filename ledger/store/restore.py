@@ -320,8 +320,8 @@ def _known(
     found: list[Known] = []
     for kept in notes:
         slug = slugs.get(Checkpoint.parse(Note.parse(kept).text).origin)
-        tiles = [] if slug is None else [*(place(slug) for place in places), TileFolder(folder / TILES / slug)]
-        found.append(Known(_opened(kept, tiles, every), None))
+        where = [] if slug is None else [*(place(slug) for place in places), TileFolder(folder / TILES / slug)]
+        found.append(Known(_opened(kept, where, every), None))
     for place in places:
         for ledger in manifest.ledgers:
             tiles = place(ledger.slug)

@@ -2,9 +2,58 @@
 -- The wrapped keys of a case, oldest first.
 SELECT id, stream, subject, wrapped, kek_id FROM vault.keys_of(%s, %s);
 
--- name: has_keys
--- Whether any wrapped key exists.
-SELECT vault.has_keys();
+-- name: standing
+-- Whether any wrapped key exists, which vault this is, and in which database.
+SELECT keys, id, apart, server, database FROM vault.standing();
+
+-- name: settle
+-- Names the vault, or keeps the name it has.
+SELECT vault.settle(%s, %s);
+
+-- name: ahead_session
+-- A frozen process loses the keys it holds; nobody waits for ever; a commit is durable.
+SELECT set_config('lock_timeout', '8s', false),
+    set_config('idle_in_transaction_session_timeout', '60s', false),
+    CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END;
+
+-- name: put_ahead
+-- Keys and sealed values of entries that are committed elsewhere next.
+SELECT vault.put_ahead(%s, %s, %s::uuid[], %s, %s, %s, %s::bytea[], %s, %s::bigint[], %s, %s::bytea[]);
+
+-- name: hold
+-- Holds keys against destruction until the transaction ends.
+SELECT vault.hold_keys(%s, %s);
+
+-- name: confirm
+-- The entries are recorded; should this be lost, a sweep finds it out.
+SELECT set_config('synchronous_commit', 'off', true), vault.confirm(%s);
+
+-- name: ahead_before
+-- Submissions written ahead longer ago than so many seconds, behind one, with the cases of the keys they made.
+SELECT a.id, a.written_at, a.ledger, a.commands::text[], a.marks, a.keys, made.ids, made.streams
+FROM vault.ahead a CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(k.id), '{}') AS ids, coalesce(array_agg(k.stream), '{}') AS streams
+    FROM vault.keys k WHERE k.id = ANY (a.made) AND k.ledger = a.ledger
+) made
+WHERE a.written_at < clock_timestamp() - make_interval(secs => %s) AND (a.written_at, a.id) > (%s, %s)
+ORDER BY a.written_at, a.id LIMIT %s;
+
+-- name: sweep_ahead
+-- Removes what a submission wrote and no entry names: sealed rows, and keys of cases that were never begun.
+WITH swept AS (
+    DELETE FROM vault.ahead WHERE id = %s RETURNING ledger
+), rows AS (
+    DELETE FROM vault.sealed s USING swept, unnest(%s::bigint[], %s::text[]) AS left_over (mark, key)
+    WHERE s.ledger = swept.ledger AND s.index = left_over.mark AND s.key = left_over.key RETURNING s.key
+), keys AS (
+    DELETE FROM vault.keys k USING swept
+    WHERE k.ledger = swept.ledger AND k.id = ANY (%s)
+        AND NOT EXISTS (SELECT FROM vault.attachments a WHERE a.ledger = k.ledger AND a.key = k.id)
+    RETURNING k.id
+), noted AS (
+    INSERT INTO vault.removals (reason)
+    SELECT 'swept' WHERE EXISTS (SELECT FROM rows) OR EXISTS (SELECT FROM keys)
+) SELECT count(*) FROM rows;
 
 -- name: wrapped_by
 -- The key-encryption keys that wrapped what keys there are: how many each, and one of them to try it by.
@@ -94,9 +143,17 @@ WITH doomed AS MATERIALIZED (
 DELETE FROM vault.keys USING doomed WHERE keys.id = doomed.id RETURNING keys.id;
 
 -- name: shred_rows
--- Removes what entries at these indexes sealed under keys that are gone.
-WITH gone AS (
-    DELETE FROM vault.sealed WHERE ledger = %s AND key = ANY (%s) AND index = ANY (%s) RETURNING key
+-- Removes what entries at these places sealed under keys that are gone, and what was sealed for entries to come.
+WITH asked AS (
+    SELECT %s::integer AS ledger, %s::text[] AS keys, %s::bigint[] AS places
+), places AS (
+    SELECT unnest(asked.places) AS place FROM asked
+    UNION
+    SELECT ahead.mark FROM asked JOIN vault.ahead a ON a.ledger = asked.ledger AND a.keys && asked.keys
+    CROSS JOIN unnest(a.marks, a.keys) AS ahead (mark, key) WHERE ahead.key = ANY (asked.keys)
+), gone AS (
+    DELETE FROM vault.sealed s USING asked, places
+    WHERE s.ledger = asked.ledger AND s.key = ANY (asked.keys) AND s.index = places.place RETURNING s.key
 ), noted AS (
     INSERT INTO vault.removals (reason) SELECT 'rows' WHERE EXISTS (SELECT FROM gone)
 )

@@ -39,11 +39,24 @@ class WrappedKey(NamedTuple):
 
 
 class VaultRow(NamedTuple):
-    """The sealed values of one entry under one key; ``ordinal`` is the entry's place in its command."""
+    """The sealed values of one entry under one key; ``ordinal`` is the entry's place in its command.
+
+    ``mark`` is where it stands in a vault that is written before the entry has its index (``mark_of``).
+    """
 
     ordinal: int
     key: str
     ciphertext: bytes
+    mark: int = 0
+
+
+def mark_of(first: bytes) -> int:
+    """The place of a row in a vault of its own database, from the first commitment that is under its key.
+
+    A number below 0, so that it is never an index; 63 bits of an HMAC with a random key, so that it is no
+    other's under the same key, and says nothing.
+    """
+    return -1 - (int.from_bytes(first[:8], "big") >> 1)
 
 
 def seal_bytes(cipher: AESGCM, plain: bytes, bound_to: bytes, nonce: bytes | None = None) -> bytes:
@@ -173,7 +186,10 @@ class SealingSession:
 
     def rows(self, ordinal: int) -> list[VaultRow]:
         """The vault rows of what was sealed since the last call: one a key, for the entry ``ordinal``."""
-        rows = [VaultRow(ordinal, key.id, pack(key.cipher, key.fields)) for key in self._used]
+        rows = [
+            VaultRow(ordinal, key.id, pack(key.cipher, key.fields), mark_of(key.fields[0][0]))
+            for key in self._used
+        ]
         for key in self._used:
             key.fields = []
         self._used = []

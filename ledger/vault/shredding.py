@@ -70,9 +70,12 @@ class Shredder:
         """
         return len(fetch(self._connect, "shred_keys", (ledger, list(keys))))
 
-    def rows(self, ledger: int, keys: Collection[str], indexes: Sequence[int]) -> int:
-        """Removes what the entries at these indexes sealed under these keys; how many rows there were."""
-        return len(fetch(self._connect, "shred_rows", (ledger, list(keys), list(indexes))))
+    def rows(self, ledger: int, keys: Collection[str], places: Sequence[int]) -> int:
+        """Removes what stands at these places (indexes, marks) under these keys; how many rows there were.
+
+        With them goes what was sealed under these keys for entries that were not recorded.
+        """
+        return len(fetch(self._connect, "shred_rows", (ledger, list(keys), list(places))))
 
     def attachments(self, ledger: int, keys: Collection[str]) -> int:
         """Removes the rows of attachments under these keys; how many there were. Their files go next."""

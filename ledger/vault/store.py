@@ -21,7 +21,7 @@ from ledger.errors import CodecError, ContentDestroyed, NotFound, Unavailable, V
 from ledger.vault.attachments import AttachmentFiles, AttachmentRow
 from ledger.vault.kek import KekDenied, KeyEncryptionKey, Wrapped, WrongKek
 from ledger.vault.opening import Destroyed, Lost, Opened, Opening, SealedField, Withheld
-from ledger.vault.sealing import CASE, WrappedKey, make_key, open_bytes, seal_bytes, unpack
+from ledger.vault.sealing import CASE, WrappedKey, make_key, mark_of, open_bytes, seal_bytes, unpack
 
 KEY_GONE = "AL001"
 """SQLSTATE of ``vault.put`` and its like when a key was destroyed before the commit."""
@@ -242,17 +242,22 @@ class Opener:
     def _pairs(
         self, ledger: int, entries: Sequence[tuple[int, Sequence[SealedField]]], wanted: list[tuple[int, str]]
     ) -> dict[tuple[int, str], dict[str, Opening]]:
-        rows = fetch(self._connect, "open_rows", (ledger, [i for i, _ in wanted], [k for _, k in wanted]))
-        found = {(row[0], row[1]): row[2:] for row in rows}
         fields_at = dict(entries)
+        under = {(index, key_id): [f for f in fields_at[index] if f.key == key_id] for index, key_id in wanted}
+        # Both places, always: a vault that was moved to a database of its own, or back, opens as before.
+        marks = {pair: mark_of(fields[0].commitment) for pair, fields in under.items()}
+        places = [*wanted, *((mark, key_id) for (_, key_id), mark in marks.items())]
+        rows = fetch(self._connect, "open_rows", (ledger, [i for i, _ in places], [k for _, k in places]))
+        found = {(row[0], row[1]): row[2:] for row in rows}
         keys: dict[str, bytes | Lost] = {}
         result: dict[tuple[int, str], dict[str, Opening]] = {}
         for index, key_id in wanted:
             ciphertext, wrapped, kek_id = found[index, key_id]
+            if ciphertext is None:
+                ciphertext, wrapped, kek_id = found[marks[index, key_id], key_id]
             if key_id not in keys:
                 keys[key_id] = self._unwrap(key_id, wrapped, kek_id)
-            same_key = [f for f in fields_at[index] if f.key == key_id]
-            result[index, key_id] = _open_row(keys[key_id], same_key, ciphertext)
+            result[index, key_id] = _open_row(keys[key_id], under[index, key_id], ciphertext)
         return result
 
     def _unwrap(self, key_id: str, wrapped: bytes | None, kek_id: str) -> bytes | Lost:
@@ -294,7 +299,8 @@ def _actor(key: bytes, actor: str, sealed: bytes) -> ActorDetails | Lost:
 
 
 @cache
-def _queries() -> dict[str, bytes]:
+def queries() -> dict[str, bytes]:
+    """The named queries of ``queries.sql``, as psycopg takes them."""
     parts = _HEADING.split(files("ledger.vault").joinpath("queries.sql").read_text("utf-8"))
     return {
         name: text.strip().rstrip(";").encode() for name, text in zip(parts[1::2], parts[2::2], strict=True)
@@ -311,7 +317,7 @@ def key_gone(error: psycopg.Error) -> KeyGone | None:
 def fetch(connect: Connect, query: str, parameters: tuple[Any, ...]) -> list[TupleRow]:
     """The rows of a named query. Raises KeyGone, Unavailable."""
     with ours(), connect() as connection:
-        return connection.execute(_queries()[query], parameters).fetchall()
+        return connection.execute(queries()[query], parameters).fetchall()
 
 
 @contextmanager
@@ -325,11 +331,6 @@ def ours() -> Iterator[None]:
         if (gone := key_gone(error)) is not None:
             raise gone from error
         raise
-
-
-def keys_exist(connect: Connect) -> bool:
-    """Whether any wrapped key exists: then a missing key-encryption key is a loss, not a beginning."""
-    return bool(fetch(connect, "has_keys", ())[0][0])
 
 
 class WrappedBy(NamedTuple):

@@ -60,9 +60,9 @@ def people(organisation: str) -> tuple[Principal, Principal, Principal]:
 
 
 @pytest.fixture
-def house(database: Database, tmp_path: Path) -> Iterator[House]:
+def house(database: Database, vault: Database | None, tmp_path: Path) -> Iterator[House]:
     """A fresh installation."""
-    with Installation(database, tmp_path) as installation:
+    with Installation(database, tmp_path, vault=vault) as installation:
         organisation = str(uuid.uuid4())
         administrator, officer, privacy = people(organisation)
         installation.create_ledger(

@@ -27,7 +27,8 @@ def main() -> None:
         finish(installation, ledger, step)
 
     commands.carry_out = carry_out
-    with Installation(database, Path(orders["folder"])) as installation:
+    vault = None if orders["vault"] is None else Database(orders["vault"], orders["passwords"])
+    with Installation(database, Path(orders["folder"]), vault=vault) as installation:
         installation.execute(
             "dffh",
             "destruction.DestructionAuthorised",

@@ -28,6 +28,7 @@ from ledger.vault.opening import Destroyed, Lost, Opened
 from ledger.vault.shredding import Shredder
 from tests.application.conftest import House
 from tests.application.test_destroying import act, destroy, opened, propose, received, rows
+from tests.conftest import IN_BOTH
 from tests.support import check_ledger
 
 STEPS = ("entry", "keys", "rows", "attachments", "files", "receipt")
@@ -45,7 +46,7 @@ def with_a_file(house: House) -> str:
 
 def left_of(house: House, keys: tuple[str, ...]) -> tuple[int, int, int, int]:
     """How many keys, rows, rows of attachments and files are left under these keys."""
-    with house.installation.database.connect_admin() as connection:
+    with house.installation.vault.connect_admin() as connection:
         counts = [
             connection.execute(
                 f"SELECT count(*) FROM vault.{table} WHERE {name} = ANY (%s)", (list(keys),)
@@ -67,15 +68,17 @@ def keys_of(house: House, case: str) -> tuple[str, ...]:
     return tuple(key.id for key in house.installation.vault_keys.keys_of(house.ledger.id, case))
 
 
+@IN_BOTH
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_any_step_the_destruction_is_finished_by_the_next_start(house: House, step: str) -> None:
     case = with_a_file(house)
     indexes = [row.index for row in rows(house, case)]
     keys = keys_of(house, case)
     destruction, command_id = propose(house, case), str(uuid.uuid4())
-    database = house.installation.database
+    database, vault = house.installation.database, house.installation.vault
     orders = {
         "admin": database.admin, "passwords": dict(database.passwords),
+        "vault": None if vault is database else vault.admin,
         "folder": str(house.installation.data_dir), "step": step, "destruction": destruction,
         "today": house.today, "command_id": command_id,
         "principal": [house.privacy_officer.person, house.organisation, "test"],
@@ -102,7 +105,7 @@ def test_killed_at_any_step_the_destruction_is_finished_by_the_next_start(house:
     )  # fmt: skip
     assert again.repeated
     assert receipts(house).count("DestructionAuthorised") == 1
-    check_ledger(database, house.ledger)
+    check_ledger(house.installation.database, house.ledger)
 
 
 def test_what_was_not_finished_when_the_ledger_closed_is_destroyed_without_a_receipt(house: House) -> None:
@@ -123,7 +126,7 @@ def test_what_was_not_finished_when_the_ledger_closed_is_destroyed_without_a_rec
         assert Reconciling(house.installation).all(whole=True)["dffh"].lost == 0
         assert left_of(house, keys) == (0, 0, 0, 0)
     assert "DestructionCompleted" not in receipts(house)
-    check_ledger(database, house.ledger)
+    check_ledger(house.installation.database, house.ledger)
 
 
 class Failing:
@@ -141,6 +144,7 @@ class Failing:
         raise Unavailable("connection lost")
 
 
+@IN_BOTH
 @pytest.mark.parametrize("done", [False, True], ids=["not persisted", "persisted"])
 @pytest.mark.parametrize("table", ["keys", "sealed", "attachments"])
 def test_a_removal_that_fails_unwritten_or_written_is_finished_by_a_repeat(
@@ -153,7 +157,7 @@ def test_a_removal_that_fails_unwritten_or_written_is_finished_by_a_repeat(
 
     @contextmanager
     def connect() -> Iterator[Any]:
-        with house.installation.database.connect(Role.VAULT) as connection:
+        with house.installation.vault.connect(Role.VAULT) as connection:
             yield Failing(connection, f"DELETE FROM vault.{table}".encode(), done)
 
     def give() -> Any:
@@ -205,7 +209,8 @@ def restored(database: Database, dump: bytes) -> None:
     """The vault as it was when it was dumped, and nothing else touched."""
     with database.connect_admin() as connection:
         connection.execute(
-            "TRUNCATE vault.keys, vault.sealed, vault.attachments, vault.actors, vault.reconciled"
+            "TRUNCATE vault.keys, vault.sealed, vault.attachments, vault.actors, vault.reconciled, "
+            "vault.identity, vault.ahead"
         )
     done = subprocess.run(
         [programs() / "psql", "--quiet", "-v", "ON_ERROR_STOP=1", "--dbname", database.admin],
@@ -214,10 +219,11 @@ def restored(database: Database, dump: bytes) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
+@IN_BOTH
 def test_a_vault_restored_from_before_a_thousand_destructions_opens_nothing_that_was_destroyed(
     house: House,
 ) -> None:
-    installation, database = house.installation, house.installation.database
+    installation, database = house.installation, house.installation.vault
     # The keys of what is said about destruction itself are in the backup too: without them they would be lost.
     destroy(house, received(house))
     cases = [received(house) for _ in range(999)] + [with_a_file(house)]
@@ -247,7 +253,8 @@ def test_a_vault_restored_from_before_a_thousand_destructions_opens_nothing_that
 
     # Before anything is reconciled, by a process that has just started, too.
     nothing_opens(installation)
-    with Installation(database, installation.data_dir) as other:
+    apart = None if database is installation.database else database
+    with Installation(installation.database, installation.data_dir, vault=apart) as other:
         other.roles("dffh", house.privacy_officer)
         nothing_opens(other)
         found = Reconciling(other).all(whole=True)["dffh"]
@@ -260,12 +267,13 @@ def test_a_vault_restored_from_before_a_thousand_destructions_opens_nothing_that
     assert left_of(house, keys)[0] == 0
     assert isinstance(opened(house, rows(house, kept)[0].index)["purpose"], Opened)
     assert receipts(house).count("DestroyedAgain") == 2
-    check_ledger(database, house.ledger)
+    check_ledger(house.installation.database, house.ledger)
 
 
+@IN_BOTH
 def test_rows_without_their_keys_that_came_back_are_removed_on_a_start(house: House) -> None:
     case = received(house)
-    keys, database = keys_of(house, case), house.installation.database
+    keys, database = keys_of(house, case), house.installation.vault
     with database.connect_admin() as connection:
         connection.execute("CREATE TABLE kept AS SELECT * FROM vault.sealed")
         destroy(house, case)
@@ -273,12 +281,13 @@ def test_rows_without_their_keys_that_came_back_are_removed_on_a_start(house: Ho
     assert Reconciling(house.installation).all(whole=False)["dffh"].again == 0
     assert Reconciling(house.installation).all(whole=True)["dffh"].again == 1
     assert left_of(house, keys) == (0, 0, 0, 0)
-    check_ledger(database, house.ledger)
+    check_ledger(house.installation.database, house.ledger)
 
 
+@IN_BOTH
 def test_nothing_is_sealed_under_a_destroyed_key_that_was_brought_back(house: House) -> None:
     case = with_a_file(house)
-    keys, database = keys_of(house, case), house.installation.database
+    keys, database = keys_of(house, case), house.installation.vault
     dump = dumped(database)
     destroy(house, case)
     restored(database, dump)
@@ -291,7 +300,7 @@ def test_nothing_is_sealed_under_a_destroyed_key_that_was_brought_back(house: Ho
     Reconciling(house.installation).all(whole=True)
     assert left_of(house, keys) == (0, 0, 0, 0)
     assert opened(house, rows(house, case)[-1].index)["reason"].value == "sealed anew"
-    check_ledger(database, house.ledger)
+    check_ledger(house.installation.database, house.ledger)
 
 
 def test_a_ledger_whose_files_cannot_be_looked_at_keeps_no_other_from_being_reconciled(
@@ -317,9 +326,10 @@ def test_a_ledger_whose_files_cannot_be_looked_at_keeps_no_other_from_being_reco
     check_ledger(house.installation.database, house.ledger)
 
 
+@IN_BOTH
 def test_a_service_removes_what_comes_back_while_it_runs(house: House) -> None:
     case = received(house)
-    keys, database = keys_of(house, case), house.installation.database
+    keys, database = keys_of(house, case), house.installation.vault
     dump = dumped(database)
     destroy(house, case)
     said: list[str] = []
@@ -338,12 +348,13 @@ def test_a_service_removes_what_comes_back_while_it_runs(house: House) -> None:
     finally:
         stop.set()
         thread.join()
-    check_ledger(database, house.ledger)
+    check_ledger(house.installation.database, house.ledger)
 
 
 # --- what is lost ---
 
 
+@IN_BOTH
 def test_a_key_that_is_missing_and_that_no_entry_names_is_lost(house: House) -> None:
     gone, case = received(house), received(house)
     destroy(house, gone)
@@ -352,7 +363,7 @@ def test_a_key_that_is_missing_and_that_no_entry_names_is_lost(house: House) -> 
     )
     reconciling = Reconciling(house.installation)
     assert reconciling.all(whole=True)["dffh"].lost == 0
-    with house.installation.database.connect_admin() as connection:
+    with house.installation.vault.connect_admin() as connection:
         connection.execute("CREATE TABLE kept AS SELECT * FROM vault.keys WHERE id = %s", (missing,))
         connection.execute("DELETE FROM vault.keys WHERE id = %s", (missing,))
         found = reconciling.all(whole=True)["dffh"]
@@ -366,12 +377,13 @@ def test_a_key_that_is_missing_and_that_no_entry_names_is_lost(house: House) -> 
     check_ledger(house.installation.database, house.ledger)
 
 
+@IN_BOTH
 def test_a_vault_older_than_its_ledger_is_noticed_though_its_rows_are_missing_too(house: House) -> None:
     received(house)
-    dump = dumped(house.installation.database)
+    dump = dumped(house.installation.vault)
     case = received(house)
     (missing,) = {sealed.key for sealed in [row.decoded and _sealed(row) for row in rows(house, case)]}
-    restored(house.installation.database, dump)
+    restored(house.installation.vault, dump)
     found = Reconciling(house.installation).all(whole=False)["dffh"]
     assert (found.lost, found.lost_key) == (1, missing)
     check_ledger(house.installation.database, house.ledger)
@@ -386,6 +398,7 @@ def _sealed(row: Any) -> Any:
 # --- writers at the same time ---
 
 
+@IN_BOTH
 def test_what_was_about_to_be_sealed_under_a_key_that_went_is_sealed_anew(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,6 +423,7 @@ def test_what_was_about_to_be_sealed_under_a_key_that_went_is_sealed_anew(
     check_ledger(house.installation.database, house.ledger)
 
 
+@IN_BOTH
 def test_writers_and_destructions_at_the_same_time_leave_nothing_under_a_destroyed_key(house: House) -> None:
     """Words and files are sealed under the case's key while it is destroyed, again and again."""
     case, stop = received(house), threading.Event()

@@ -15,7 +15,10 @@ from ledger.application import Installation
 from ledger.errors import InvalidInput, NotFound
 from ledger.store.database import Role
 from tests.application.conftest import House
+from tests.conftest import IN_BOTH
 from tests.support import check_ledger
+
+pytestmark = IN_BOTH
 
 FIELDS = {"scheme": "vps", "form": "informal", "requester_name": "Requester"}
 
@@ -25,7 +28,7 @@ def files(house: House) -> list[Path]:
 
 
 def rows(house: House) -> int:
-    with house.installation.database.connect(Role.VAULT) as connection:
+    with house.installation.vault.connect(Role.VAULT) as connection:
         row = connection.execute("SELECT count(*) FROM vault.attachments").fetchone()
     assert row is not None
     return int(row[0])
@@ -33,7 +36,7 @@ def rows(house: House) -> int:
 
 def age(house: House, seconds: float) -> None:
     """As if everything had been kept so long ago."""
-    with house.installation.database.connect(Role.VAULT) as connection:
+    with house.installation.vault.connect(Role.VAULT) as connection:
         connection.execute(
             "UPDATE vault.attachments SET created_at = created_at - make_interval(secs => %s)", (seconds,)
         )

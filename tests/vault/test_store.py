@@ -16,6 +16,7 @@ import pytest
 from ledger.errors import NotFound, Unavailable, VaultError
 from ledger.store.database import Database, Role
 from ledger.vault.attachments import AttachmentFiles
+from ledger.vault.identity import standing
 from ledger.vault.kek import LocalKek, WrongKek
 from ledger.vault.opening import Lost, Opened, SealedField, Withheld, Word
 from ledger.vault.sealing import CASE, SealingSession, commitment
@@ -27,7 +28,6 @@ from ledger.vault.store import (
     Opener,
     VaultKeys,
     key_gone,
-    keys_exist,
 )
 
 KEK = LocalKek(bytes(range(32)))
@@ -235,14 +235,14 @@ def test_ensure_gives_one_key_to_all_who_race(keys: VaultKeys) -> None:
     assert len(keys.keys_of(LEDGER, "ledger")) == 1
 
 
-def test_keys_exist(database: Database, keys: VaultKeys) -> None:
-    assert not keys_exist(lambda: database.connect(Role.WRITER))
+def test_whether_keys_exist(database: Database, keys: VaultKeys) -> None:
+    assert not standing(lambda: database.connect(Role.WRITER)).keys
     keys.ensure(LEDGER, "s1", CASE)
-    assert keys_exist(lambda: database.connect(Role.WRITER))
+    assert standing(lambda: database.connect(Role.WRITER)).keys
 
 
 @pytest.mark.parametrize("role", [Role.WRITER, Role.PROJECTOR, Role.READER])
-@pytest.mark.parametrize("table", ["keys", "sealed", "attachments", "actors"])
+@pytest.mark.parametrize("table", ["keys", "sealed", "attachments", "actors", "ahead", "identity"])
 def test_no_other_role_reads_or_changes_the_tables(database: Database, role: Role, table: str) -> None:
     for statement in ("SELECT * FROM vault.{}", "DELETE FROM vault.{}", "INSERT INTO vault.{} DEFAULT VALUES"):
         with database.connect(role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -264,8 +264,8 @@ def test_functions_run_by_the_roles_that_need_them_only(database: Database) -> N
         ).fetchall()
     assert {role for _, role in allowed} == {"auditledger_writer"}
     assert {name for name, _ in allowed} == {
-        "put", "keys_of", "has_keys", "ensure_key", "put_attachment", "attachment_names",
-        "find_actor", "put_actor",
+        "put", "keys_of", "ensure_key", "put_attachment", "attachment_names", "find_actor", "put_actor",
+        "standing", "settle", "put_ahead", "hold_keys", "confirm",
     }  # fmt: skip
     assert unsafe == []
 
@@ -387,7 +387,7 @@ def test_database_away_is_said_so() -> None:
         return psycopg.connect("host=127.0.0.1 port=1 connect_timeout=2")
 
     with pytest.raises(Unavailable, match="vault"):
-        keys_exist(away)
+        standing(away)
 
 
 def test_errors_of_others_are_not_key_gone() -> None:
