@@ -59,6 +59,7 @@ from ledger.vault.attachments import AttachmentFiles
 from ledger.vault.kek import KEK_FILE
 from ledger.vault.ring import KekRing, KekSource
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, ContentKeys, SealingSession, WrappedKey
+from ledger.vault.searching import SearchIndex
 from ledger.vault.shredding import Shredder
 from ledger.vault.store import Kept, KeyGone, Opener, VaultKeys, keys_exist
 
@@ -140,6 +141,7 @@ class Commands:
         self.opener = Opener(vault_pool.connection, self.kek, destroyed)
         self.kept = Kept(vault_pool.connection)
         self.shredder = Shredder(vault_pool.connection)
+        self.search_index = SearchIndex(vault_pool.connection, self.vault_keys)
         self.files = AttachmentFiles(data_dir / ATTACHMENTS)
         self.published = Published(data_dir)
         self._applications: dict[int, LedgerApplication] = {}

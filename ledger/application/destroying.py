@@ -197,6 +197,8 @@ def remove(
     indexes = [row.index for row in commands.feed.stream(ledger.id, case)]
     removed.rows = shredder.rows(ledger.id, named, indexes)
     step("rows")
+    shredder.tokens(ledger.id, named)
+    step("tokens")
     shredder.attachments(ledger.id, named)
     step("attachments")
     removed.files = commands.files.remove(ledger.id, named)

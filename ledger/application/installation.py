@@ -6,6 +6,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 from typing import Any, BinaryIO, cast
@@ -15,6 +16,7 @@ from ledger.application.outcome import (
     MEDIA_TYPE,
     Outcome,
     Principal,
+    asked_for,
     parse_command,
     parse_command_id,
 )
@@ -368,24 +370,51 @@ class Installation(Commands):
     ) -> None:
         if not reason.strip():
             raise InvalidInput("reason", "why the fields are opened", reason)
-        today = melbourne_date(self.clock.now())
-        role: Role | None = None
-        if not self.streams.roles(ledger, principal, today) & CASE_WRITERS:
-            if not self.streams.audits(ledger, principal, today):
-                raise Forbidden(
-                    f"opening sealed fields of {ledger.slug} takes a role that writes its cases, or an "
-                    "auditor's grant that names it"
-                )
-            role = Role.AUDITOR
+        role = self.reader_of_sealed(ledger, principal)
         fields = {"opened": [{"entry": i, "paths": list(paths)} for i, paths in named], "reason": reason}
-        parsed = parse_command("vault.SealedFieldsOpened", {"happened": today.isoformat(), "fields": fields})
+        self.record_reading(ledger, "vault.SealedFieldsOpened", fields, principal, command_id, role)
+
+    def reader_of_sealed(self, ledger: Ledger, principal: Principal) -> Role | None:
+        """The role in which somebody opens or searches sealed fields: an auditor's, or None for who writes the
+        ledger's cases: the command finds theirs. Raises Forbidden for everybody else."""
+        today = melbourne_date(self.clock.now())
+        if self.streams.roles(ledger, principal, today) & CASE_WRITERS:
+            return None
+        if self.streams.audits(ledger, principal, today):
+            return Role.AUDITOR
+        raise Forbidden(
+            f"opening or searching sealed fields of {ledger.slug} takes a role that writes its cases, or an "
+            "auditor's grant that names it"
+        )
+
+    def record_reading(
+        self,
+        ledger: Ledger,
+        command: str,
+        fields: Mapping[str, Any],
+        principal: Principal,
+        command_id: str | None,
+        role: Role | None,
+        *,
+        given: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        """Records that somebody opens or searches, before they are shown anything; ``given`` as of ``execute``.
+
+        Raises CommandReused under another one's command id too: every reader has an entry of their own.
+        """
+        today = melbourne_date(self.clock.now())
+        parsed = parse_command(command, {"happened": today.isoformat(), "fields": fields})
+        if given is not None:
+            # Another day is another reading.
+            parsed = replace(parsed, canonical=asked_for(command, {"happened": today.isoformat(), **given}))
         source = Source(SourceKind.API)
         command_id = str(uuid.uuid4()) if command_id is None else parse_command_id(command_id)
-        if self._execute(ledger, parsed, principal, command_id, None, source, role=role).repeated:
-            # Nobody sees anything under another one's entry: every reader has one of their own.
+        outcome = self._execute(ledger, parsed, principal, command_id, None, source, role=role)
+        if outcome.repeated:
             author = self.feed.by_command(ledger.id, command_id)[0].decoded.actor
             if (author.id, author.organisation) != (principal.person, principal.organisation):
                 raise CommandReused(f"command id {command_id} is someone else's; take a new id")
+        return outcome
 
     @staticmethod
     def _event(row: StoredRow) -> CaseEvent:

@@ -22,6 +22,7 @@ from ledger.domain.installation.events import (
     RoleEnded,
     RoleGranted,
     SealedFieldsOpened,
+    SealedFieldsSearched,
 )
 from ledger.domain.installation.standing import calendar_of, grants_in_force, same_grant
 from ledger.domain.timeline import earliest, latest
@@ -112,7 +113,7 @@ class RoleGrants(Case):
 
 
 class Openings(Case):
-    """Stream ``openings``: which sealed fields were opened, by whom and why."""
+    """Stream ``openings``: which sealed fields were opened or searched, by whom and why."""
 
     area = "vault"
 
@@ -123,6 +124,20 @@ class Openings(Case):
             for path in one.paths:
                 law.is_code("opened.paths", path)
         law.opening_states_what_and_why(len(e.opened), [len(one.paths) for one in e.opened], e.reason)
+
+    @command(SealedFieldsSearched, roles=CASE_WRITERS | {Role.AUDITOR}, stream="openings")
+    def search(self, e: SealedFieldsSearched, context: Context) -> None:
+        """Record, before it is answered, what one search of sealed identifiers found and why it was made."""
+        for one in e.found:
+            for path in one.paths:
+                law.is_code("found.paths", path)
+        law.search_states_why(e.reason)
+        law.search_states_what_it_covered(
+            e.searched_from, e.searched_to, [one.entry for one in e.found], [len(one.paths) for one in e.found]
+        )
+        size = context.lookup.size_of(context.ledger)
+        if e.searched_to > size:
+            raise InvalidInput("searched_to", f"at most {size}, the entries that there are", e.searched_to)
 
 
 class Attestations(Case):

@@ -11,6 +11,8 @@ from typing import Annotated
 from ledger.codec.declare import (
     Attachment,
     CaseRef,
+    Identifier,
+    OptionalIdentifier,
     OptionalText,
     Personal,
     Sealed,
@@ -21,8 +23,8 @@ from ledger.codec.declare import (
 from ledger.domain.event import CaseEvent, avro_event
 from ledger.domain.organisation.events import HeadOffice
 
-PersonText = Annotated[str | Sealed | None, Personal("string", "person")]
-"""Personal text about the person that the field ``person`` of the same record names."""
+PersonName = Annotated[str | Sealed | None, Personal("string", "person", identifier=True)]
+"""A name or login of the person that the field ``person`` of the same record names."""
 Hash = Annotated[bytes, "fixed:ledger.v1.Hash:32"]
 OptionalHash = Annotated[bytes | None, "fixed:ledger.v1.Hash:32"]
 
@@ -89,8 +91,8 @@ class RoleGranted(CaseEvent):
     person: str
     role: GrantedRole
     organisation: str
-    name_of_person: PersonText = None
-    login: PersonText = None
+    name_of_person: PersonName = None
+    login: PersonName = None
     valid_from: date | None = None
     valid_until: date | None = None
     ledgers: tuple[str, ...] = ()
@@ -126,6 +128,29 @@ class SealedFieldsOpened(CaseEvent):
     engagement: CaseRef | None = None
 
 
+@avro_record("ledger.vault.v1.FoundEntry")
+@dataclass(frozen=True, slots=True)
+class FoundEntry:
+    """In which sealed fields of one entry a search found what was searched for, by their dotted paths."""
+
+    entry: int
+    paths: tuple[str, ...]
+
+
+@avro_event("ledger.vault.v1.SealedFieldsSearched")
+class SealedFieldsSearched(CaseEvent):
+    """One search for an identifier; recorded before it is answered (4-wire 'Sealed fields').
+
+    In the entries from ``searched_from`` to before ``searched_to``, of which ``found`` hold it. What was
+    searched for is recorded in no form.
+    """
+
+    found: tuple[FoundEntry, ...]
+    searched_from: int
+    searched_to: int
+    reason: Text
+
+
 @avro_event("ledger.attestation.v1.PeriodAttested")
 class PeriodAttested(CaseEvent):
     """The agency head attests what a register holds for a period (1-law, head): complete, or a nil return.
@@ -143,7 +168,7 @@ class PeriodAttested(CaseEvent):
     scheme: str | None = None
     head_office: HeadOffice | None = None
     head_office_words: OptionalText = None
-    head_name: OptionalText = None
+    head_name: OptionalIdentifier = None
     remarks: OptionalText = None
 
 
@@ -237,7 +262,7 @@ class ReportHandedOver(CaseEvent):
     period_to: date
     status: ReportStatus
     recipient_kind: ReportRecipient
-    recipient: Text
+    recipient: Identifier
     judged_on: date
     positions: tuple[Position, ...]
     figures: tuple[Figure, ...]
