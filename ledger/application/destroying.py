@@ -170,7 +170,7 @@ def unfinished_now(commands: Commands, ledger: Ledger) -> list[DestructionAuthor
 
 @dataclass(slots=True)
 class Removed:
-    """What was found and removed."""
+    """What was found and removed; ``rows`` of sealed values, and of the search index."""
 
     keys: int = 0
     rows: int = 0
@@ -197,7 +197,7 @@ def remove(
     indexes = [row.index for row in commands.feed.stream(ledger.id, case)]
     removed.rows = shredder.rows(ledger.id, named, indexes)
     step("rows")
-    shredder.tokens(ledger.id, named)
+    removed.rows += shredder.tokens(ledger.id, named)
     step("tokens")
     shredder.attachments(ledger.id, named)
     step("attachments")

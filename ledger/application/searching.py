@@ -192,6 +192,8 @@ def search(
     """
     ledger = installation.ledgers.get(slug)
     role = installation.reader_of_sealed(ledger, principal)
+    if not reason.strip():
+        raise InvalidInput("reason", "why it is searched for", reason)
     if len(normalised(value)) < SHORTEST:
         raise InvalidInput("value", f"a whole identifier of at least {SHORTEST} characters", "a shorter one")
     end = catch_up(installation, ledger).size
