@@ -691,6 +691,33 @@ CREATE TABLE vault.retired_keks (
 
 ALTER TABLE vault.retired_keks OWNER TO auditledger_vault;
 
+CREATE TABLE vault.search (
+    ledger integer NOT NULL,
+    token bytea NOT NULL,
+    index bigint NOT NULL,
+    path text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT vault_search_token CHECK ((octet_length(token) = 32))
+);
+ALTER TABLE ONLY vault.search ALTER COLUMN token SET STATISTICS 0;
+
+ALTER TABLE vault.search OWNER TO auditledger_vault;
+
+COMMENT ON TABLE vault.search IS 'Which entries hold an identifier, by tokens that say nothing without the search key';
+
+CREATE TABLE vault.search_position (
+    ledger integer NOT NULL,
+    form text NOT NULL COLLATE pg_catalog."C",
+    size bigint DEFAULT 0 NOT NULL,
+    head bytea DEFAULT '\x'::bytea NOT NULL,
+    unread bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='10');
+
+ALTER TABLE vault.search_position OWNER TO auditledger_vault;
+
+COMMENT ON TABLE vault.search_position IS 'A row a ledger: up to which entry the search index is whole';
+
 ALTER TABLE ONLY ledger.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (ledger);
 
@@ -763,11 +790,19 @@ ALTER TABLE ONLY vault.retired_keks
 ALTER TABLE ONLY vault.sealed
     ADD CONSTRAINT vault_sealed_pk PRIMARY KEY (ledger, index, key);
 
+ALTER TABLE ONLY vault.search
+    ADD CONSTRAINT vault_search_pk PRIMARY KEY (ledger, token, index, path);
+
+ALTER TABLE ONLY vault.search_position
+    ADD CONSTRAINT vault_search_position_pk PRIMARY KEY (ledger);
+
 CREATE INDEX cosignatures_by_witness ON ledger.cosignatures USING btree (ledger, witness, size);
 
 CREATE INDEX vault_ahead_written ON vault.ahead USING btree (written_at);
 
 CREATE INDEX vault_keys_subject ON vault.keys USING btree (ledger, stream, subject, seq);
+
+CREATE INDEX vault_search_key ON vault.search USING btree (ledger, key);
 
 CREATE TRIGGER checkpoints_grow BEFORE UPDATE ON ledger.checkpoints FOR EACH ROW EXECUTE FUNCTION ledger.refuse_going_back();
 

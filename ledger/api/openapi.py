@@ -45,6 +45,7 @@ def document(app: FastAPI, version: str) -> dict[str, Any]:
         schemas[name] = json_schema(specs[0].event)
         out["paths"][f"/ledgers/{{slug}}/commands/{name}"] = {"post": _command(name, specs)}
     out["paths"]["/ledgers/{slug}/openings"] = {"post": _openings()}
+    out["paths"]["/ledgers/{slug}/search"] = {"post": _search()}
     out["paths"]["/ledgers/{slug}/openings/file"] = {"post": _file()}
     attachments = out["paths"].setdefault("/ledgers/{slug}/cases/{stream}/attachments", {})
     attachments["post"] = _attach()
@@ -121,6 +122,31 @@ def _openings() -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
         "responses": {
             "200": {"description": "One of four words for each field; the receipt of the opening"},
+            "default": _problem(),
+        },
+    }
+
+
+def _search() -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "properties": {
+            "value": {"type": "string", "minLength": 2, "description": "one whole identifier"},
+            "reason": {"type": "string", "minLength": 1},
+            "from": {"type": "integer", "minimum": 0, "default": 0, "description": "the first entry searched"},
+        },
+        "required": ["value", "reason"],
+        "additionalProperties": False,
+    }
+    return {
+        "tags": ["cases"],
+        "operationId": "search",
+        "summary": "Search sealed identifiers for a value; the search is an entry, recorded before the answer.",
+        "security": SECURITY,
+        "parameters": [_slug(), _idempotency_key()],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {
+            "200": {"description": "The entries that hold it, as at a position; the receipt of the search"},
             "default": _problem(),
         },
     }

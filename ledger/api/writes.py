@@ -1,4 +1,4 @@
-"""Writing over HTTP: commands, openings of sealed fields, attachments."""
+"""Writing over HTTP: commands, openings and searches of sealed fields, attachments."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from ledger.api.body import command_id, expected_version, json_body
 from ledger.api.problem import BadRequest
 from ledger.api.service import Service, principal
 from ledger.application import Outcome
-from ledger.application.access import allow_opening
+from ledger.application.access import Matter, allow_opening
 from ledger.application.outcome import receipts_of
+from ledger.application.searching import search
 from ledger.application.shown import shown_receipt
 from ledger.codec.entry import Source, SourceKind
 from ledger.errors import InvalidInput
@@ -84,6 +85,20 @@ def routes(service: Service) -> list[Route]:
         ]
         return _json({"openings": content, "receipts": receipts}, 200)
 
+    async def searches(request: Request) -> Response:
+        """Search sealed identifiers; recorded before anything is answered."""
+        _no_query(request)
+        ledger = await service.run(service.allow, request, Matter.CASES)
+        identity = command_id(request)
+        value, reason, first = _searched(await json_body(request))
+        found = await service.run(
+            lambda: search(
+                installation, ledger.slug, value,
+                reason=reason, principal=principal(request), command_id=identity, first=first,
+            )
+        )  # fmt: skip
+        return _json(found.shown(), 200)
+
     async def file(request: Request) -> Response:
         """Open an attachment that an entry names; recorded before it is sent."""
         _no_query(request)
@@ -139,6 +154,7 @@ def routes(service: Service) -> list[Route]:
     return [
         Named("/ledgers/{slug}/commands/{command}", command, methods=["POST"], name="command"),
         Named("/ledgers/{slug}/openings", openings, methods=["POST"], name="openings"),
+        Named("/ledgers/{slug}/search", searches, methods=["POST"], name="search"),
         Named("/ledgers/{slug}/openings/file", file, methods=["POST"], name="file"),
         Named("/ledgers/{slug}/cases/{stream}/attachments", attach, methods=["POST"], name="attach"),
     ]
@@ -260,6 +276,21 @@ def _wanted(body: dict[str, Any]) -> tuple[list[tuple[int, list[str] | None]], s
     if not isinstance(reason, str) or not reason.strip():
         raise InvalidInput("reason", "text: why these fields are opened", type(reason).__name__)
     return wanted, reason
+
+
+def _searched(body: dict[str, Any]) -> tuple[str, str, int]:
+    """Value, reason and first entry of a search. No error says anything of the value but its kind."""
+    unknown = set(body) - {"value", "reason", "from"}
+    if unknown:
+        raise InvalidInput(min(unknown), "one of value, reason, from", "an unknown field")
+    value, reason, first = body.get("value"), body.get("reason"), body.get("from", 0)
+    if not isinstance(value, str):
+        raise InvalidInput("value", "text: one whole identifier", type(value).__name__)
+    if not isinstance(reason, str) or not reason.strip():
+        raise InvalidInput("reason", "text: why it is searched for", type(reason).__name__)
+    if type(first) is not int:
+        raise InvalidInput("from", "the index of an entry", type(first).__name__)
+    return value, reason, first
 
 
 def _opening(opening: Opening) -> dict[str, Any]:

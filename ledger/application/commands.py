@@ -63,6 +63,7 @@ from ledger.vault.identity import agreed
 from ledger.vault.kek import KEK_FILE
 from ledger.vault.ring import KekRing, KekSource
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM, ContentKeys, SealingSession, WrappedKey
+from ledger.vault.searching import SearchIndex
 from ledger.vault.shredding import Shredder
 from ledger.vault.store import Kept, KeyGone, Opener, VaultKeys
 
@@ -165,6 +166,7 @@ class Commands:
         self.kept = Kept(vault_pool.connection)
         self.shredder = Shredder(vault_pool.connection)
         self.sweep = ahead.Sweep(vault_pool.connection)
+        self.search_index = SearchIndex(vault_pool.connection, self.vault_keys)
         self.files = AttachmentFiles(data_dir / ATTACHMENTS)
         self._applications: dict[int, LedgerApplication] = {}
         self.supervisor: Supervisor | None = None

@@ -177,7 +177,7 @@ def unfinished_now(commands: Commands, ledger: Ledger) -> list[DestructionAuthor
 
 @dataclass(slots=True)
 class Removed:
-    """What was found and removed."""
+    """What was found and removed; ``rows`` of sealed values, and of the search index."""
 
     keys: int = 0
     rows: int = 0
@@ -209,6 +209,8 @@ def remove(
             places += [mark for mark, _ in marks_of(row)]
     removed.rows = shredder.rows(ledger.id, named, places)
     step("rows")
+    removed.rows += shredder.tokens(ledger.id, named)
+    step("tokens")
     shredder.attachments(ledger.id, named)
     step("attachments")
     removed.files = commands.files.remove(ledger.id, named)

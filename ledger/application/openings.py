@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ledger.application.commands import Commands
 from ledger.application.emergency import Right, right_under
-from ledger.application.outcome import Principal, parse_command, parse_command_id
+from ledger.application.outcome import Outcome, Principal, asked_for, parse_command, parse_command_id
 from ledger.clock import melbourne_date
 from ledger.codec.commitment import REASON_PATH
 from ledger.codec.declare import Sealed, sealed_fields
@@ -80,17 +81,67 @@ class Openings(Commands):
         role = self.streams.role_for(ledger, principal, "emergency access", TAKERS, melbourne_date(now))
         return right_under(self.emergencies.of(ledger).values(), principal, role, streams, now)
 
-    def _right_to_open(self, ledger: Ledger, principal: Principal, streams: Collection[str]) -> Right:
-        """By what a person opens fields of these cases: a role, an auditor's grant, or emergency access.
+    def reader_of_sealed(self, ledger: Ledger, principal: Principal) -> Role | None:
+        """The role in which somebody searches sealed fields: as of opening them, but under emergency access.
 
         Raises Forbidden.
+        """
+        right = self._own_right(ledger, principal)
+        if right is None:
+            raise Forbidden(
+                f"searching sealed fields of {ledger.slug} takes a role that writes its cases, or an auditor's "
+                "grant that names it"
+            )
+        return right.role
+
+    def record_reading(
+        self,
+        ledger: Ledger,
+        command: str,
+        fields: Mapping[str, Any],
+        principal: Principal,
+        command_id: str | None,
+        role: Role | None,
+        *,
+        given: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        """Records that somebody opens or searches, before they are shown anything; ``given`` as of ``execute``.
+
+        Raises CommandReused under another one's command id too: every reader has an entry of their own.
+        """
+        today = melbourne_date(self.clock.now())
+        parsed = parse_command(command, {"happened": today.isoformat(), "fields": fields})
+        if given is not None:
+            # Another day is another reading.
+            parsed = replace(parsed, canonical=asked_for(command, {"happened": today.isoformat(), **given}))
+        source = Source(SourceKind.API)
+        command_id = str(uuid.uuid4()) if command_id is None else parse_command_id(command_id)
+        outcome = self._execute(ledger, parsed, principal, command_id, None, source, role=role)
+        if outcome.repeated:
+            author = self.feed.by_command(ledger.id, command_id)[0].decoded.actor
+            if (author.id, author.organisation) != (principal.person, principal.organisation):
+                raise CommandReused(f"command id {command_id} is someone else's; take a new id")
+        return outcome
+
+    def _own_right(self, ledger: Ledger, principal: Principal) -> Right | None:
+        """By what a person reads sealed fields without an emergency; None where by nothing.
+
+        A role of None is that in which they write the ledger's cases: the command finds it.
         """
         today = melbourne_date(self.clock.now())
         self.streams.facts(ledger, "roles")
         if self.streams.roles(ledger, principal, today) & CASE_WRITERS:
             return Right()
-        if self.streams.audits(ledger, principal, today):
-            return Right(Role.AUDITOR)
+        return Right(Role.AUDITOR) if self.streams.audits(ledger, principal, today) else None
+
+    def _right_to_open(self, ledger: Ledger, principal: Principal, streams: Collection[str]) -> Right:
+        """By what a person opens fields of these cases: a role, an auditor's grant, or emergency access.
+
+        Raises Forbidden.
+        """
+        own = self._own_right(ledger, principal)
+        if own is not None:
+            return own
         try:
             return self.emergency_right(ledger, principal, streams)
         except Forbidden as error:
@@ -110,26 +161,19 @@ class Openings(Commands):
     ) -> None:
         if not reason.strip():
             raise InvalidInput("reason", "why the fields are opened", reason)
-        today = melbourne_date(self.clock.now())
         fields: dict[str, Any] = {
             "opened": [{"entry": i, "paths": list(paths)} for i, paths in named],
             "reason": reason,
         }
-        if right.access is not None:
-            fields["emergency_access"] = right.access.taken.index
-        parsed = parse_command("vault.SealedFieldsOpened", {"happened": today.isoformat(), "fields": fields})
-        source = Source(SourceKind.API)
-        command_id = str(uuid.uuid4()) if command_id is None else parse_command_id(command_id)
-        outcome = self._execute(ledger, parsed, principal, command_id, None, source, role=right.role)
-        if right.access is not None:
+        access = right.access
+        if access is not None:
+            fields["emergency_access"] = access.taken.index
+        outcome = self.record_reading(
+            ledger, "vault.SealedFieldsOpened", fields, principal, command_id, right.role
+        )
+        if access is not None:
             # The time of the ledger counts: where its entry came too late, nothing is shown.
-            recorded_at = outcome.receipts[-1].recorded_at
-            used_while_in_force(right.access.taken.index, right.access.until, recorded_at)
-        if outcome.repeated:
-            # Nobody sees anything under another one's entry: every reader has one of their own.
-            author = self.feed.by_command(ledger.id, command_id)[0].decoded.actor
-            if (author.id, author.organisation) != (principal.person, principal.organisation):
-                raise CommandReused(f"command id {command_id} is someone else's; take a new id")
+            used_while_in_force(access.taken.index, access.until, outcome.receipts[-1].recorded_at)
 
     @staticmethod
     def _event(row: StoredRow) -> CaseEvent:

@@ -7,6 +7,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from ledger.application.destroying import Removed, finish, marks_of, remove, sealed_in, takes_no_more
+from ledger.application.searching import catch_up
 from ledger.domain.destruction.standing import DestructionStanding
 from ledger.errors import AuditLedgerError, CodecError, Unavailable
 from ledger.store.ledgers import Ledger
@@ -54,6 +55,7 @@ class Reconciling:
     def run(self, stop: Event, interval: float, rewrite: bool) -> None:
         """Reconciles every ``interval`` seconds until told to stop; what fails is tried again the next time.
 
+        The search index is brought up to the entries too, so that a search has little left to add.
         ``rewrite``: whether pages that hold what was removed are written anew, while writers wait.
         """
         while not stop.wait(interval):
@@ -65,6 +67,11 @@ class Reconciling:
             except (AuditLedgerError, OSError) as error:
                 self.failed = str(error)
                 self._alarm("the vault cannot be held to the destruction entries", reason=str(error))
+            try:
+                for ledger in self._commands.ledgers.all():
+                    catch_up(self._commands, ledger, stop=stop.is_set)
+            except (AuditLedgerError, OSError) as error:
+                self._alarm("the search index cannot be brought up to the entries", reason=str(error))
 
     def all(
         self, *, whole: bool, every_entry: bool = False, progress: Progress = _quiet

@@ -57,6 +57,7 @@ COMMANDS = (
     Loaded("attach", "ledger.cli.record:attach", "Keep a file with a case, encrypted."),
     Loaded("import", "ledger.cli.imports:import_", "Bring in a past register: .xlsx, CSV or JSON."),
     Loaded("entries", "ledger.cli.entries:entries", "Show a ledger's entries, decoded; --follow goes on."),
+    Loaded("search", "ledger.cli.searching:search", "Search sealed identifiers; a search is an entry."),
     Loaded("verify", "ledger.cli.verify:verify", "Check that nothing recorded was changed."),
     Loaded("checkpoint", "ledger.cli.proofs:checkpoint", "Seal a ledger; print its signed checkpoint."),
     Loaded("prove", "ledger.cli.proofs:prove", "Write a proof that strangers can check."),

@@ -128,6 +128,7 @@ def described(schemas: Mapping[str, Mapping[str, Any]]) -> str:
             if "personal" in field:
                 personal = field["personal"]
                 kind = f"{personal['type']}, sealed (subject: {personal['subject']})"
+                kind += ", found by search" if personal.get("identifier") else ""
             lines.append(f"| `{field['name']}` | {kind}{'; optional' if optional else ''} |")
         lines.append("")
     return "\n".join(lines)

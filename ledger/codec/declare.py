@@ -36,11 +36,13 @@ class Personal:
     """The mark of a field that is never in an entry in clear (4-wire 'Sealed fields').
 
     ``type`` is the Avro type of the value; ``subject`` is ``case`` or the name of the field of the same
-    record that holds the subject's id.
+    record that holds the subject's id. ``identifier``: the value names a person, a place or a file, whole and
+    alone, and is found by exact search; never so of free text.
     """
 
     type: str = "string"
     subject: str = "case"
+    identifier: bool = False
 
 
 def avro_record(full_name: str) -> Callable[[C], C]:
@@ -80,6 +82,9 @@ class Sealed:
 Text = Annotated[str | Sealed, Personal("string", "case")]
 """Free text: in clear until it is recorded, ``Sealed`` ever after."""
 OptionalText = Annotated[str | Sealed | None, Personal("string", "case")]
+Identifier = Annotated[str | Sealed, Personal("string", "case", identifier=True)]
+"""A name, address, number or file reference, sealed as ``Text`` is, and found by exact search."""
+OptionalIdentifier = Annotated[str | Sealed | None, Personal("string", "case", identifier=True)]
 
 
 @avro_record("ledger.v1.CaseRef")
@@ -200,6 +205,8 @@ def _field_schema(field: Field, seen: set[str]) -> dict[str, Any]:
             out["default"] = _plain(field.default)
     if field.personal:
         out["personal"] = {"type": field.personal.type, "subject": field.personal.subject}
+        if field.personal.identifier:
+            out["personal"]["identifier"] = True
     return out
 
 
@@ -377,18 +384,33 @@ def _value_to_avro(kind: Any) -> ToAvro:
     return lambda value, path, seal: record(value, path + ".", seal)
 
 
-def sealed_fields(obj: Any, path: str = "") -> list[tuple[str, str, Sealed]]:
-    """(dotted path, Avro type, Sealed) of every sealed field of a recorded event, in the order of the entry."""
+def sealed_fields(obj: Any, path: str = "", *, identifiers: bool = False) -> list[tuple[str, str, Sealed]]:
+    """(dotted path, Avro type, Sealed) of every sealed field of a recorded event, in the order of the entry.
+
+    ``identifiers``: of those only that are marked as identifiers.
+    """
     out: list[tuple[str, str, Sealed]] = []
     for f in fields_of(obj.__class__):
         value = getattr(obj, f.name)
         if f.personal is not None:
-            if isinstance(value, Sealed):
+            if isinstance(value, Sealed) and (f.personal.identifier or not identifiers):
                 out.append((path + f.name, f.personal.type, value))
         elif isinstance(value, tuple):
             for i, item in enumerate(value):
                 if hasattr(type(item), "__avro_name__") and dataclasses.is_dataclass(item):
-                    out.extend(sealed_fields(item, f"{path}{f.name}.{i}."))
+                    out.extend(sealed_fields(item, f"{path}{f.name}.{i}.", identifiers=identifiers))
         elif hasattr(type(value), "__avro_name__") and dataclasses.is_dataclass(value):
-            out.extend(sealed_fields(value, f"{path}{f.name}."))
+            out.extend(sealed_fields(value, f"{path}{f.name}.", identifiers=identifiers))
+    return out
+
+
+def identifier_names(cls: type, path: str = "") -> list[str]:
+    """The dotted names of the fields of a declaration that are marked as identifiers, in order."""
+    out: list[str] = []
+    for f in fields_of(cls):
+        kind = get_args(f.python)[0] if get_origin(f.python) is tuple else f.python
+        if f.personal is not None:
+            out += [path + f.name] * f.personal.identifier
+        elif isinstance(kind, type) and hasattr(kind, "__avro_name__") and dataclasses.is_dataclass(kind):
+            out += identifier_names(kind, f"{path}{f.name}.")
     return out

@@ -203,6 +203,26 @@ def opening_states_what_and_why(entries: int, paths: Sequence[int], reason: obje
     must_state("the reason", reason, section, imported=False)
 
 
+def search_states_what_it_covered(first: int, end: int, found: Sequence[int], paths: Sequence[int]) -> None:
+    """A search states the entries that it covered, and what it found among them (4-wire 'Sealed fields').
+
+    ``found``: the indexes of entries, ``paths``: how many fields of each. Raises LawRefused."""
+    section = "ledger rule: searches"
+    if not 0 <= first <= end:
+        raise LawRefused(
+            section, f"a search covers entries from one index on: it cannot go from {first} to {end}"
+        )
+    if list(found) != sorted(set(found)) or any(not first <= index < end for index in found) or 0 in paths:
+        raise LawRefused(
+            section, "what was found is stated once, in order, within what was searched, with its fields"
+        )
+
+
+def search_states_why(reason: object) -> None:
+    """Sealed fields are searched for a stated reason (4-wire 'Sealed fields'). Raises LawRefused."""
+    must_state("the reason", reason, "ledger rule: searches", imported=False)
+
+
 def attestation_covers_past_period(first: date, last: date, attested_on: date | None) -> None:
     """A period is attested once it is over (1-law, head: 'complete to a date'). Raises LawRefused.
 

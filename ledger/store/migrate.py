@@ -28,7 +28,9 @@ CREATE TABLE IF NOT EXISTS auditledger_migrations.applied (
 """
 
 LEDGERS = "0001_ledger.sql"
-VAULT_ALONE = frozenset({"0002_vault.sql", "0005_destruction.sql", "0008_keks.sql", "0009_vault_apart.sql"})
+VAULT_ALONE = frozenset(
+    {"0002_vault.sql", "0005_destruction.sql", "0008_keks.sql", "0009_vault_apart.sql", "0010_search.sql"}
+)
 """The migrations that make a vault in a database of its own. In the ledgers' own they all run."""
 
 

@@ -133,6 +133,10 @@ SELECT DISTINCT key FROM vault.sealed WHERE ledger = %s AND key = ANY (%s);
 -- Under which of these keys there are still rows of attachments.
 SELECT DISTINCT key FROM vault.attachments WHERE ledger = %s AND key = ANY (%s);
 
+-- name: present_tokens
+-- Under which of these keys identifiers are still in the search index.
+SELECT DISTINCT key FROM vault.search WHERE ledger = %s AND key = ANY (%s);
+
 -- name: shred_keys
 -- Destroys keys, in order of id as writers hold them, and notes that pages are to be written anew.
 WITH doomed AS MATERIALIZED (
@@ -168,6 +172,15 @@ WITH gone AS (
 )
 SELECT key FROM gone;
 
+-- name: shred_tokens
+-- Removes from the search index what was sealed under keys that are gone.
+WITH gone AS (
+    DELETE FROM vault.search WHERE ledger = %s AND key = ANY (%s) RETURNING key
+), noted AS (
+    INSERT INTO vault.removals (reason) SELECT 'search' WHERE EXISTS (SELECT FROM gone)
+)
+SELECT key FROM gone;
+
 -- name: last_removal
 -- The last removal since the tables were written anew; null where there was none.
 SELECT max(removed_at) FROM vault.removals;
@@ -179,7 +192,7 @@ DELETE FROM vault.removals WHERE removed_at <= %s RETURNING true;
 -- name: dead_rows
 -- How many removed rows the vault's pages still hold, after a VACUUM of this session.
 SELECT coalesce(sum(n_dead_tup), 0)::bigint FROM pg_stat_user_tables
-WHERE schemaname = 'vault' AND relname IN ('keys', 'sealed', 'attachments');
+WHERE schemaname = 'vault' AND relname IN ('keys', 'sealed', 'attachments', 'search');
 
 -- name: keyless
 -- Keys that sealed rows or attachments name and that are not there; reads the whole table.
@@ -200,3 +213,52 @@ RETURNING true;
 -- How the vault stood to each ledger's destruction entries, and how many seconds ago.
 SELECT ledger, extract(epoch FROM clock_timestamp() - reconciled_at)::float8, came_back, lost, lost_key
 FROM vault.reconciled ORDER BY ledger;
+
+-- name: search_begin
+-- The beginning of the search index of a ledger that has none yet.
+INSERT INTO vault.search_position (ledger, form) VALUES (%s, %s) ON CONFLICT (ledger) DO NOTHING RETURNING true;
+
+-- name: search_position
+-- How far the search index of a ledger is, and how it was made.
+SELECT form, size, head, unread FROM vault.search_position WHERE ledger = %s;
+
+-- name: search_add
+-- Tokens of entries and the position behind them, where it is still as it was read; none under a key that is gone.
+WITH moved AS (
+    UPDATE vault.search_position SET size = %(size)s, head = %(head)s, unread = unread + %(unread)s
+    WHERE ledger = %(ledger)s AND (form, size, head) = (%(form)s, %(from_size)s, %(from_head)s) RETURNING ledger
+), held AS MATERIALIZED (
+    -- In order of id, as whoever destroys keys takes them: what is added here is there to be removed after it.
+    SELECT k.id FROM vault.keys k
+    WHERE k.ledger = %(ledger)s AND k.id = ANY (%(held)s) ORDER BY k.id FOR KEY SHARE
+), added AS (
+    INSERT INTO vault.search (ledger, token, index, path, key)
+    SELECT moved.ledger, made.token, made.index, made.path, made.key
+    FROM moved, unnest(%(tokens)s::bytea[], %(indexes)s::bigint[], %(paths)s::text[], %(keys)s::text[])
+        AS made (token, index, path, key)
+    JOIN held ON held.id = made.key
+)
+SELECT EXISTS (SELECT FROM moved);
+
+-- name: search_over
+-- Empties the search index of a ledger, where its position is still as it was read. What was in it is a removal.
+WITH moved AS (
+    UPDATE vault.search_position SET form = %s, size = 0, head = '', unread = 0
+    WHERE ledger = %s AND (form, size, head) = (%s, %s, %s) RETURNING ledger
+), gone AS (
+    DELETE FROM vault.search s USING moved WHERE s.ledger = moved.ledger RETURNING s.ledger
+), noted AS (
+    INSERT INTO vault.removals (reason) SELECT 'search' WHERE EXISTS (SELECT FROM gone)
+)
+SELECT EXISTS (SELECT FROM moved);
+
+-- name: search_hits
+-- The position, and beside it the fields of the first so many entries in a range that hold a token; one moment.
+SELECT p.form, p.size, p.head, p.unread, found.index, found.path, found.key
+FROM vault.search_position p
+LEFT JOIN (
+    SELECT s.index, s.path, s.key, dense_rank() OVER (ORDER BY s.index) AS place FROM vault.search s
+    WHERE s.ledger = %(ledger)s AND s.token = %(token)s AND s.index >= %(first)s AND s.index < %(end)s
+        AND s.key <> ALL (%(gone)s)
+) found ON found.place <= %(most)s
+WHERE p.ledger = %(ledger)s ORDER BY found.index, found.path;

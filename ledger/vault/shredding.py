@@ -10,7 +10,7 @@ import psycopg
 
 from ledger.vault.store import Connect, fetch, ours
 
-TABLES = ("keys", "sealed", "attachments")
+TABLES = ("keys", "sealed", "attachments", "search")
 PATIENCE_MS = 5_000
 """Milliseconds for which a table is waited for before it is written anew; behind who waits, writers wait."""
 
@@ -22,10 +22,11 @@ class Present:
     keys: set[str] = field(default_factory=set)
     rows: set[str] = field(default_factory=set)
     attachments: set[str] = field(default_factory=set)
+    tokens: set[str] = field(default_factory=set)
 
     def all(self) -> set[str]:
         """Every key that something was found of."""
-        return self.keys | self.rows | self.attachments
+        return self.keys | self.rows | self.attachments | self.tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Shredder:
             asked = (ledger, list(keys))
             found.keys = {row[0] for row in fetch(self._connect, "present_keys", asked)}
             found.attachments = {row[0] for row in fetch(self._connect, "present_attachments", asked)}
+            found.tokens = {row[0] for row in fetch(self._connect, "present_tokens", asked)}
             if whole:
                 found.rows = {row[0] for row in fetch(self._connect, "present_rows", asked)}
         return found
@@ -76,6 +78,10 @@ class Shredder:
         With them goes what was sealed under these keys for entries that were not recorded.
         """
         return len(fetch(self._connect, "shred_rows", (ledger, list(keys), list(places))))
+
+    def tokens(self, ledger: int, keys: Collection[str]) -> int:
+        """Removes from the search index what was sealed under these keys; how many identifiers there were."""
+        return len(fetch(self._connect, "shred_tokens", (ledger, list(keys))))
 
     def attachments(self, ledger: int, keys: Collection[str]) -> int:
         """Removes the rows of attachments under these keys; how many there were. Their files go next."""

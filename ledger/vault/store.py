@@ -181,7 +181,8 @@ class Kept:
 
 
 class Opener:
-    """Opens sealed values. Every call of it is itself an entry, which the application records first.
+    """Opens sealed values. Every call of it is itself an entry, which the application records first; not what
+    the search index is made by, which shows nobody anything.
 
     ``connect`` gives connections in autocommit of the role ``auditledger_vault``. What ``destroyed`` says is
     destroyed is not even looked for.
@@ -314,7 +315,7 @@ def key_gone(error: psycopg.Error) -> KeyGone | None:
     return KeyGone(f"{error.diag.message_primary}: expected it until the commit; seal the command anew")
 
 
-def fetch(connect: Connect, query: str, parameters: tuple[Any, ...]) -> list[TupleRow]:
+def fetch(connect: Connect, query: str, parameters: tuple[Any, ...] | Mapping[str, Any]) -> list[TupleRow]:
     """The rows of a named query. Raises KeyGone, Unavailable."""
     with ours(), connect() as connection:
         return connection.execute(queries()[query], parameters).fetchall()

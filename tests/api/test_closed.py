@@ -59,6 +59,8 @@ def _body(house: House, path: str) -> dict[str, Any]:
         return {"wanted": [{"index": 0}], "reason": "a test"}
     if path.endswith("/openings/file"):
         return {"index": 0, "reason": "a test"}
+    if path.endswith("/search"):
+        return {"value": "Jo Bloggs", "reason": "a test"}
     if path.endswith("/reports"):
         return {"report": "data-sharing-annual", "period": "2024-25", "to": "minister: a test"}
     fields = {"scheme": "vps", "form": "informal", "provider": house.organisations["dffh"]}

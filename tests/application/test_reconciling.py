@@ -20,6 +20,7 @@ import pytest
 
 from ledger.application import Installation, commands
 from ledger.application.reconciling import Reconciling
+from ledger.application.searching import catch_up
 from ledger.errors import Conflict, ContentDestroyed, InvalidInput, OutcomeUnknown, Unavailable, VaultError
 from ledger.store.closing import end
 from ledger.store.database import Database, Role
@@ -31,7 +32,7 @@ from tests.application.test_destroying import act, destroy, opened, propose, rec
 from tests.conftest import IN_BOTH
 from tests.support import check_ledger
 
-STEPS = ("entry", "keys", "rows", "attachments", "files", "receipt")
+STEPS = ("entry", "keys", "rows", "tokens", "attachments", "files", "receipt")
 
 
 def with_a_file(house: House) -> str:
@@ -58,6 +59,15 @@ def left_of(house: House, keys: tuple[str, ...]) -> tuple[int, int, int, int]:
     return (*(count[0] for count in counts if count is not None), files)
 
 
+def tokens_of(house: House, keys: tuple[str, ...]) -> int:
+    """How many identifiers under these keys are left in the search index."""
+    with house.installation.database.connect_admin() as connection:
+        found = connection.execute(
+            "SELECT count(*) FROM vault.search WHERE key = ANY (%s)", (list(keys),)
+        ).fetchone()
+    return 0 if found is None else int(found[0])
+
+
 def receipts(house: House) -> list[str]:
     """The events of the stream ``destruction``, by their short names."""
     return [row.event.rpartition(".")[2] for row in rows(house, "destruction")]
@@ -74,6 +84,7 @@ def test_killed_at_any_step_the_destruction_is_finished_by_the_next_start(house:
     case = with_a_file(house)
     indexes = [row.index for row in rows(house, case)]
     keys = keys_of(house, case)
+    catch_up(house.installation, house.ledger)
     destruction, command_id = propose(house, case), str(uuid.uuid4())
     database, vault = house.installation.database, house.installation.vault
     orders = {
@@ -89,15 +100,17 @@ def test_killed_at_any_step_the_destruction_is_finished_by_the_next_start(house:
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
     expected = {
-        "entry": (2, 2, 1, 1), "keys": (0, 2, 1, 1), "rows": (0, 0, 1, 1), "attachments": (0, 0, 0, 1),
-        "files": (0, 0, 0, 0), "receipt": (0, 0, 0, 0),
+        "entry": (2, 2, 1, 1), "keys": (0, 2, 1, 1), "rows": (0, 0, 1, 1), "tokens": (0, 0, 1, 1),
+        "attachments": (0, 0, 0, 1), "files": (0, 0, 0, 0), "receipt": (0, 0, 0, 0),
     }  # fmt: skip
     assert left_of(house, keys) == expected[step]
+    assert tokens_of(house, keys) == (step in ("entry", "keys", "rows"))
     # Nothing is opened from the entry on, whatever is left of it.
     assert all(isinstance(each, Destroyed) for index in indexes for each in opened(house, index).values())
     found = Reconciling(house.installation).all(whole=True)["dffh"]
     assert (found.finished, found.again, found.lost) == (step != "receipt", 0, 0)
     assert left_of(house, keys) == (0, 0, 0, 0)
+    assert tokens_of(house, keys) == 0
     assert receipts(house).count("DestructionCompleted") == 1
     again = house.run(
         "destruction.DestructionAuthorised", {"destruction": destruction},
@@ -146,12 +159,13 @@ class Failing:
 
 @IN_BOTH
 @pytest.mark.parametrize("done", [False, True], ids=["not persisted", "persisted"])
-@pytest.mark.parametrize("table", ["keys", "sealed", "attachments"])
+@pytest.mark.parametrize("table", ["keys", "sealed", "attachments", "search"])
 def test_a_removal_that_fails_unwritten_or_written_is_finished_by_a_repeat(
     house: House, table: str, done: bool
 ) -> None:
     case = with_a_file(house)
     keys = keys_of(house, case)
+    catch_up(house.installation, house.ledger)
     destruction, command_id = propose(house, case), str(uuid.uuid4())
     whole = house.installation.shredder
 
@@ -170,10 +184,10 @@ def test_a_removal_that_fails_unwritten_or_written_is_finished_by_a_repeat(
     with pytest.raises(OutcomeUnknown, match="recorded, and not carried out yet: connection lost"):
         give()
     house.installation.shredder = whole
-    place = ("keys", "sealed", "attachments").index(table)
-    assert (left_of(house, keys)[place] == 0) is done
+    place = ("keys", "sealed", "attachments", "files", "search").index(table)
+    assert ((*left_of(house, keys), tokens_of(house, keys))[place] == 0) is done
     assert give().repeated
-    assert left_of(house, keys) == (0, 0, 0, 0)
+    assert (left_of(house, keys), tokens_of(house, keys)) == ((0, 0, 0, 0), 0)
     assert receipts(house).count("DestructionCompleted") == 1
     check_ledger(house.installation.database, house.ledger)
 
@@ -210,7 +224,7 @@ def restored(database: Database, dump: bytes) -> None:
     with database.connect_admin() as connection:
         connection.execute(
             "TRUNCATE vault.keys, vault.sealed, vault.attachments, vault.actors, vault.reconciled, "
-            "vault.identity, vault.ahead"
+            "vault.identity, vault.ahead, vault.search, vault.search_position"
         )
     done = subprocess.run(
         [programs() / "psql", "--quiet", "-v", "ON_ERROR_STOP=1", "--dbname", database.admin],
@@ -230,6 +244,7 @@ def test_a_vault_restored_from_before_a_thousand_destructions_opens_nothing_that
     kept = received(house)
     keys = tuple(key for case in cases for key in keys_of(house, case))
     indexes = [row.index for case in cases for row in rows(house, case)]
+    catch_up(installation, house.ledger)
     dump = dumped(database)
     folder = installation.data_dir / "attachments"
     shutil.copytree(folder, installation.data_dir / "copied")
@@ -240,7 +255,7 @@ def test_a_vault_restored_from_before_a_thousand_destructions_opens_nothing_that
     restored(database, dump)
     shutil.rmtree(folder)
     shutil.copytree(installation.data_dir / "copied", folder)
-    assert left_of(house, keys) == (2000, 1001, 1, 1)
+    assert (left_of(house, keys), tokens_of(house, keys)) == ((2000, 1001, 1, 1), 1000)
 
     def nothing_opens(through: Installation) -> None:
         found = through.open_sealed(
@@ -264,7 +279,7 @@ def test_a_vault_restored_from_before_a_thousand_destructions_opens_nothing_that
     # Restored once more it is gone once more, and what was not destroyed opens.
     restored(database, dump)
     assert Reconciling(installation).all(whole=False)["dffh"].again == 2000
-    assert left_of(house, keys)[0] == 0
+    assert (left_of(house, keys)[0], tokens_of(house, keys)) == (0, 0)
     assert isinstance(opened(house, rows(house, kept)[0].index)["purpose"], Opened)
     assert receipts(house).count("DestroyedAgain") == 2
     check_ledger(house.installation.database, house.ledger)

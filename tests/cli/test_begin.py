@@ -94,6 +94,7 @@ def test_the_list_of_commands_is_whole_and_not_cut() -> None:
         "attach",
         "import",
         "entries",
+        "search",
         "verify",
         "checkpoint",
         "prove",

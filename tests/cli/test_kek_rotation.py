@@ -81,9 +81,10 @@ def all_open(program: Program, database: Database, **more: str) -> int:
 
 @pytest.fixture
 def filled(dffh: Program) -> Program:
-    """Some requests, each with keys of its own."""
+    """Some requests, each with keys of its own; what they name is in the search index."""
     for _ in range(5):
         receive(dffh)
+    dffh.ok("search", "--rebuild", "--ledger", "dffh")
     return dffh
 
 
@@ -92,7 +93,7 @@ def bytes_of(database: Database) -> list[Any]:
     with database.connect_admin() as connection:
         return [
             connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3".encode()).fetchall()
-            for table in ("ledger.entries", "vault.sealed", "vault.attachments", "vault.actors")
+            for table in ("ledger.entries", "vault.sealed", "vault.attachments", "vault.actors", "vault.search")
         ]
 
 

@@ -75,6 +75,7 @@ def test_additions_with_a_default_are_compatible(change: Any) -> None:
         (lambda f: f.pop(4), "field is gone"),
         (lambda f: f[1].pop("personal"), "personal mark changed"),
         (lambda f: f[1]["personal"].update(subject="who"), "personal mark changed"),
+        (lambda f: f[1]["personal"].update(identifier=True), "personal mark changed"),
         (lambda f: f[0]["type"].pop("logicalType"), "logicalType changed"),
         (lambda f: f[0]["type"].update(type="long"), "type changed"),
         (lambda f: f[4].update(default=3), "default changed"),

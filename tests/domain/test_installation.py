@@ -34,7 +34,7 @@ from ledger.domain.installation.events import (
     SeededDay,
 )
 from ledger.domain.installation.standing import calendar_of, grants_in_force
-from ledger.domain.openings.events import OpenedEntry, SealedFieldsOpened
+from ledger.domain.openings.events import FoundEntry, OpenedEntry, SealedFieldsOpened, SealedFieldsSearched
 from ledger.domain.organisation.events import HeadOffice, OrganisationKind, OrganisationRegistered
 from ledger.errors import Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.law import clocks
@@ -220,6 +220,25 @@ def test_4_wire_opening_states_what_and_why(book: Streams) -> None:
     book.act(SealedFieldsOpened, "openings", role="auditor", opened=opened, reason="audit of March")
     (spec,) = command_table()["vault.SealedFieldsOpened"]
     assert spec.roles == CASE_WRITERS | {Role.AUDITOR} | TAKERS
+
+
+def test_sealed_fields_searched(book: Streams) -> None:
+    """4-wire 'Sealed fields': what was covered and found, and why, by those who may open."""
+    found = (FoundEntry(0, ("requester_name",)),)
+    said = {"found": found, "searched_from": 0, "searched_to": 1, "reason": "an inquiry"}
+    for wrong in ({"searched_to": 0}, {"found": (FoundEntry(0, ()),)}, {"reason": " "}):
+        with pytest.raises(LawRefused, match="ledger rule: searches"):
+            book.act(SealedFieldsSearched, "openings", role="auditor", **{**said, **wrong})
+    named = (FoundEntry(0, ("of Jo Bloggs",)),)
+    with pytest.raises(InvalidInput, match=r"^found\.paths: expected a code"):
+        book.act(SealedFieldsSearched, "openings", role="auditor", **{**said, "found": named})
+    with pytest.raises(InvalidInput, match=r"^searched_to: expected at most "):
+        book.act(SealedFieldsSearched, "openings", role="auditor", **{**said, "searched_to": 1 << 40})
+    with pytest.raises(Forbidden, match=r"administrator may not do vault\.SealedFieldsSearched"):
+        book.act(SealedFieldsSearched, "openings", **said)
+    book.act(SealedFieldsSearched, "openings", role="auditor", **said)
+    (spec,) = command_table()["vault.SealedFieldsSearched"]
+    assert spec.roles == CASE_WRITERS | {Role.AUDITOR}
 
 
 ATTESTED: dict[str, Any] = {

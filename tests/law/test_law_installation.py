@@ -124,6 +124,23 @@ def test_sealed_fields_are_opened_by_entry_and_path_for_a_reason():
     installation.opening_states_what_and_why(1, [1], "audit")
 
 
+def test_a_search_states_what_it_covered_and_what_it_found_there():
+    for first, end in ((-1, 3), (4, 3)):
+        with pytest.raises(LawRefused, match="cannot go from"):
+            installation.search_states_what_it_covered(first, end, [], [])
+    for found, paths in (([3, 3], [1, 1]), ([4, 3], [1, 1]), ([2], [1]), ([8], [1]), ([3], [0])):
+        with pytest.raises(LawRefused, match="stated once, in order"):
+            installation.search_states_what_it_covered(3, 8, found, paths)
+    installation.search_states_what_it_covered(3, 8, [3, 7], [1, 2])
+    installation.search_states_what_it_covered(0, 0, [], [])
+
+
+def test_a_search_states_why():
+    with pytest.raises(LawRefused, match="the reason"):
+        installation.search_states_why(" ")
+    installation.search_states_why("audit")
+
+
 def test_period_attested_once_it_is_over():
     with pytest.raises(LawRefused, match="before the period ends"):
         installation.attestation_covers_past_period(FIRST, LAST, EVE)

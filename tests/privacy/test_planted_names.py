@@ -181,6 +181,16 @@ def plant(site: Site, tmp_path: Path) -> None:
     file = {"index": attached, "path": "file", "reason": f"{PLANTED} asked"}
     status, content = site.call("POST", "/ledgers/x/openings/file", file, search=False)
     assert (status, content) == (200, letter)
+    # Searched for: not even the answer says what was, nor a refusal.
+    for search, status in (
+        ({"value": PLANTED, "reason": f"{PLANTED} asked"}, 200), ({"value": PLANTED}, 422),
+        ({"value": [PLANTED], "reason": "x"}, 422), ({"value": PLANTED, "reason": [PLANTED]}, 422),
+        ({"value": PLANTED, "reason": "x", "from": PLANTED}, 422),
+        ({"value": PLANTED, "reason": "x", "from": 1 << 40}, 422),
+    ):  # fmt: skip
+        got, content = site.call("POST", "/ledgers/x/search", search)
+        assert got == status, content
+    site.run("search", "-l", "x", "--reason", "x", text=PLANTED)
     # A register that is imported, with a row that is refused.
     rows = table(DOJ)[:6]
     for row in rows[1:]:

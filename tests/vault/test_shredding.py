@@ -14,11 +14,13 @@ from ledger.store.database import Database, Role
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.migrate import migrate
 from ledger.vault.sealing import CASE, SealingSession
+from ledger.vault.searching import token
 from ledger.vault.shredding import TABLES, Shredder, reconciled
 from ledger.vault.store import VaultKeys
 from tests.vault.other_process import KEK
 
 LEDGER = 1
+SEARCH_KEY = bytes(range(32))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,12 @@ def sealed(database: Database, stream: str, count: int) -> dict[str, Any]:
             )
         (wrapped,) = connection.execute("SELECT wrapped FROM vault.keys WHERE id = %s", (key,)).fetchone() or ()
         rows = connection.execute("SELECT ciphertext FROM vault.sealed WHERE key = %s", (key,)).fetchall()
-    return {"key": key, "wrapped": bytes(wrapped), "rows": [bytes(row[0]) for row in rows]}
+        tokens = [token(SEARCH_KEY, f"{stream} {index}") for index in range(count)]
+        for index, each in enumerate(tokens):
+            connection.execute(
+                "INSERT INTO vault.search VALUES (%s, %s, %s, 'words', %s)", (LEDGER, each, index, key)
+            )
+    return {"key": key, "wrapped": bytes(wrapped), "rows": [bytes(row[0]) for row in rows], "tokens": tokens}
 
 
 def found_in(database: Database, home: Path, needles: list[bytes]) -> set[str]:
@@ -68,27 +75,34 @@ def test_after_a_rewrite_no_table_file_holds_key_or_ciphertext_and_before_it_the
     database = server.database
     gone, kept = sealed(database, "gone", 40), sealed(database, "kept", 40)
     needles = [gone["wrapped"], *gone["rows"]]
+    # Which stand in the pages of the table and of its index.
+    tokens: list[bytes] = gone["tokens"]
     with database.connect_admin() as connection:
         # What ANALYZE takes from columns would stand in the statistics.
         connection.execute("ANALYZE")
     assert found_in(database, home, needles) >= {"base"}
+    assert found_in(database, home, tokens) >= {"base"}
     shredder = Shredder(lambda: database.connect(Role.VAULT))
     assert shredder.keys(LEDGER, [gone["key"]]) == 1
     assert shredder.rows(LEDGER, [gone["key"]], range(40)) == 40
+    assert shredder.tokens(LEDGER, [gone["key"]]) == 40
     with database.connect_admin() as connection:
         for table in TABLES:
             connection.execute(f"VACUUM vault.{table}")
     # A plain VACUUM frees the room and leaves the bytes: that is why the tables are written anew.
     assert "base" in found_in(database, home, needles)
+    assert "base" in found_in(database, home, tokens)
     assert shredder.unwritten()
     assert shredder.rewrite()
     assert not shredder.unwritten()
     assert "base" not in found_in(database, home, needles)
+    assert "base" not in found_in(database, home, tokens)
     assert "base" in found_in(database, home, [kept["wrapped"]])
+    assert "base" in found_in(database, home, kept["tokens"])
     with database.connect_admin() as connection:
         seen = connection.execute(
             "SELECT count(*) FROM pg_stats WHERE schemaname = 'vault' "
-            "AND attname IN ('wrapped', 'ciphertext', 'sealed', 'lookup')"
+            "AND attname IN ('wrapped', 'ciphertext', 'sealed', 'lookup', 'token')"
         ).fetchone()
         stored = connection.execute(
             "SELECT attstorage::text FROM pg_attribute WHERE attrelid = 'vault.sealed'::regclass "
@@ -165,6 +179,7 @@ def test_keys_go_only_after_the_commits_that_hold_them(own: tuple[EmbeddedServer
         thread.join(10)
     assert done == [1]
     assert shredder.rows(LEDGER, [gone["key"]], [0, 7]) == 2
+    assert shredder.tokens(LEDGER, [gone["key"]]) == 1
     assert shredder.present(LEDGER, [gone["key"]], whole=True).all() == set()
 
 

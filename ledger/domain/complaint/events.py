@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 
-from ledger.codec.declare import CaseRef, OptionalText, avro_enum
+from ledger.codec.declare import CaseRef, OptionalIdentifier, OptionalText, avro_enum
 from ledger.domain.event import CaseEvent, avro_event
 
 
@@ -71,7 +71,7 @@ class ComplaintReceived(CaseEvent):
 
     complainant: Complainant | None = None
     entity: str | None = None
-    complainant_name: OptionalText = None
+    complainant_name: OptionalIdentifier = None
     made_on: date | None = None
     nature: OptionalText = None
     about: ComplaintAbout | None = None

@@ -139,7 +139,7 @@ class DestructionCompleted(CaseEvent):
 class DestroyedAgain(CaseEvent):
     """Something destroyed was in the vault again (a backup brought it back), and was removed again.
 
-    How many keys, rows of sealed values and files were found.
+    How many keys, rows (of sealed values, of the search index) and files were found.
     """
 
     destructions: tuple[str, ...]

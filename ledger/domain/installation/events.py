@@ -11,18 +11,19 @@ from typing import Annotated
 from ledger.codec.declare import (
     Attachment,
     CaseRef,
+    Identifier,
+    OptionalIdentifier,
     OptionalText,
     Personal,
     Sealed,
-    Text,
     avro_enum,
     avro_record,
 )
 from ledger.domain.event import CaseEvent, avro_event
 from ledger.domain.organisation.events import HeadOffice
 
-PersonText = Annotated[str | Sealed | None, Personal("string", "person")]
-"""Personal text about the person that the field ``person`` of the same record names."""
+PersonName = Annotated[str | Sealed | None, Personal("string", "person", identifier=True)]
+"""A name or login of the person that the field ``person`` of the same record names."""
 Hash = Annotated[bytes, "fixed:ledger.v1.Hash:32"]
 OptionalHash = Annotated[bytes | None, "fixed:ledger.v1.Hash:32"]
 
@@ -89,8 +90,8 @@ class RoleGranted(CaseEvent):
     person: str
     role: GrantedRole
     organisation: str
-    name_of_person: PersonText = None
-    login: PersonText = None
+    name_of_person: PersonName = None
+    login: PersonName = None
     valid_from: date | None = None
     valid_until: date | None = None
     ledgers: tuple[str, ...] = ()
@@ -125,7 +126,7 @@ class PeriodAttested(CaseEvent):
     scheme: str | None = None
     head_office: HeadOffice | None = None
     head_office_words: OptionalText = None
-    head_name: OptionalText = None
+    head_name: OptionalIdentifier = None
     remarks: OptionalText = None
 
 
@@ -219,7 +220,7 @@ class ReportHandedOver(CaseEvent):
     period_to: date
     status: ReportStatus
     recipient_kind: ReportRecipient
-    recipient: Text
+    recipient: Identifier
     judged_on: date
     positions: tuple[Position, ...]
     figures: tuple[Figure, ...]

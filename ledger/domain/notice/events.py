@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from ledger.codec.declare import Attachment, CaseRef, OptionalText, avro_enum, avro_record
+from ledger.codec.declare import Attachment, CaseRef, OptionalIdentifier, OptionalText, avro_enum, avro_record
 from ledger.domain.event import CaseEvent, avro_event
 
 
@@ -103,7 +103,7 @@ class ComplianceNoticeIssued(CaseEvent):
     """
 
     organisation: str | None = None
-    organisation_name: OptionalText = None
+    organisation_name: OptionalIdentifier = None
     directed_to: DirectedTo | None = None
     represents_crown: bool | None = None
     contravened: Contravened | None = None
@@ -115,7 +115,7 @@ class ComplianceNoticeIssued(CaseEvent):
     origin: NoticeOrigin | None = None
     applicant_was_complainant: bool | None = None
     complaint: CaseRef | None = None
-    applicant: OptionalText = None
+    applicant: OptionalIdentifier = None
     decided_by: DecisionMaker | None = None
     decided_under: CaseRef | None = None
     instrument: OptionalText = None
@@ -129,7 +129,7 @@ class NoticeServed(CaseEvent):
     method: ServiceMethod | None = None
     receipt_confirmed: bool | None = None
     left_with_adult_there: bool | None = None
-    served_at: OptionalText = None
+    served_at: OptionalIdentifier = None
 
 
 @avro_event("ledger.notice.v1.ExtensionApplied")
@@ -163,7 +163,7 @@ class ReasonsRequested(CaseEvent):
     """A statement of reasons for the decision was requested: 83(2)(b)."""
 
     by: AffectedParty | None = None
-    by_name: OptionalText = None
+    by_name: OptionalIdentifier = None
 
 
 @avro_event("ledger.notice.v1.ReasonsGiven")
@@ -186,8 +186,8 @@ class ReviewApplied(CaseEvent):
 
     by: AffectedParty | None = None
     interests_affected: bool | None = None
-    by_name: OptionalText = None
-    proceeding: OptionalText = None
+    by_name: OptionalIdentifier = None
+    proceeding: OptionalIdentifier = None
 
 
 @avro_event("ledger.notice.v1.ReviewDetermined")

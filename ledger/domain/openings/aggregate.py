@@ -1,4 +1,4 @@
-"""Stream ``openings``: which sealed fields were opened, by whom and why; and emergency access to them."""
+"""Stream ``openings``: which sealed fields were opened or searched, by whom, why; emergency access to them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from ledger.domain.openings.events import (
     EmergencyAccessTaken,
     PrivacyOfficerTold,
     SealedFieldsOpened,
+    SealedFieldsSearched,
 )
 from ledger.domain.openings.standing import STREAM, EmergencyAccess, accesses_of, of_emergency
+from ledger.errors import InvalidInput
 from ledger.law import emergency as law
-from ledger.law.installation import is_code, opening_states_what_and_why
+from ledger.law.installation import (
+    is_code,
+    opening_states_what_and_why,
+    search_states_what_it_covered,
+    search_states_why,
+)
 
 OPENERS = CASE_WRITERS | {Role.AUDITOR}
 """Who opens sealed fields without an emergency; an auditor where its grant names the ledger."""
@@ -52,6 +59,20 @@ class Openings(Case):
             found = self._found(e.emergency_access)
             law.used_by_who_took_it(e.emergency_access, found.taker, _person(e))
             law.used_while_in_force(e.emergency_access, found.until, e.timestamp)
+
+    @command(SealedFieldsSearched, roles=OPENERS, stream=STREAM)
+    def search(self, e: SealedFieldsSearched, context: Context) -> None:
+        """Record, before it is answered, what one search of sealed identifiers found and why it was made."""
+        for one in e.found:
+            for path in one.paths:
+                is_code("found.paths", path)
+        search_states_why(e.reason)
+        search_states_what_it_covered(
+            e.searched_from, e.searched_to, [one.entry for one in e.found], [len(one.paths) for one in e.found]
+        )
+        size = context.lookup.size_of(context.ledger)
+        if e.searched_to > size:
+            raise InvalidInput("searched_to", f"at most {size}, the entries that there are", e.searched_to)
 
     @command(EmergencyAccessTaken, roles=law.TAKERS, stream=STREAM)
     def take_emergency_access(self, e: EmergencyAccessTaken, context: Context) -> None:

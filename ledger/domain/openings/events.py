@@ -32,6 +32,29 @@ class SealedFieldsOpened(CaseEvent):
     emergency_access: int | None = None
 
 
+@avro_record("ledger.vault.v1.FoundEntry")
+@dataclass(frozen=True, slots=True)
+class FoundEntry:
+    """In which sealed fields of one entry a search found what was searched for, by their dotted paths."""
+
+    entry: int
+    paths: tuple[str, ...]
+
+
+@avro_event("ledger.vault.v1.SealedFieldsSearched")
+class SealedFieldsSearched(CaseEvent):
+    """One search for an identifier; recorded before it is answered (4-wire 'Sealed fields').
+
+    In the entries from ``searched_from`` to before ``searched_to``, of which ``found`` hold it. What was
+    searched for is recorded in no form.
+    """
+
+    found: tuple[FoundEntry, ...]
+    searched_from: int
+    searched_to: int
+    reason: Text
+
+
 @avro_event("ledger.vault.v1.EmergencyAccessTaken")
 class EmergencyAccessTaken(CaseEvent):
     """A person who may not open sealed fields may, for some minutes from this entry on ('break glass').

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from ledger.codec.declare import OptionalText, avro_enum, avro_record
+from ledger.codec.declare import OptionalIdentifier, OptionalText, avro_enum, avro_record
 from ledger.domain.event import CaseEvent, avro_event
 
 
@@ -138,7 +138,7 @@ class OrganisationRegistered(CaseEvent):
     municipality: str | None = None
     head_office: HeadOffice | None = None
     head_office_words: OptionalText = None
-    head_name: OptionalText = None
+    head_name: OptionalIdentifier = None
 
 
 @avro_event("ledger.organisation.v1.OrganisationRenamed")
@@ -188,7 +188,7 @@ class AgencyHeadChanged(CaseEvent):
 
     head_office: HeadOffice | None = None
     head_office_words: OptionalText = None
-    head_name: OptionalText = None
+    head_name: OptionalIdentifier = None
 
 
 @avro_event("ledger.organisation.v1.HeadsOfAgreementSigned")
@@ -196,7 +196,7 @@ class HeadsOfAgreementSigned(CaseEvent):
     """The body signed the Heads of Agreement: the VPS binds it from the day it happened."""
 
     instrument_version: str | None = None
-    signatory: OptionalText = None
+    signatory: OptionalIdentifier = None
 
 
 @avro_event("ledger.organisation.v1.HeadsOfAgreementEnded")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from ledger.codec.declare import CaseRef, OptionalText, Text, avro_record
+from ledger.codec.declare import CaseRef, OptionalIdentifier, OptionalText, Text, avro_record
 from ledger.domain.event import CaseEvent, avro_event
 from ledger.domain.request.vocabulary import (
     ApprovalKind,
@@ -70,7 +70,7 @@ class RequestReceived(CaseEvent):
     scheme: RequestScheme
     form: RequestForm | None = None
     requester: str | None = None
-    requester_name: OptionalText = None
+    requester_name: OptionalIdentifier = None
     provider: str | None = None
     information_sought: OptionalText = None
     purpose: OptionalText = None
@@ -81,7 +81,7 @@ class RequestReceived(CaseEvent):
     made_on: date | None = None
     recurring: bool | None = None
     required_by: date | None = None
-    own_reference: OptionalText = None
+    own_reference: OptionalIdentifier = None
     restricted: RestrictedData | None = None
     counterpart: CaseRef | None = None
     taken_over: CaseRef | None = None
@@ -98,7 +98,7 @@ class RequestMade(CaseEvent):
     form: RequestForm | None = None
     requester: str | None = None
     provider: str | None = None
-    provider_name: OptionalText = None
+    provider_name: OptionalIdentifier = None
     information_sought: OptionalText = None
     purpose: OptionalText = None
     public_benefit: OptionalText = None
@@ -107,7 +107,7 @@ class RequestMade(CaseEvent):
     made_under_law: OptionalText = None
     recurring: bool | None = None
     required_by: date | None = None
-    own_reference: OptionalText = None
+    own_reference: OptionalIdentifier = None
     counterpart: CaseRef | None = None
 
 
@@ -181,7 +181,7 @@ class RequestApproved(CaseEvent):
 
     parts: tuple[str, ...]
     kind: ApprovalKind | None = None
-    approved_by: OptionalText = None
+    approved_by: OptionalIdentifier = None
     reasons: OptionalText = None
     sent_on: date | None = None
 
@@ -202,7 +202,7 @@ class DisclosureMade(CaseEvent):
     format: OptionalText = None
     volume: OptionalText = None
     recipient: str | None = None
-    recipient_name: OptionalText = None
+    recipient_name: OptionalIdentifier = None
     transferred_by: TransferMethod | None = None
     transfer_words: OptionalText = None
     bases: tuple[LegalBasis, ...] = ()
@@ -229,7 +229,7 @@ class RequestRefused(CaseEvent):
     reasons: OptionalText = None
     in_writing: bool | None = None
     sent_on: date | None = None
-    decided_by: OptionalText = None
+    decided_by: OptionalIdentifier = None
 
 
 @avro_event("ledger.request.v1.RefusalCopySent")
@@ -269,7 +269,7 @@ class RequestReferred(CaseEvent):
     """
 
     to_organisation: str | None = None
-    to_name: OptionalText = None
+    to_name: OptionalIdentifier = None
     reason: OptionalText = None
 
 
@@ -285,4 +285,4 @@ class OutcomeDisputed(CaseEvent):
 class GipaApplicationMade(CaseEvent):
     """After an NSW refusal the requester applied under the GIPA Act (guide §2). Happened: that day."""
 
-    reference: OptionalText = None
+    reference: OptionalIdentifier = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from ledger.codec.declare import Attachment, CaseRef, OptionalText, avro_enum
+from ledger.codec.declare import Attachment, CaseRef, OptionalIdentifier, OptionalText, avro_enum
 from ledger.domain.event import CaseEvent, avro_event
 
 
@@ -44,9 +44,9 @@ class RetentionScheduled(CaseEvent):
     dataset: str | None = None
     what: OptionalText = None
     holder: str | None = None
-    holder_name: OptionalText = None
+    holder_name: OptionalIdentifier = None
     provider: str | None = None
-    provider_name: OptionalText = None
+    provider_name: OptionalIdentifier = None
     period: str | None = None
     trigger: OptionalText = None
     action: RetentionAction | None = None
@@ -98,10 +98,10 @@ class RecordsDestroyed(CaseEvent):
 
     what: OptionalText = None
     how: OptionalText = None
-    by: OptionalText = None
+    by: OptionalIdentifier = None
     by_organisation: str | None = None
     authority: OptionalText = None
-    witness: OptionalText = None
+    witness: OptionalIdentifier = None
     certificate: Attachment | None = None
     early_authority: OptionalText = None
 
@@ -112,11 +112,11 @@ class RecordsDeIdentified(CaseEvent):
 
     what: OptionalText = None
     how: OptionalText = None
-    by: OptionalText = None
+    by: OptionalIdentifier = None
     by_organisation: str | None = None
     permanent: bool | None = None
     authority: OptionalText = None
-    witness: OptionalText = None
+    witness: OptionalIdentifier = None
     certificate: Attachment | None = None
     early_authority: OptionalText = None
 
@@ -130,10 +130,10 @@ class RecordsReturned(CaseEvent):
 
     what: OptionalText = None
     how: OptionalText = None
-    by: OptionalText = None
+    by: OptionalIdentifier = None
     by_organisation: str | None = None
     to: str | None = None
-    to_name: OptionalText = None
+    to_name: OptionalIdentifier = None
     authority: OptionalText = None
     copy_kept: bool | None = None
 
@@ -144,10 +144,10 @@ class RecordsTransferred(CaseEvent):
 
     what: OptionalText = None
     how: OptionalText = None
-    by: OptionalText = None
+    by: OptionalIdentifier = None
     by_organisation: str | None = None
     to: str | None = None
-    to_name: OptionalText = None
+    to_name: OptionalIdentifier = None
     authority: OptionalText = None
     copy_kept: bool | None = None
 
@@ -158,7 +158,7 @@ class RecordsRemoved(CaseEvent):
 
     what: OptionalText = None
     how: OptionalText = None
-    by: OptionalText = None
+    by: OptionalIdentifier = None
     by_organisation: str | None = None
     authority: OptionalText = None
     copy_kept: bool | None = None
@@ -170,7 +170,7 @@ class ProviderNotified(CaseEvent):
     """The recipient told the provider, on the day it happened, that data is removed or destroyed (NSW §3)."""
 
     provider: str | None = None
-    provider_name: OptionalText = None
+    provider_name: OptionalIdentifier = None
     by_organisation: str | None = None
     words: OptionalText = None
 
@@ -180,6 +180,6 @@ class RecipientConfirmed(CaseEvent):
     """A recipient confirmed, on the day it happened, that its own copy is gone."""
 
     recipient: str | None = None
-    recipient_name: OptionalText = None
+    recipient_name: OptionalIdentifier = None
     confirmation: Attachment | None = None
     words: OptionalText = None
