@@ -58,10 +58,12 @@ class Installation(Openings):
         administrator_name: str | None = None,
         predecessor: Checkpoint | None = None,
         predecessor_note: str | None = None,
+        predecessor_held: int | None = None,
     ) -> Ledger:
         """Opens a ledger with its first entries: LedgerCreated, the calendar, the first administrator.
 
-        ``predecessor``: the last checkpoint of the ledger that it goes on from, with its signed note.
+        ``predecessor``: the last checkpoint of the ledger that it goes on from, with its signed note, and how
+        many entries of it the database holds.
         ``organisation``: the id of one registered in ``common``; or ``legal_name`` registers it now. With the
         first ledger ``common`` is made, which belongs to the same (lead) organisation. Each step looks whether
         it was done: after a crash, the same call finishes it. Raises InvalidInput, LawRefused, Unavailable.
@@ -108,7 +110,7 @@ class Installation(Openings):
             demonstration=demonstration,
             administrator=administrator,
             administrator_name=administrator_name,
-            predecessor=_goes_on_from(predecessor, predecessor_note),
+            predecessor=_goes_on_from(predecessor, predecessor_note, predecessor_held),
         )
 
     def _found(
@@ -327,7 +329,7 @@ def _free(known: Iterable[Ledger], slug: str, origin: str) -> None:
             raise InvalidInput(taken, "one that no ledger has", slug if taken == "slug" else origin)
 
 
-def _goes_on_from(predecessor: Checkpoint | None, note: str | None) -> dict[str, Any]:
+def _goes_on_from(predecessor: Checkpoint | None, note: str | None, held: int | None) -> dict[str, Any]:
     """The fields of ``LedgerCreated`` that name the ledger before; none where there is none."""
     if predecessor is None:
         return {}
@@ -335,6 +337,7 @@ def _goes_on_from(predecessor: Checkpoint | None, note: str | None) -> dict[str,
         "predecessor": predecessor.origin,
         "predecessor_size": predecessor.size,
         "predecessor_checkpoint": note,
+        "predecessor_held": held,
     }
 
 

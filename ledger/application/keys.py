@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from ledger.application.installation import Installation
 from ledger.application.outcome import Outcome, Principal
 from ledger.clock import melbourne_date
 from ledger.codec.entry import Source, SourceKind
-from ledger.domain.keys.events import KeyEncryptionKeyRotated, KeyReason
+from ledger.domain.keys.events import KeyEncryptionKeyDropped, KeyEncryptionKeyRotated, KeyReason
 from ledger.domain.keys.standing import STREAM, keks_before
 from ledger.errors import (
     AuditLedgerError,
@@ -19,6 +19,7 @@ from ledger.errors import (
     OutcomeUnknown,
     SettingsError,
     Unavailable,
+    Untrusted,
     VaultError,
 )
 from ledger.law import keys as law
@@ -26,9 +27,12 @@ from ledger.law.general import Role
 from ledger.store.database import Role as DatabaseRole
 from ledger.store.ledgers import COMMON, Ledger
 from ledger.store.sealing import Link, Signers
+from ledger.store.witnessing import WitnessClient
 from ledger.tlog.keyfile import write_key
 from ledger.tlog.keyhistory import ADDED, RETIRED, state
-from ledger.tlog.note import SigningKey, VerifierKey
+from ledger.tlog.note import Note, SigningKey, VerifierKey
+from ledger.tlog.policy import Policy
+from ledger.tlog.prover import Prover
 from ledger.vault.store import Rewrapping, wrapped_by
 
 TYPED = Source(SourceKind.TYPED)
@@ -41,6 +45,13 @@ class Rotation(NamedTuple):
     kek: str
     before: list[str]
     rewrapped: int
+
+
+class Retired(NamedTuple):
+    """The key that signs no more, and the witnesses that do not take its successor, with what each says."""
+
+    key: VerifierKey
+    untold: Mapping[str, str]
 
 
 class KeyChanges:
@@ -102,12 +113,13 @@ class KeyChanges:
         last_good: int | None = None,
         reason: KeyReason,
         remarks: str | None = None,
-    ) -> VerifierKey:
+        policy: Policy | None = None,
+    ) -> Retired:
         """Ends the overlap: the older key, or the one with this id, signs no more. Its file is left.
 
-        ``last_good``: the last size that its signature is good for; else the last one that is signed. One
-        entry:
-        a crash leaves it there or not. Raises as ``add_signing``, InvalidInput.
+        ``last_good``: the last size that its signature is good for; else the last one that is signed.
+        ``policy``: whose witnesses have to take the key that stays. One entry: a crash leaves it there or not.
+        Raises as ``add_signing``, InvalidInput.
         """
         self.may(ledger)
         signers = self._signers(ledger)
@@ -128,13 +140,34 @@ class KeyChanges:
         signing = [key for key in signers.held if key.verifier in others]
         if not signing:
             raise VaultError(f"signing key of {ledger.origin}: none of those that stay is held here")
+        untold = self._untold(ledger, others, policy)
+        law.witnesses_take_the_successor(untold, reason is KeyReason.COMPROMISED)
         fields = {
             **_named(retiring), "valid_until": until, "reason": reason.value, "remarks": remarks,
             "statement": str(state(ledger.origin, RETIRED, retiring, until, signing)),
         }  # fmt: skip
         self.record(ledger, "key.SigningKeyRetired", fields)
         self._step("recorded")
-        return retiring
+        return Retired(retiring, untold)
+
+    def _untold(self, ledger: Ledger, others: Sequence[VerifierKey], policy: Policy | None) -> dict[str, str]:
+        """The witnesses of a policy that do not take what the keys that stay sign alone, and what each says.
+
+        Each is asked to cosign the published checkpoint with their signatures and no other.
+        """
+        if policy is None or ledger.origin not in {log.key.name for log in policy.logs}:
+            return {}
+        tiles = self._installation.published.of(ledger)
+        note = Note.parse(tiles.checkpoint() or b"")
+        known = {(key.name, key.id) for key in others}
+        alone = Note(note.text, tuple(line for line in note.signatures if (line.name, line.id) in known))
+        untold = {}
+        for party in policy.witnesses.values():
+            try:
+                WitnessClient(party).cosign(Prover(tiles.read, str(alone).encode()))
+            except (Unavailable, Untrusted) as error:
+                untold[party.key.name] = str(error)
+        return untold
 
     def rotate_kek(
         self,
@@ -208,9 +241,9 @@ class KeyChanges:
     def drop_kek(self, kek_id: str) -> None:
         """Removes the file of a key-encryption key before the newest: backups that it opens are lost.
 
-        Order: (1) the database refuses whatever that key would still wrap; (2) the file is removed. A crash
-        leaves it there or not; the next call goes on. Raises Forbidden, InvalidInput where there is no such
-        file, or its rotation has not ended, SettingsError, VaultError, Unavailable.
+        Order: (1) the database refuses whatever that key would still wrap; (2) the entry is recorded; (3) the
+        file is removed. A crash leaves it there or not; the next call goes on. Raises Forbidden, InvalidInput
+        where there is no such file, or its rotation has not ended, SettingsError, VaultError, Unavailable.
         """
         installation = self._installation
         ledger = installation.ledgers.get(COMMON)
@@ -224,6 +257,10 @@ class KeyChanges:
                 "ID", "a key that wraps nothing: run 'auditledger keys rotate kek' to its end first", kek_id
             )
         self._step("retired")
+        dropped = (fact for fact in self.facts(ledger) if isinstance(fact, KeyEncryptionKeyDropped))
+        if kek_id not in {fact.kek for fact in dropped}:
+            self.record(ledger, "key.KeyEncryptionKeyDropped", {"kek": kek_id})
+        self._step("recorded")
         kek.drop(kek_id)
         self._step("dropped")
 

@@ -119,7 +119,7 @@ def continue_ledger(
             given, origin=origin, organisation=old.organisation, public=old.public,
             demonstration=old.demonstration, administrator=Principal(first, old.organisation, AUTHORITY),
             administrator_name=administrator_name, predecessor=last.checkpoint,
-            predecessor_note=str(last.note),
+            predecessor_note=str(last.note), predecessor_held=installation.feed.head(old.id).size,
         )  # fmt: skip
         why = closed(installation.database, old)
     content = {

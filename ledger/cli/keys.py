@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from ledger.store.opened import kek_source, opened_database
 from ledger.store.published import Published
 from ledger.store.sealing import standing_of
 from ledger.tlog.keyhistory import open_statement
+from ledger.tlog.policy import read_policy
 from ledger.vault.ring import kek_names
 
 keys = group("The keys that sign the ledgers' checkpoints, and the one that wraps the vault's.")
@@ -112,7 +114,9 @@ def rotate_signing(
     """Make a new key that signs a ledger beside the old one; later end that with --retire.
 
     Between the two give the new public key to auditors and witnesses. Each change is an entry, stated by the
-    key before it: who trusts the first key can follow it to the last ('auditledger verify').
+    key before it: who trusts the first key can follow it to the last ('auditledger verify'). A witness follows
+    nothing: while one of the policy does not take the key that stays, --retire is refused, but for --reason
+    compromised.
     """
     # The write side, which 'list' does not need.
     from ledger.application.keys import KeyChanges
@@ -126,10 +130,14 @@ def rotate_signing(
         # Whatever waits is signed first, by the keys before the change; and then the change itself.
         changes.may(ledger)
         sealed(session, installation.database, ledger)
+        untold: Mapping[str, str] = {}
         if retire:
-            changed = changes.retire_signing(
-                ledger, key_id=key, last_good=last_good, reason=reason, remarks=remarks
-            )
+            # The service's own witness reads the keys where they lie.
+            policy = session.settings().policy
+            changed, untold = changes.retire_signing(
+                ledger, key_id=key, last_good=last_good, reason=reason, remarks=remarks,
+                policy=None if policy is None else read_policy(policy),
+            )  # fmt: skip
         else:
             changed = changes.add_signing(ledger, reason=reason, remarks=remarks)
         note = sealed(session, installation.database, ledger)
@@ -137,8 +145,11 @@ def rotate_signing(
     size = int(note.text.split("\n")[1])
     what = "retired" if retire else "added"
     if as_json:
-        print_json({"ledger": ledger.slug, what: str(changed), "size": size, "note": str(note)})
+        beside = {"untold": dict(untold)} if retire else {}
+        print_json({"ledger": ledger.slug, what: str(changed), "size": size, "note": str(note), **beside})
     elif retire:
+        for name, why in untold.items():
+            session.err.print(f"witness {name} cosigns nothing more until it has the key that stays: {why}")
         session.out.print(
             f"{changed}\nsigns {ledger.slug} no more. Destroy {path} and its copies: nothing needs it."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -16,12 +16,13 @@ from ledger.cli.trusted import FAILED, keys_of, read_file
 from ledger.codec.jsonform import show, show_seconds
 from ledger.domain.keys.standing import changes_in
 from ledger.errors import AuditLedgerError, InvalidInput, ProofFailed, Tampered, Untrusted
+from ledger.store.closing import Continued, continued
 from ledger.store.database import Database, Role
 from ledger.store.followed import followed, recorded, signed_last
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published, tiles_at
-from ledger.store.sealing import Standing, standing_of
+from ledger.store.sealing import LEFT, Standing, standing_of
 from ledger.store.seen import FOLDER, Seen
 from ledger.store.tilecheck import verify_tiles
 from ledger.store.tiles import Tiles
@@ -214,15 +215,20 @@ def _ledgers(
             try:
                 with database.connect(Role.READER) as connection:
                     signed = standing_of(connection, each)
+                    on = continued(connection, each, Ledgers(database).all()) if signed.closed == LEFT else None
                 # Who takes the published files away hides nothing: what was signed is to hold.
                 note = published.of(each).checkpoint() or (signed.note if signed.signed else None)
                 known = _known(database, published, each, keys, signed)
                 notes = [*([] if note is None else [note]), *kept[each.origin]]
+                # Where the end is lost, what was signed of the beginning is to hold.
+                notes += [signed.note] if on is not None and signed.signed else []
                 held = _of(each.origin, notes, known)
                 before = seen.last(each.origin)
+                wanted = held if before is None else [*held, before]
+                lost = None if on is None else _lost(on, signed.size, known)
                 found = verify_ledger(
                     database, each, processes=processes, progress=moved,
-                    checkpoints=held if before is None else [*held, before],
+                    checkpoints=wanted if lost is None else [one for one in wanted if not lost.covers(one)],
                 )  # fmt: skip
                 late = times.outside(database, each, policy)
             except AuditLedgerError as error:
@@ -242,11 +248,35 @@ def _ledgers(
                         "ledger": each.slug, "clean": True, "size": found.size, "head": found.hash.hex(),
                         "root": found.root.hex(), "signed": max((one.size for one in held), default=None),
                         "outside": late,
+                        "continued": None if on is None else _goes_on(on, lost),
                     }
                 )  # fmt: skip
     _said(session, as_json, results)
     if worst is not None:
         raise worst
+
+
+class _Lost(NamedTuple):
+    """What a ledger that was left had signed and has no more: the entries from a size up to its last."""
+
+    begin: int
+    last: Checkpoint
+
+    def covers(self, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint of the ledger is of those entries, and of the history that was left."""
+        if not self.begin < checkpoint.size <= self.last.size:
+            return False
+        return checkpoint.size < self.last.size or checkpoint.root == self.last.root
+
+
+def _lost(on: Continued, size: int, known: Keys) -> _Lost | None:
+    """What its successor says was lost of a ledger: just what the database holds no more. Raises Untrusted."""
+    last = known.open(on.note).checkpoint
+    return _Lost(size, last) if last.size == on.size > size == on.held else None
+
+
+def _goes_on(on: Continued, lost: _Lost | None) -> dict[str, Any]:
+    return {"as": on.origin, "size": on.size, "lost": 0 if lost is None else on.size - lost.begin}
 
 
 def _known(
@@ -416,6 +446,10 @@ def _words(result: dict[str, Any]) -> str:
         end += f", time-stamped at {result['stamped']}"
     if any((result.get("witnessed") or {}).get(side) for side in ("not_before", "not_after")):
         end += f"; entry {result['witnessed']['index']}: {appeared(result['witnessed'])}"
+    if result.get("continued"):
+        on = result["continued"]
+        gone = f"; {on['lost']} of them are lost" if on["lost"] else ""
+        end += f"\n{result['ledger']}: closed at {on['size']} entries, continued as {on['as']}{gone}"
     if result.get("outside"):
         end += f"\n{result['ledger']}: {warning(result['outside'])}"
     return f"{result['ledger']}: clean, {result['size']} entries, {signed} under a signed checkpoint, {end}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from ledger.errors import LawRefused
 
@@ -45,6 +45,26 @@ def kek_is_another(kek: str, before: str) -> None:
     """A rotation is to another key-encryption key (4-wire 'Sealed fields'). Raises LawRefused."""
     if kek == before:
         raise LawRefused(KEY_ROTATION, f"{kek} wrapped the vault's keys before: that is no rotation")
+
+
+def dropped_kek_wraps_nothing(kek: str, ended: Collection[str]) -> None:
+    """A key-encryption key is dropped once its rotation has ended (4-wire 'Sealed fields'). Raises LawRefused.
+
+    ``ended``: the names of those of which that is recorded."""
+    if kek not in ended:
+        raise LawRefused(KEY_ROTATION, f"{kek} may wrap keys of the vault still: its rotation has not ended")
+
+
+def witnesses_take_the_successor(refusing: Mapping[str, str], compromised: bool) -> None:
+    """A key is retired once the witnesses that are asked take the key that stays (4-wire 'Key rotation').
+
+    A witness follows no history of keys: from then on it would cosign nothing more. A compromised key is
+    retired all the same. ``refusing``: witnesses by name, and what each says. Raises LawRefused."""
+    if refusing and not compromised:
+        name, why = next(iter(sorted(refusing.items())))
+        raise LawRefused(
+            KEY_ROTATION, f"witness {name} takes no checkpoint by the key that stays: give it that key ({why})"
+        )
 
 
 def retired_key_leaves_another(signs: bool, others: int) -> None:

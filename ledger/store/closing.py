@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from psycopg import Connection
 
+from ledger.codec.entry import decode_entry
+from ledger.domain.event import decode_event
+from ledger.domain.installation.events import LedgerCreated
 from ledger.errors import AuditLedgerError, Conflict, NotFound, Unavailable
 from ledger.store import queries
 from ledger.store.database import Database, Role
@@ -76,6 +82,36 @@ def _close(database: Database, ledger: Ledger, size: int, how: str) -> bool:
     except psycopg.Error as error:
         raise Unavailable(f"database: {' '.join(str(error).split())}") from error
     return row is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """Where a ledger goes on: the origin that names it as its predecessor, and its last checkpoint (signed).
+
+    ``held``: how many of its ``size`` entries the database held when it was left; None: it does not say.
+    """
+
+    origin: str
+    size: int
+    held: int | None
+    note: bytes
+
+
+def continued(connection: Connection[Any], ledger: Ledger, others: Iterable[Ledger]) -> Continued | None:
+    """Which of the others went on from a ledger, by its own first entry; None where none has.
+
+    Raises CodecError. Left to the caller: that the note is signed by a key of the ledger.
+    """
+    for other in others:
+        parameters = {"ledger": other.id, "stream": "ledger", "after": 0}
+        row = connection.execute(queries.get("stream_entries"), parameters).fetchone()
+        first = None if row is None else decode_event(decode_entry(bytes(row[3])))
+        if not isinstance(first, LedgerCreated) or first.predecessor != ledger.origin:
+            continue
+        if first.predecessor_size is not None and first.predecessor_checkpoint is not None:
+            note = first.predecessor_checkpoint.encode()
+            return Continued(other.origin, first.predecessor_size, first.predecessor_held, note)
+    return None
 
 
 def last_checkpoint(

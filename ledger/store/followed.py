@@ -41,7 +41,7 @@ def rotated(connection: Connection[Any], ledger: Ledger) -> frozenset[str]:
 
 def _recorded_entries(connection: Connection[Any], ledger: Ledger, after: int) -> list[TupleRow]:
     parameters = {"ledger": ledger.id, "stream": STREAM, "after": after}
-    rows = connection.execute(queries.get("key_entries"), parameters).fetchall()
+    rows = connection.execute(queries.get("stream_entries"), parameters).fetchall()
     for _, index, leaf, entry in rows:
         if leaf_hash(bytes(entry)) != bytes(leaf):
             raise Tampered(ledger.origin, index, f"expected leaf hash {bytes(leaf).hex()} of its bytes")

@@ -300,8 +300,8 @@ SELECT h.size, h.hash, h.closed, c.size, c.root, c.note, ARRAY(
 FROM ledger.heads h LEFT JOIN ledger.checkpoints c USING (ledger)
 WHERE h.ledger = %(ledger)s;
 
--- name: key_entries
--- The entries of a stream behind a version: what is new of a ledger's keys.
+-- name: stream_entries
+-- The entries of a stream behind a version: what is new of a ledger's keys, what it says of itself.
 SELECT version, index, leaf_hash, entry FROM ledger.entries
 WHERE ledger = %(ledger)s AND stream = %(stream)s AND version > %(after)s ORDER BY version;
 

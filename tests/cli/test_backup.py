@@ -24,6 +24,7 @@ from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledgers
 from ledger.store.opened import RESTORING
 from tests.cli.conftest import Program, command, start
+from tests.cli.test_proofs import rewritten
 from tests.store.published import Place
 from tests.store.sets import MakeDatabase, another
 from tests.support import check_ledger
@@ -335,6 +336,8 @@ def test_what_cannot_be_refilled_goes_on_under_a_new_origin(
     keys_back(dffh, new)
     new.environment["AUDITLEDGER_PERSON"] = new.people["administrator"]
     assert new("refill", "--ledger", "dffh").code in (2, 8)
+    answer = new("verify", "--ledger", "dffh")
+    assert (answer.code, f"a checkpoint of {last['size']} entries was signed" in answer.err) == (8, True)
     found = new.ok("ledger", "continue", "dffh", "--origin", "example.vic.gov.au/dffh/2")
     assert found == new.ok("ledger", "continue", "dffh", "--origin", "example.vic.gov.au/dffh/2")
     assert (found["slug"], found["size"], found["predecessor_closed"]) == ("dffh-2", last["size"], "left")
@@ -354,6 +357,35 @@ def test_what_cannot_be_refilled_goes_on_under_a_new_origin(
     assert (place.signed(), place.note) == (signed, note)
     assert check_ledger(database, place.ledger) == made["ledgers"][1]["size"]
     check_ledger(database, Ledgers(database).get("dffh-2"))
+    # What is lost is said, and is no fault; whatever else is not there, or is another, is one.
+    answer = new("verify", "--checkpoint", str(kept))
+    assert (answer.code, answer.err) == (0, "")
+    ended = f"closed at {last['size']} entries, continued as example.vic.gov.au/dffh/2; 1 of them are lost"
+    assert f"dffh: {ended}" in answer.out
+    (old,) = [each for each in new.ok("verify")["ledgers"] if each["ledger"] == "dffh"]
+    assert old["continued"] == {"as": "example.vic.gov.au/dffh/2", "size": last["size"], "lost": 1}
+    _nothing_else_may_be_missing(new, place, last["size"])
+
+
+def _nothing_else_may_be_missing(new: Program, place: Place, signed: int) -> None:
+    cut = (
+        "WITH last AS (DELETE FROM ledger.entries WHERE ledger = %(id)s AND index = %(at)s) "
+        "UPDATE ledger.heads h SET size = %(at)s, hash = e.leaf_hash, recorded_at = e.recorded_at "
+        "FROM ledger.entries e WHERE h.ledger = %(id)s AND e.ledger = h.ledger AND e.index = %(at)s - 1"
+    )
+    with place.superuser() as connection:
+        connection.execute("CREATE TABLE public.kept AS SELECT * FROM ledger.entries")
+        connection.execute("CREATE TABLE public.ends AS SELECT * FROM ledger.heads")
+        connection.execute(cut, {"id": place.ledger.id, "at": signed - 2})
+    answer = new("verify", "--ledger", "dffh")
+    assert (answer.code, f"a checkpoint of {signed} entries was signed" in answer.err) == (8, True)
+    with place.superuser() as connection:
+        for name, copy in (("entries", "kept"), ("heads", "ends")):
+            connection.execute(f"DELETE FROM ledger.{name}".encode())
+            connection.execute(f"INSERT INTO ledger.{name} SELECT * FROM public.{copy}".encode())
+    assert new("verify").code == 0
+    rewritten(new.environment["AUDITLEDGER_DATABASE_URL"])
+    assert new("verify", "--ledger", "dffh").code == 8
 
 
 def test_two_copies_that_go_on_are_two_histories_and_show_it(

@@ -18,6 +18,7 @@ from ledger import durable
 from ledger.application import Principal
 from ledger.application.opened import opened
 from ledger.cli.session import AUTHORITY
+from ledger.domain.keys.events import KeyEncryptionKeyDropped
 from ledger.errors import AuditLedgerError, SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database, Role
@@ -207,6 +208,7 @@ def test_an_old_key_is_kept_until_it_is_dropped_on_purpose(filled: Program, data
     assert names(filled) == ["kek", f"kek.{old}"]
     said = filled.ok(*drop, old, person="administrator")
     assert said == {"dropped": old, "left": []}
+    assert dropped(filled) == [(old, filled.people["administrator"])]
     assert names(filled) == ["kek"]
     fails(filled(*drop, old, person="administrator"), 2, "one whose file is left (none is)")
     assert filled.ok("keys", "list")["kek_left"] == []
@@ -215,15 +217,34 @@ def test_an_old_key_is_kept_until_it_is_dropped_on_purpose(filled: Program, data
     check_ledger(database, Ledgers(database).get("common"))
 
 
-@pytest.mark.parametrize("at", ["retired", "dropped"])
+def dropped(program: Program) -> list[tuple[str, str]]:
+    """Which keys entries say are dropped, and by whom."""
+    with opened(settings(program)) as installation:
+        facts = installation.streams.facts(installation.ledgers.get("common"), "keys")
+    found = [fact for fact in facts if isinstance(fact, KeyEncryptionKeyDropped)]
+    return [(fact.kek, fact.header.actor.id) for fact in found]
+
+
+def test_an_entry_drops_no_key_whose_rotation_has_not_ended(filled: Program, database: Database) -> None:
+    (old,) = wrapping(database)
+    answer = filled(
+        "record", "key.KeyEncryptionKeyDropped", "-", "--ledger", "common", person="administrator",
+        text=json.dumps({"fields": {"kek": old}}),
+    )  # fmt: skip
+    fails(answer, 3, f"{old} may wrap keys of the vault still")
+    assert dropped(filled) == []
+
+
+@pytest.mark.parametrize("at", ["retired", "recorded", "dropped"])
 def test_a_drop_killed_at_a_step_leaves_the_file_or_none(filled: Program, database: Database, at: str) -> None:
     (old,) = wrapping(database)
     rotate(filled)
     killed(filled, "drop_kek", at, 1, ledger="common", kek=old)
-    assert names(filled) == (["kek", f"kek.{old}"] if at == "retired" else ["kek"])
+    assert names(filled) == (["kek"] if at == "dropped" else ["kek", f"kek.{old}"])
     all_open(filled, database)
-    if at == "retired":
+    if at != "dropped":
         assert filled.ok("keys", "drop", "kek", old, person="administrator")["left"] == []
+    assert len(dropped(filled)) == 1
     assert names(filled) == ["kek"]
 
 

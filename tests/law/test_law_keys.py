@@ -62,6 +62,19 @@ def test_4_wire_sealed_fields_a_rotation_is_to_another_key():
     keys.kek_is_another("b", "a")
 
 
+def test_4_wire_sealed_fields_a_key_is_dropped_once_its_rotation_has_ended():
+    with pytest.raises(LawRefused, match="b may wrap keys"):
+        keys.dropped_kek_wraps_nothing("b", {"a"})
+    keys.dropped_kek_wraps_nothing("a", {"a"})
+
+
+def test_4_wire_key_rotation_a_key_is_retired_once_witnesses_take_its_successor():
+    with pytest.raises(LawRefused, match="witness w/1 takes no checkpoint by the key that stays"):
+        keys.witnesses_take_the_successor({"w/2": "away", "w/1": "403"}, False)
+    keys.witnesses_take_the_successor({}, False)
+    keys.witnesses_take_the_successor({"w/1": "403"}, True)
+
+
 @pytest.mark.parametrize(("threshold", "shares"), [(1, 5), (0, 0), (4, 3), (3, 17)])
 def test_issue_4_section_3_no_share_alone_restores_a_key(threshold, shares):
     with pytest.raises(LawRefused, match="2 to 16 shares"):

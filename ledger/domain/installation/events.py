@@ -33,7 +33,8 @@ class LedgerCreated(CaseEvent):
     """The first entry of a ledger. ``demonstration``: its events are invented and its clock may be simulated.
 
     ``predecessor`` is the origin that this ledger goes on from, ``predecessor_checkpoint`` the text of its
-    last signed checkpoint, ``predecessor_size`` the entries it had (4-wire 'Restore').
+    last signed checkpoint, ``predecessor_size`` the entries it had, ``predecessor_held`` how many of them the
+    database held when it was left: the others are lost (4-wire 'Restore').
     """
 
     slug: str
@@ -44,6 +45,7 @@ class LedgerCreated(CaseEvent):
     predecessor: str | None = None
     predecessor_size: int | None = None
     predecessor_checkpoint: str | None = None
+    predecessor_held: int | None = None
 
 
 @avro_event("ledger.ledger.v1.LedgerRestored")

@@ -8,6 +8,7 @@ from hashlib import sha256
 from ledger.domain.case import Case, Context, Role, command
 from ledger.domain.event import CaseEvent
 from ledger.domain.keys.events import (
+    KeyEncryptionKeyDropped,
     KeyEncryptionKeyRotated,
     KeyKind,
     KeySplit,
@@ -15,7 +16,7 @@ from ledger.domain.keys.events import (
     SigningKeyAdded,
     SigningKeyRetired,
 )
-from ledger.domain.keys.standing import STREAM, changes_of
+from ledger.domain.keys.standing import STREAM, changes_of, keks_before
 from ledger.errors import CodecError, InvalidInput, Untrusted
 from ledger.law import keys as law
 from ledger.law.installation import is_code
@@ -60,6 +61,12 @@ class KeyRecord(Case):
         law.kek_is_another(e.kek, e.before)
         if e.keys < 0:
             raise InvalidInput("keys", "0 or more", e.keys)
+
+    @command(KeyEncryptionKeyDropped, roles=KEEPERS, stream=STREAM)
+    def drop(self, e: KeyEncryptionKeyDropped, context: Context) -> None:
+        """Record that a key-encryption key before the newest is removed; see 'auditledger keys drop kek'."""
+        is_code("kek", e.kek)
+        law.dropped_kek_wraps_nothing(e.kek, keks_before(self.history))
 
     @command(KeySplit, roles=KEEPERS, stream=STREAM)
     def split(self, e: KeySplit, context: Context) -> None:

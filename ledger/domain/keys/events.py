@@ -69,6 +69,17 @@ class KeyEncryptionKeyRotated(CaseEvent):
     remarks: OptionalText = None
 
 
+@avro_event("ledger.key.v1.KeyEncryptionKeyDropped")
+class KeyEncryptionKeyDropped(CaseEvent):
+    """The file of a key-encryption key before the newest is removed here: by ``kek`` (its name) nothing opens.
+
+    Recorded before it is removed: backups from its time open with a copy of it alone.
+    """
+
+    kek: str
+    remarks: OptionalText = None
+
+
 @avro_enum("ledger.key.v1.KeyKind")
 class KeyKind(StrEnum):
     """Which key: the one that wraps the vault's keys, or one that signs checkpoints."""
