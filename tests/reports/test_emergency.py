@@ -150,7 +150,7 @@ def test_the_registers_as_at_a_position_are_as_they_were(state: State, report: R
     wanted = register("emergency_access")
     assert report.figures["emergency.review.total"].value == 6
     with asked.view(door, wanted, ledger="dffh") as view:
-        now = list(every(view.connection, view.register, view.query({})))
+        now = list(every(view.connection, view.register, view.query({}), view.table))
     first = now[1]
     assert (first["openings"], first["fields"], first["told"], first["justified"]) == (2, 3, "mail", True)
     assert first["until"] == datetime(2025, 9, 2, 2, 15, tzinfo=UTC)
@@ -158,7 +158,7 @@ def test_the_registers_as_at_a_position_are_as_they_were(state: State, report: R
     assert now[2]["ended_by"] == "p-1"
     assert now[2]["until"] - now[2]["recorded_at"] < timedelta(minutes=1)
     with asked.view(door, wanted, ledger="dffh", as_at=f"dffh={first['index'] + 2}") as view:
-        then = list(every(view.connection, view.register, view.query({})))
+        then = list(every(view.connection, view.register, view.query({}), view.table))
     assert [row["index"] for row in then] == [now[0]["index"], first["index"]]
     assert (then[1]["openings"], then[1]["told"], then[1]["reviewed_on"]) == (1, None, None)
     assert book.size > first["index"] + 2
