@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from ledger.clock import melbourne_date
 from ledger.demo.script import END, START, IndexOf, Script
 from ledger.law.time import Period
 from ledger.law.time import add as add_period
@@ -365,6 +366,35 @@ def contravention(script: Script, body: Place) -> None:
         body.slug, "contravention.ContraventionFound", fields,
         person=body.people["privacy_officer"], happened=happened, case=script.uuid(), lag=14,
     )  # fmt: skip
+
+
+def emergency(script: Script, place: Place, on: date) -> None:
+    """Emergency access to a case: an administrator takes, uses and ends it; the privacy officer reviews it."""
+    asked = next(
+        step for step in script.in_order()
+        if (step.ledger, step.command) == (place.slug, "request.RequestReceived")
+        and "information_sought" in step.fields
+    )  # fmt: skip
+    at = script.at(on, 18)
+
+    def add(event: str, fields: Mapping[str, Any], role: str, when: datetime) -> int:
+        number = script.record(
+            place.slug, f"vault.{event}", fields, person=place.people[role],
+            happened=melbourne_date(when), at=when,
+        )  # fmt: skip
+        assert number is not None
+        return number
+
+    reason = {"reason": "A flood warning: what was asked for is needed before the office opens"}
+    taken = add("EmergencyAccessTaken", {"cases": [asked.case], **reason}, "administrator", at)
+    opened = {
+        "opened": [{"entry": IndexOf(asked.number), "paths": ["information_sought"]}],
+        "emergency_access": IndexOf(taken), **reason,
+    }  # fmt: skip
+    add("SealedFieldsOpened", opened, "administrator", at + timedelta(minutes=2))
+    add("EmergencyAccessEnded", {"access": IndexOf(taken)}, "administrator", at + timedelta(minutes=6))
+    found = {"access": IndexOf(taken), "justified": True, "words": "No officer could be reached"}
+    add("EmergencyAccessReviewed", found, "privacy_officer", at + timedelta(days=2))
 
 
 def attest(script: Script, place: Place, nil: bool) -> None:

@@ -23,6 +23,7 @@ ORIGIN = "demonstration.example"
 AUTHORITY = "demonstration"
 REQUESTS, COMPLAINTS, RETENTION, NOTICES, CONTRAVENTIONS = 900, 130, 160, 9, 7
 PART_3_BEGAN = date(2014, 9, 17)
+EMERGENCY_ON = date(2025, 3, 12)
 CISS_BEGAN = date(2018, 9, 27)
 UNFINISHED = timedelta(days=70)
 """What a real body begins is over within these days: at the end nothing of it is left to become overdue."""
@@ -149,6 +150,7 @@ def _write(
     # One agency hands in a nil return; of the invented ones, one stays silent (no attestation).
     for place in [*real, places["riverbend"], places["lakeside"]]:
         lives.attest(script, place, nil=place is quiet)
+    lives.emergency(script, places["riverbend"], EMERGENCY_ON)
 
 
 def _people(script: Script, places: Mapping[str, Place], at: datetime) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from projections.reports.agencies import Agencies
 from projections.reports.areas import complaints, notices, retention
 from projections.reports.build import Builder
+from projections.reports.emergency import emergency
 from projections.reports.figures import Definition, Figure, Line, Section, Table, percent
 from projections.reports.findings import contraventions, duties, gaps
 from projections.reports.period import Period
@@ -36,6 +37,10 @@ COMPARED = {
     "retention.due.total": "Retention items due",
     "retention.due.late": "Retention items done late",
     "retention.due.not_done": "Retention items due and not done",
+    "emergency.review.total": "Emergency accesses taken",
+    "emergency.review.not_justified": "Emergency accesses found not justified",
+    "emergency.review.overdue": "Emergency accesses not reviewed, overdue",
+    "emergency.openings.total.total": "Openings under emergency access",
     "duties.overdue.total.total": "Overdue duties at the end",
     "contraventions.by_organisation.total.total": "Contraventions found",
     "gaps.by_agency.total.total": "Completeness gaps",
@@ -58,7 +63,7 @@ def compliance(snapshot: Snapshot, agencies: Agencies, period: Period) -> Sequen
 def _sections(snapshot: Snapshot, agencies: Agencies, period: Period) -> list[Section]:
     makers: Sequence[Callable[[Snapshot, Agencies, Period], Section]] = (
         lambda rows, known, of: sharing(rows, known, of, condensed=True),
-        complaints, notices, retention, duties, contraventions, gaps,
+        complaints, notices, retention, emergency, duties, contraventions, gaps,
     )  # fmt: skip
     return [maker(snapshot, agencies, period) for maker in makers]
 

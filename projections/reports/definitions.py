@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from projections.reports import areas, build, compliance, findings, sharing
+from projections.reports import areas, build, compliance, emergency, findings, sharing
 from projections.reports.figures import Definition
 
 
 def definitions() -> list[Definition]:
     """Every definition, by id."""
-    modules = (areas, build, compliance, findings, sharing)
+    modules = (areas, build, compliance, emergency, findings, sharing)
     found = {
         each.id: each for module in modules for each in vars(module).values() if isinstance(each, Definition)
     }

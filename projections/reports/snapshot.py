@@ -24,7 +24,8 @@ from projections.reports.figures import At, Behind, RowId
 from projections.shares import fold_streams
 
 READ = (
-    "attestations", "bindings", "clocks", "complaints", "contraventions", "gaps", "notices", "organisations",
+    "attestations", "bindings", "clocks", "complaints", "contraventions", "emergency_access",
+    "emergency_openings", "gaps", "notices", "organisations",
     "refusals", "requests", "retention",
 )  # fmt: skip
 """The registers that reports are made from."""

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ledger.application import Principal
-from ledger.application.installation import sealed_fields_of
 from ledger.application.opened import opened as opened_installation
+from ledger.application.openings import sealed_fields_of
 from ledger.application.together import Step, Together
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.event import decode_event

@@ -100,6 +100,7 @@ def test_the_list_of_commands_is_whole_and_not_cut() -> None:
         "prove",
         "bundle",
         "keys",
+        "break-glass",
         "destroy",
         "reconcile",
         "backup",

@@ -23,6 +23,7 @@ CHECKS = [
     "vault",
     "sealing",
     "witnesses",
+    "emergency access",
     "registers",
 ]
 
@@ -62,7 +63,7 @@ def test_a_database_that_is_wrong_or_away_is_said_in_the_whole_table(
     assert said in detail
     assert said in told.err
     assert "hunter2" not in told.out + told.err
-    assert [checks[name][0] for name in CHECKS] == [True, True, False, *[None] * 7]
+    assert [checks[name][0] for name in CHECKS] == [True, True, False, *[None] * 8]
     assert checks["ledgers"][1] == "looked at once this is mended: database"
 
 
@@ -94,7 +95,7 @@ def test_a_data_directory_that_is_none_is_said_in_the_whole_table(program: Progr
     program.environment["AUDITLEDGER_DATA_DIR"] = "/dev/null"
     checks, _ = examined(program)
     assert checks["data directory"] == (False, "/dev/null is no folder; mend data_dir")
-    assert [checks[name][0] for name in CHECKS[1:]] == [None] * 9
+    assert [checks[name][0] for name in CHECKS[1:]] == [None] * 10
 
 
 @pytest.mark.parametrize(
