@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,10 @@ def of_proof(
     notes: Sequence[bytes],
     keys: Sequence[VerifierKey],
     policy: Policy,
+    stamped: datetime | None = None,
 ) -> dict[str, Any]:
-    """The times of an entry that was proven: by the proof's own cosignatures, and by checkpoints beside it.
+    """The times of an entry that was proven: by the proof's own cosignatures, by checkpoints beside it, and by
+    when the proof's checkpoint was time-stamped.
 
     That those are of the same history is what their witnesses vouch for; of the same size they must be the
     same checkpoint. Raises ProofFailed, Untrusted, CodecError (another log's), InvalidInput (not cosigned).
@@ -74,7 +77,8 @@ def of_proof(
         if not more:
             raise InvalidInput("--checkpoint", "one that a trusted witness cosigned", beside.size)
         seen += more
-    bracket = Brackets(seen, policy.heard).of(index)
+    stamps = [] if stamped is None else [(said.size, ceil(stamped.timestamp()))]
+    bracket = Brackets(seen, policy.heard, stamps).of(index)
     recorded_at = micros(decode_entry(entry).recorded_at)
     return {"index": index, "recorded_at": _moment(recorded_at), **times_as_json(bracket),
             "outside": bracket.outside(recorded_at)}  # fmt: skip
@@ -98,19 +102,25 @@ def beside(
 
 
 def of_stamp(timestamp: Path | None, roots: Path | None, signed: SignedCheckpoint) -> dict[str, Any]:
+    """As ``stamped_at``, to be shown."""
+    found = stamped_at(timestamp, roots, signed)
+    return {} if found is None else {"stamped": show(found)}
+
+
+def stamped_at(timestamp: Path | None, roots: Path | None, signed: SignedCheckpoint) -> datetime | None:
     """When an authority time-stamped a checkpoint, if a time stamp is given.
 
     Raises NotFound, SettingsError (the roots), CodecError, Untrusted.
     """
     if timestamp is None or roots is None:
-        return {}
-    from ledger.tlog.stamp import read_roots, stamped_at
+        return None
+    from ledger.tlog import stamp
 
     try:
         response = timestamp.read_bytes()
     except OSError as error:
         raise NotFound(f"{timestamp}: {error.strerror}") from error
-    return {"stamped": show(stamped_at(response, signed.note.text, read_roots(roots)))}
+    return stamp.stamped_at(response, signed.note.text, stamp.read_roots(roots))
 
 
 def _moment(microseconds: int) -> str:

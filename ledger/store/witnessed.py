@@ -13,6 +13,7 @@ from ledger.errors import AuditLedgerError, CodecError, Untrusted
 from ledger.settings import Settings
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
+from ledger.store.stamps import thinned
 from ledger.tlog.brackets import Bracket, Brackets, Sighting, sightings_of
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
@@ -99,9 +100,7 @@ class WitnessedTimes:
         sizes = {size for size, _ in self._feed.cosigned(ledger.id, self._names, ends)}
         if dense:
             sizes.update(self._feed.cosigned_sizes(ledger.id, self._names, indexes[0], indexes[-1] + 1))
-        chosen = sorted(size for size in sizes if size < below)
-        if len(chosen) > most:
-            chosen = [chosen[at * (len(chosen) - 1) // (most - 1)] for at in range(most)]
+        chosen = thinned(sorted(size for size in sizes if size < below), most)
         found: dict[int, Note] = {}
         for size, data in self._feed.cosigned_at(ledger.id, self._names, chosen):
             self._sightings(ledger, [(size, data)], _refuse)
