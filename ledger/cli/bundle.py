@@ -278,10 +278,9 @@ def _export(
 ) -> Exported:
     from ledger.application.evidence import export as export_bundle
     from ledger.cli.proofs import sealed
-    from ledger.store.witnessed import WitnessedTimes, policy_of
+    from ledger.store.stamped import times_here
 
-    policy = policy_of(session.settings())
-    times = None if policy is None else WitnessedTimes(installation.feed, policy)
+    times = times_here(installation.feed, installation.published, session.settings())
 
     def seal(each: Ledger) -> bytes:
         return str(sealed(session, installation.database, each)).encode()

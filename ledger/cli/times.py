@@ -17,6 +17,8 @@ from ledger.errors import InvalidInput, NotFound, ProofFailed
 from ledger.store.database import Database
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
+from ledger.store.published import Published
+from ledger.store.stamped import stamped_times, times_by
 from ledger.store.witnessed import Outside, WitnessedTimes, policy_of
 from ledger.tlog.brackets import Brackets, Sighting, sightings_of
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
@@ -32,15 +34,23 @@ def trusted(session: Session, keys: Sequence[VerifierKey]) -> Policy | None:
     return Policy(witnesses={str(key).encode(): Party(key) for key in given})
 
 
-def outside(database: Database, ledger: Ledger, policy: Policy | None) -> list[dict[str, Any]] | None:
-    """The first entries whose ``recorded_at`` no witness's time fits; None where no witness is trusted.
+def outside(
+    session: Session, database: Database, ledger: Ledger, policy: Policy | None
+) -> list[dict[str, Any]] | None:
+    """The first entries whose ``recorded_at`` no trusted time fits; None where nobody is trusted.
 
-    Of a demonstration none is asked: its clock is simulated. Raises Untrusted, Unavailable.
+    Of a demonstration none is asked: its clock is simulated. Raises SettingsError, Untrusted, Unavailable.
     """
-    if policy is None or ledger.demonstration:
+    if ledger.demonstration:
         return None
     with Feed(database) as feed:
-        return [_shown(each) for each in WitnessedTimes(feed, policy).outside(ledger)]
+        times = _times(session, feed, policy)
+        return None if times is None else [_shown(each) for each in times.outside(ledger)]
+
+
+def _times(session: Session, feed: Feed, policy: Policy | None) -> WitnessedTimes | None:
+    settings = session.settings()
+    return times_by(feed, policy, stamped_times(feed, Published(settings.data_dir), settings))
 
 
 def _shown(found: Outside) -> dict[str, Any]:
@@ -85,16 +95,16 @@ def of_proof(
 
 
 def beside(
-    database: Database, ledger: Ledger, index: int, policy: Policy | None
+    session: Session, database: Database, ledger: Ledger, index: int, policy: Policy | None
 ) -> tuple[dict[str, Any] | None, dict[str, bytes]]:
     """Of an entry that is to be proven: its times, and the cosigned checkpoints that show them, by ending.
 
-    Raises Untrusted, Unavailable.
+    Raises SettingsError, Untrusted, Unavailable.
     """
-    if policy is None:
-        return None, {}
     with Feed(database) as feed:
-        times = WitnessedTimes(feed, policy)
+        times = _times(session, feed, policy)
+        if times is None:
+            return None, {}
         (bracket,) = times.checked(ledger, [index])
         before, after = times.notes(ledger, index)
     files = {"not-before": before, "not-after": after}

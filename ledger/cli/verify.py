@@ -223,7 +223,7 @@ def _ledgers(
                     database, each, processes=processes, progress=moved,
                     checkpoints=held if before is None else [*held, before],
                 )  # fmt: skip
-                late = times.outside(database, each, policy)
+                late = times.outside(session, database, each, policy)
             except AuditLedgerError as error:
                 if error.exit_code < FAILED:
                     raise

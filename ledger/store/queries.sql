@@ -418,6 +418,12 @@ CROSS JOIN LATERAL (
     WHERE t.ledger = %(ledger)s AND t.size > asked.index ORDER BY t.size LIMIT 1
 ) AS near ORDER BY near.size;
 
+-- name: stamped_all
+-- The sizes of a ledger's time stamps, with the time of the entry before each.
+SELECT t.size, last.recorded_at FROM ledger.timestamps t
+LEFT JOIN ledger.entries last ON last.ledger = t.ledger AND last.index = t.size - 1
+WHERE t.ledger = %(ledger)s ORDER BY t.size;
+
 -- name: stamped_sizes
 -- The sizes of the time stamps of a ledger behind one and before another.
 SELECT size FROM ledger.timestamps WHERE ledger = %(ledger)s AND size > %(after)s AND size < %(before)s ORDER BY size;

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import time
+import urllib.request
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from ledger.store.published import Published
 from ledger.store.stamping import Stamping
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import COSIGNATURE, Note, SignatureLine, SigningKey
+from ledger.tlog.stamp import wanted
 from tests.authority import authority
 from tests.bundle.forge import members, sealed
 from tests.cli.conftest import Program
@@ -367,6 +369,53 @@ def test_time_stamps_go_out_with_a_bundle_and_are_verified_by_given_roots(
         stamp = str(spread / f"times/{first}.tsr")
         command = [openssl, "ts", "-verify", "-data", str(text), "-in", stamp, "-CAfile", str(tsa.root)]
         assert subprocess.run(command, capture_output=True, text=True).stdout.startswith("Verification: OK")
+
+
+def test_time_stamps_are_an_upper_end_wherever_times_are_shown(
+    dffh: Program, cosign: Cosign, database: Database, tmp_path: Path
+) -> None:
+    """An authority that is set counts in `entries`, `prove` and `verify`; a stamp of another history does not."""
+    now = int(time.time())
+    cosign(now + 3600)
+    last = dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["size"] - 1
+    with authority(tmp_path / "tsa") as tsa:
+        published = Published(Path(dffh.environment["AUDITLEDGER_DATA_DIR"]))
+        ledger = Ledgers(database).get("dffh")
+        assert Stamping(database, published, tsa.url, tsa.root).stamp(ledger)
+
+        def by() -> float:
+            lines = dffh("entries", "--ledger", "dffh", "--json", person="officer").out.splitlines()
+            text = json.loads(lines[last])["witnessed"]["not_after"]
+            return datetime.fromisoformat(text).timestamp()
+
+        assert by() == now + 3600
+        dffh.environment |= {
+            "AUDITLEDGER_TIMESTAMP_URL": tsa.url, "AUDITLEDGER_TIMESTAMP_CA": str(tsa.root),
+        }  # fmt: skip
+        assert now <= by() <= time.time() + 2
+        proven = dffh.ok("prove", str(last), "--ledger", "dffh", "--to", str(tmp_path))["witnessed"]
+        assert datetime.fromisoformat(proven["not_after"]).timestamp() == by()
+        assert dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["outside"] == []
+        del dffh.environment["AUDITLEDGER_POLICY"]
+        assert now <= by() <= time.time() + 2
+        # Whoever wrote it had another text stamped: of as many entries, and not of these.
+        text = Checkpoint(ledger.origin, last + 1, b"\x07" * 32).text
+        asked = wanted(text)
+        request = urllib.request.Request(tsa.url, bytes(asked), {"Content-Type": "application/timestamp-query"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            response = answer.read()
+    with database.connect_admin() as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "UPDATE ledger.timestamps SET response = %s, "
+            "note = %s || substr(note, strpos(note, E'\\n\\n') + 1)",
+            (response, text),
+        )
+    answer = dffh("entries", "--ledger", "dffh", person="officer")
+    assert (answer.code, "no checkpoint of what is published" in answer.err) == (0, True)
+    assert "witnesses saw" not in answer.out
+    refused = dffh("verify", "--ledger", "dffh")
+    assert (refused.code, "the time stamp of" in refused.err) == (9, True)
 
 
 def shown(seconds: int) -> str:
