@@ -39,7 +39,8 @@ from ledger.store.acknowledging import Acknowledging
 from ledger.store.database import Database, Role
 from ledger.store.own_witness import OwnWitness
 from ledger.store.sealers import Sealing
-from ledger.store.witnessed import WitnessedTimes, policy_of
+from ledger.store.stamped import stamped_times, times_by
+from ledger.store.witnessed import policy_of
 from ledger.store.witnessing import Witnessing
 from ledger.tlog.policy import Policy
 from projections.aside import Aside
@@ -85,6 +86,7 @@ def application(
     """
     aside = aside or Aside(settings.report_processes)
     witnessed = witnessed or Witnesses(lambda: None)
+    stamps = stamped_times(installation.feed, installation.published, settings)
 
     def kept_up(look: Callable[[Database], T]) -> T:
         if not running():
@@ -109,14 +111,8 @@ def application(
         acknowledging=acknowledged,
         vault=vault,
         emergency=emergency,
-        times=lambda: times_of(installation, witnessed),
+        times=lambda: times_by(installation.feed, witnessed.policy(), stamps),
     )
-
-
-def times_of(installation: Installation, witnessed: Witnesses) -> WitnessedTimes | None:
-    """What the witnesses that are trusted at this moment say of entries; None where none is trusted."""
-    policy = witnessed.policy()
-    return None if policy is None else WitnessedTimes(installation.feed, policy)
 
 
 def request_desk(installation: Installation, request: Request) -> Desk:

@@ -27,7 +27,7 @@ from ledger.bundle.disclosures import Disclosure
 from ledger.bundle.manifest import CASE, Basis, Subject
 from ledger.bundle.times import MOST_TIMES
 from ledger.bundle.verify import Verified, verify
-from ledger.bundle.write import Content, write
+from ledger.bundle.write import Content, TimesOf, write
 from ledger.codec.registry import registry
 from ledger.domain.event import decode_event
 from ledger.errors import InvalidInput, NotFound, Unavailable
@@ -35,6 +35,7 @@ from ledger.law.secrecy import export_names_its_basis
 from ledger.store.database import Role
 from ledger.store.followed import known_here
 from ledger.store.ledgers import Ledger
+from ledger.store.stamps import stamps_around
 from ledger.store.tiles import Tiles
 from ledger.store.witnessed import WitnessedTimes
 from ledger.tlog.keyhistory import Keys
@@ -143,7 +144,7 @@ def _content(
         policy=wanted.policy,
         since=None if wanted.since is None else _since(prover, wanted.since, known),
         history=_history(known, wanted.subject, chosen, prover),
-        times=_times(ledger, times, wanted.subject, chosen, prover),
+        times=_times(installation, ledger, times, wanted.subject, chosen, prover),
         disclosures=opened,
         basis=None if basis is None else Basis(*basis),
     ), known
@@ -295,23 +296,37 @@ def _history(
 
 
 def _times(
+    installation: Installation,
     ledger: Ledger,
     times: WitnessedTimes | None,
     subject: Subject,
     chosen: Sequence[int] | None,
     prover: Prover,
-) -> list[tuple[int, bytes, ConsistencyProof]]:
-    """The cosigned checkpoints around the entries, smaller than the bundle's own, which tells times too.
+) -> list[TimesOf]:
+    """The cosigned and the time-stamped checkpoints around the entries; the bundle's own is not repeated.
 
     Of a demonstration none: its clock is simulated. Raises Untrusted for one that does not hold, Unavailable.
     """
-    size = prover.checkpoint.size
+    size, dense = prover.checkpoint.size, chosen is None
     start, end = subject.start or 0, size if subject.end is None else subject.end
-    if times is None or ledger.demonstration or not size:
-        return []
     indexes = range(start, end) if chosen is None else chosen
-    found = times.around(ledger, indexes, dense=chosen is None, below=size, most=MOST_TIMES)
-    return [(each, note, prover.consistency(each)) for each, note in found]
+    if ledger.demonstration or not indexes:
+        return []
+    notes: dict[int, bytes] = {}
+    if times is not None:
+        notes.update(times.around(ledger, indexes, dense=dense, below=size, most=MOST_TIMES))
+    found = stamps_around(installation.database, ledger, indexes, dense=dense, most=MOST_TIMES)
+    stamps = {each.size: each for each in found if each.size <= size}
+    for each in stamps.values():
+        if each.size < size:
+            notes.setdefault(each.size, each.note)
+    return [
+        TimesOf(
+            each, notes.get(each), prover.consistency(each) if each in notes else None,
+            stamps[each].response if each in stamps else None,
+        )
+        for each in sorted(notes.keys() | stamps.keys())
+    ]  # fmt: skip
 
 
 @contextmanager

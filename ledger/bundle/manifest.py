@@ -28,7 +28,7 @@ SINCE = "since/checkpoint"
 CONSISTENCY = "since/consistency"
 _PROOF = re.compile(r"proofs/(0|[1-9][0-9]{0,18})\.tlog-proof")
 _SCHEMA = re.compile(r"schemas/([A-Za-z_][A-Za-z0-9_.]*)\.([0-9a-f]{16})\.avsc")
-_TIME = re.compile(r"times/(0|[1-9][0-9]{0,18})\.(?:checkpoint|consistency)")
+_TIME = re.compile(r"times/(0|[1-9][0-9]{0,18})\.(checkpoint|consistency|tsr)")
 _HISTORY = re.compile(r"history/(0|[1-9][0-9]{0,18})\.entry")
 _FIRST = (CHECKPOINT, SINCE, CONSISTENCY, POLICY, KEYS, DISCLOSURES, ENTRIES)
 _HASH = re.compile("[0-9a-f]{64}")
@@ -180,21 +180,22 @@ def proof_named(name: str) -> int | None:
 
 
 class TimesNames(NamedTuple):
-    """The files of a cosigned checkpoint that tells times: its note, and that the bundle's goes on from it."""
+    """The files of a checkpoint that tells times: its note, that the bundle's goes on from it, a time stamp."""
 
     checkpoint: str
     consistency: str
+    stamp: str
 
 
 def times_names(size: int) -> TimesNames:
     """The files of the one of that size."""
-    return TimesNames(f"times/{size}.checkpoint", f"times/{size}.consistency")
+    return TimesNames(f"times/{size}.checkpoint", f"times/{size}.consistency", f"times/{size}.tsr")
 
 
-def time_named(name: str) -> int | None:
-    """The size of such a file's checkpoint; None for any other."""
+def time_named(name: str) -> tuple[int, bool] | None:
+    """The size of such a file's checkpoint, and whether it is a time stamp; None for any other."""
     found = _TIME.fullmatch(name)
-    return None if found is None else int(found[1])
+    return None if found is None else (int(found[1]), found[2] == "tsr")
 
 
 def history_name(index: int) -> str:
@@ -220,9 +221,9 @@ def place(name: str) -> tuple[int, int, str]:
         return len(_FIRST), index, ""
     if schema_named(name) is not None:
         return len(_FIRST) + 1, 0, name
-    size = time_named(name)
-    if size is not None:
-        return len(_FIRST) + 2, size, name
+    told = time_named(name)
+    if told is not None:
+        return len(_FIRST) + 2, told[0], name
     index = history_named(name)
     if index is not None:
         return len(_FIRST) + 3, index, ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ledger.bundle.archive import Archive
 from ledger.bundle.manifest import time_named, times_names
@@ -22,6 +22,11 @@ from ledger.tlog.keyhistory import Keys
 from ledger.tlog.note import Note
 from ledger.tlog.proof import ConsistencyProof
 
+if TYPE_CHECKING:
+    from ledger.tlog.stamp import Roots
+
+MOST_STAMP = 1 << 16
+"""Bytes of a time stamp."""
 MOST_TIMES = 256
 """Cosigned checkpoints that an exporter writes at most, so that they cost a verifier a tenth of a second.
 
@@ -96,7 +101,14 @@ class Passing:
 
 def sizes_of(archive: Archive) -> list[int]:
     """The sizes of the checkpoints in ``times/``, ascending."""
-    return sorted({size for size in map(time_named, archive.names) if size is not None})
+    return sorted({told[0] for told in map(time_named, archive.names) if told is not None})
+
+
+class Judged(NamedTuple):
+    """What was found of ``times/``: when entries appeared, and how many time stamps were not judged."""
+
+    times: list[Seen]
+    unjudged: int
 
 
 def seen(
@@ -105,22 +117,34 @@ def seen(
     known: Keys,
     met: Met,
     stretches: Iterable[Stretch],
+    roots: Roots,
     *,
     apart: bool,
-) -> list[Seen]:
+) -> Judged:
     """(13) When entries appeared, by the bundle's checkpoint and those in ``times/``.
 
-    Empty where no trusted witness has spoken. ``apart``: neighbours stay apart, as each is asked for.
-    Raises Incomplete (one of a pair is missing), CodecError, Altered (another checkpoint than its name says),
-    Untrusted (a signature by a trusted key does not hold), ProofFailed.
+    None where nobody trusted has spoken. ``roots``: of authorities whose time stamps count; without any, none
+    is judged. ``apart``: neighbours stay apart, as each is asked for. Raises Incomplete (one of a pair is
+    missing), CodecError, Altered (another checkpoint than its name says), Untrusted (a signature by a trusted
+    key does not hold, or a time stamp is not of it by an authority under the roots), ProofFailed.
     """
     said = signed.checkpoint
     sightings = [Sighting(each.key, said.size, each.time) for each in signed.signed if each.time is not None]
+    stamps: list[tuple[int, int]] = []
+    unjudged = 0
     for size in sizes_of(archive):
-        sightings += _sightings(archive, size, signed, known)
-    if not sightings:
-        return []
-    brackets = Brackets(sightings, met)
+        names, text = times_names(size), signed.note.text
+        if size != said.size or archive.members.keys() & {names.checkpoint, names.consistency}:
+            text, more = _sightings(archive, size, signed, known)
+            sightings += more
+        if names.stamp in archive.members:
+            response = archive.read(names.stamp, MOST_STAMP)
+            unjudged += not roots
+            if roots:
+                stamps.append((size, _stamped(response, text, roots)))
+    if not sightings and not stamps:
+        return Judged([], unjudged)
+    brackets = Brackets(sightings, met, stamps)
     found: list[Seen] = []
     for each in stretches:
         bracket = brackets.of(each.first)
@@ -129,7 +153,14 @@ def seen(
             before = found.pop()
             one = Seen(before.first, one.last, bracket, before.outside or one.outside)
         found.append(one)
-    return [] if all(each.bracket == Bracket() for each in found) else found
+    return Judged([] if all(each.bracket == Bracket() for each in found) else found, unjudged)
+
+
+def _stamped(response: bytes, text: str, roots: Roots) -> int:
+    # Only who trusts an authority needs what reads its answers.
+    from ledger.tlog.stamp import stamped_by
+
+    return stamped_by(response, text, roots)
 
 
 def noted(times: Sequence[Seen], *, dense: bool) -> list[tuple[Seen, str]]:
@@ -159,8 +190,10 @@ def _outside(bracket: Bracket, stretch: Stretch) -> Outside | None:
     return None
 
 
-def _sightings(archive: Archive, size: int, signed: SignedCheckpoint, known: Keys) -> list[Sighting]:
-    """What trusted witnesses say in one of ``times/``; of others' signatures nothing."""
+def _sightings(
+    archive: Archive, size: int, signed: SignedCheckpoint, known: Keys
+) -> tuple[str, list[Sighting]]:
+    """The text of one of ``times/``, and what trusted witnesses say in it; of others' signatures nothing."""
     names, ours = times_names(size), signed.checkpoint
     found = Note.parse(archive.read(names.checkpoint, note.MOST_BYTES))
     said = Checkpoint.parse(found.text)
@@ -178,4 +211,4 @@ def _sightings(archive: Archive, size: int, signed: SignedCheckpoint, known: Key
     if proof.old != size:
         raise ProofFailed(f"consistency: expected a proof from size {size}, got one from {proof.old}")
     merkle.verify_consistency(size, ours.size, proof.hashes, said.root, ours.root)
-    return [Sighting(each.key, size, each.time) for each in told if each.time is not None]
+    return found.text, [Sighting(each.key, size, each.time) for each in told if each.time is not None]

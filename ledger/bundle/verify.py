@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ledger.bundle import container
 from ledger.bundle import disclosures as opened
@@ -62,6 +63,9 @@ from ledger.tlog.note import VerifierKey
 from ledger.tlog.policy import Policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
 
+if TYPE_CHECKING:
+    from ledger.tlog.stamp import Roots
+
 MOST_MANIFEST = 1 << 25
 BLOCKS = 16
 """Blocks that a process checks at a time."""
@@ -93,8 +97,10 @@ class Verified:
     times: Sequence[Seen]
     """Between which times entries appeared, by witnesses: of a case or register each, else where it differs.
 
-    Empty where no trusted witness has spoken.
+    Empty where nobody trusted has spoken.
     """
+    unjudged: int
+    """Time stamps in the bundle that were not judged: no roots were given."""
 
 
 def verify(
@@ -104,6 +110,7 @@ def verify(
     from_checkpoint: bytes | None = None,
     *,
     history: Iterable[Change] = (),
+    roots: Roots = (),
     processes: int | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Verified:
@@ -112,7 +119,8 @@ def verify(
     ``keys``: of the log and its witnesses, from another hand than the bundle; those in it are not believed.
     ``policy``: whose logs' keys count too, and how many witnesses must have cosigned. ``from_checkpoint``: the
     signed note that the verifier kept from earlier. ``history``: changes of the log's keys beside those that
-    entries of the bundle record. ``progress(done, all)``, in entries.
+    entries of the bundle record. ``roots``: of authorities whose time stamps (RFC 3161) count.
+    ``progress(done, all)``, in entries.
 
     Raises Incomplete, CodecError, Altered, Tampered, ProofFailed, Untrusted, Unavailable. Left to whoever
     verifies: that the keys are the log's, and what no bundle shows (docs/bundle.md).
@@ -131,7 +139,7 @@ def verify(
     found.entries(blocks, processes, progress)
     found.nothing_left_over(schemas, held)
     found.tree()
-    return found.done(_since(archive, signed, known), known, policy, schemas)
+    return found.done(_since(archive, signed, known), known, policy, roots, schemas)
 
 
 def _manifest(archive: Archive) -> Manifest:
@@ -393,13 +401,14 @@ class _Run:
         since: SignedCheckpoint | None,
         known: Keys,
         policy: Policy | None,
+        roots: Roots,
         schemas: Mapping[bytes, Schema],
     ) -> Verified:
         """(12) and (13), and what was found."""
         self._check_kept(since)
         met = any_witness if policy is None else policy.heard
         apart = not self._manifest.subject.dense
-        times = seen(self._archive, self._signed, known, met, self._stretches, apart=apart)
+        judged = seen(self._archive, self._signed, known, met, self._stretches, roots, apart=apart)
         first, last = self._first, self._last
         assert first is not None
         assert first.recorded is not None
@@ -417,7 +426,8 @@ class _Run:
             unknown=sorted(each.name for each in schemas.values() if not each.known),
             policy=policy is not None,
             untold=known.untold,
-            times=times,
+            times=judged.times,
+            unjudged=judged.unjudged,
         )
 
     def _check_kept(self, since: SignedCheckpoint | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ledger.bundle import container, disclosures
 from ledger.bundle.archive import Writer
@@ -35,6 +35,18 @@ from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
 
 
+class TimesOf(NamedTuple):
+    """What tells times, of a checkpoint of a size: itself, if it is not the bundle's own, and a time stamp."""
+
+    size: int
+    note: bytes | None = None
+    """As witnesses cosigned it."""
+    proof: ConsistencyProof | None = None
+    """That the bundle's checkpoint goes on from it."""
+    stamp: bytes | None = None
+    """An authority's response (RFC 3161) of its text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """What goes into a bundle."""
@@ -53,8 +65,8 @@ class Content:
     """An earlier checkpoint's note, and that the newer one goes on from it."""
     history: Sequence[tuple[int, bytes]] = ()
     """Entries that tell of the log's keys, by index, which are not among ``entries``."""
-    times: Sequence[tuple[int, bytes, ConsistencyProof]] = ()
-    """By size, notes of earlier checkpoints as witnesses cosigned them, and that ``note`` goes on from each."""
+    times: Sequence[TimesOf] = ()
+    """By size."""
     disclosures: Sequence[Disclosure] = ()
     basis: Basis | None = None
 
@@ -97,10 +109,13 @@ def write(file: BinaryIO, content: Content) -> Manifest:
     told = {decode_fields(entry)[-1][2:FRAME] for _, entry in content.history}
     for name, text in sorted(_schemas(content.schemas, passed.used | told).items()):
         archive.add(name, [text.encode()])
-    for size, note, proof in content.times:
+    for size, note, proof, stamp in content.times:
         names = times_names(size)
-        archive.add(names.checkpoint, [note])
-        archive.add(names.consistency, [bytes(proof)])
+        if note is not None and proof is not None:
+            archive.add(names.checkpoint, [note])
+            archive.add(names.consistency, [bytes(proof)])
+        if stamp is not None:
+            archive.add(names.stamp, [stamp])
     for index, entry in content.history:
         archive.add(history_name(index), [entry])
     manifest = Manifest(

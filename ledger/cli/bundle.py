@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ledger.application.evidence import Exported, Wanted
     from ledger.store.ledgers import Ledger
     from ledger.tlog.keyhistory import Change
+    from ledger.tlog.stamp import Roots
 
 UNTOLD = (
     "WARNING: you trust several keys of this ledger, and nothing tells at which sizes each signs: ask for the "
@@ -140,6 +141,10 @@ def verify(
         list[Path] | None,
         typer.Option(help="An entry that tells of keys and is not in the bundle, as 'prove' writes it."),
     ] = None,
+    timestamp_ca: Annotated[
+        Path | None,
+        typer.Option(help="Root certificates of authorities whose time stamps in the bundle count (RFC 3161)."),
+    ] = None,
     page: Annotated[
         Path | None, typer.Option("--cover", help="Write what was found as a page to print (HTML).")
     ] = None,
@@ -165,7 +170,7 @@ def verify(
             found = verify_bundle(
                 file, keys_of(key or []), None if policy is None else read_policy(policy),
                 None if checkpoint is None else read_file(checkpoint), history=_history(history or []),
-                processes=processes,
+                roots=_roots(timestamp_ca), processes=processes,
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )  # fmt: skip
     except AuditLedgerError as error:
@@ -204,6 +209,14 @@ def page(
         print_json({"page": str(output), "sha256": digest})
     else:
         of(context).out.print(f"{output}: SHA-256 {digest}")
+
+
+def _roots(path: Path | None) -> Roots:
+    if path is None:
+        return ()
+    from ledger.tlog.stamp import read_roots
+
+    return read_roots(path)
 
 
 def _history(paths: Sequence[Path]) -> Sequence[Change]:
@@ -265,10 +278,9 @@ def _export(
 ) -> Exported:
     from ledger.application.evidence import export as export_bundle
     from ledger.cli.proofs import sealed
-    from ledger.store.witnessed import WitnessedTimes, policy_of
+    from ledger.store.stamped import times_here
 
-    policy = policy_of(session.settings())
-    times = None if policy is None else WitnessedTimes(installation.feed, policy)
+    times = times_here(installation.feed, installation.published, session.settings())
 
     def seal(each: Ledger) -> bytes:
         return str(sealed(session, installation.database, each)).encode()
@@ -328,6 +340,7 @@ def found_as_json(found: Verified) -> dict[str, Any]:
             {"first": each.first, "last": each.last, **times_as_json(each.bracket)} for each in found.times
         ],
         "outside": _outside(found),
+        "stamps_not_judged": found.unjudged,
     }  # fmt: skip
 
 
@@ -389,6 +402,8 @@ def words(file: Path, found: Verified) -> list[str]:
     if found.untold:
         lines.append(f"  {UNTOLD}")
     lines += _appeared(found)
+    if found.unjudged:
+        lines.append(f"  {found.unjudged} time stamps are not judged: that takes --timestamp-ca and roots")
     if outside := _outside(found):
         lines.append(f"  {warning(outside)}")
     if said.basis is not None:

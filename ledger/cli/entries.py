@@ -28,7 +28,8 @@ from ledger.domain.event import load_events
 from ledger.errors import AuditLedgerError, InvalidInput
 from ledger.store.feed import END, StoredRow
 from ledger.store.ledgers import Ledger
-from ledger.store.witnessed import WitnessedTimes, policy_of
+from ledger.store.stamped import times_here
+from ledger.store.witnessed import WitnessedTimes
 from ledger.vault.opening import Destroyed
 
 SHOWN = 12
@@ -64,8 +65,7 @@ def entries(
         if found.demonstration:
             session.err.print(f"{found.slug}: {DEMONSTRATION}")
         stop = END if until is None else until
-        policy = policy_of(session.settings())
-        times = None if policy is None else WitnessedTimes(installation.feed, policy)
+        times = times_here(installation.feed, installation.published, session.settings())
         rows = _rows(installation, found, after, stop, case, wanted, follow)
         left = END if limit is None else limit
         for part in rows:

@@ -96,7 +96,7 @@ def prove(
             name = f"{ledger.slug}-{index}"
             files[f"{name}.tlog-proof"] = bytes(prover.inclusion(index))
             files[f"{name}.entry"] = prover.entry(index)
-            witnessed["witnessed"], told = beside(database, ledger, index, trusted(session, ()))
+            witnessed["witnessed"], told = beside(session, database, ledger, index, trusted(session, ()))
             files |= {f"{name}.{ending}": each for ending, each in told.items()}
             files |= _stamped(database, ledger, index, name, read)
         if since is not None:

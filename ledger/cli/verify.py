@@ -112,7 +112,8 @@ def verify(
         return
     if proof is not None:
         with _telling(session, as_json, str(proof)):
-            signed, seen_at = _proof(proof, entry, keys, kept, history or [], wanted)
+            stamp = (timestamp, timestamp_ca)
+            signed, seen_at = _proof(proof, entry, keys, kept, history or [], wanted, stamp)
             if policy is not None:
                 wanted.require(signed)
             _not_another(Seen(session.settings().data_dir / FOLDER).last(signed.checkpoint.origin), signed)
@@ -230,7 +231,7 @@ def _ledgers(
                     database, each, processes=processes, progress=moved,
                     checkpoints=wanted if lost is None else [one for one in wanted if not lost.covers(one)],
                 )  # fmt: skip
-                late = times.outside(database, each, policy)
+                late = times.outside(session, database, each, policy)
             except AuditLedgerError as error:
                 if error.exit_code < FAILED:
                     raise
@@ -334,8 +335,9 @@ def _proof(
     kept: Sequence[Path],
     history: Sequence[Path],
     policy: Policy,
+    stamp: tuple[Path | None, Path | None],
 ) -> tuple[SignedCheckpoint, dict[str, Any]]:
-    """The checkpoint of a proof that holds, and what witnesses say of the entry's times, if it is of one."""
+    """The checkpoint of a proof that holds, and what witnesses and a time stamp say of the entry's times."""
     data = read_file(path)
     proof = ConsistencyProof.parse(data) if data.startswith(b"old ") else InclusionProof.parse(data)
     origin = Checkpoint.parse(Note.parse(proof.checkpoint).text).origin
@@ -352,7 +354,8 @@ def _proof(
     bytes_of = read_file(entry)
     signed = proof.verify(bytes_of, known.of(proof.checkpoint))
     notes = [read_file(each) for each in kept]
-    return signed, {"witnessed": times.of_proof(proof.index, bytes_of, signed, notes, given, policy)}
+    at = times.stamped_at(*stamp, signed)
+    return signed, {"witnessed": times.of_proof(proof.index, bytes_of, signed, notes, given, policy, at)}
 
 
 def _receipt(path: Path, given: Sequence[VerifierKey], history: Sequence[Path]) -> SignedReceipt:

@@ -237,6 +237,16 @@ class Feed:
         given = {"ledger": ledger_id, "witnesses": list(witnesses), "sizes": list(sizes)}
         return [(size, note.encode()) for size, note in self._fetch("cosigned_at", given)]
 
+    def stamped(self, ledger_id: int, indexes: Sequence[int]) -> list[tuple[int, bytes, bytes]]:
+        """Size, note and response of the first time stamp that covers each of these; nothing is verified."""
+        rows = self._fetch("stamped_around", {"ledger": ledger_id, "indexes": list(indexes)})
+        return [(size, note.encode(), bytes(response)) for size, note, response in rows]
+
+    def stamped_with_times(self, ledger_id: int) -> list[tuple[int, int | None]]:
+        """The sizes that were time-stamped, and when the last entry of each was recorded (µs since 1970)."""
+        rows = self._fetch("stamped_all", {"ledger": ledger_id})
+        return [(size, None if last is None else micros(last)) for size, last in rows]
+
     def cosigned_with_times(
         self, ledger_id: int, witnesses: Sequence[str]
     ) -> list[tuple[int, bytes, int | None, int | None]]:

@@ -410,6 +410,24 @@ VALUES (%(ledger)s, %(size)s, %(note)s, %(response)s) ON CONFLICT DO NOTHING;
 -- The largest checkpoint of a ledger that has a time stamp.
 SELECT max(size) FROM ledger.timestamps WHERE ledger = %(ledger)s;
 
+-- name: stamped_around
+-- The size, note and response of the first time stamp that covers each of these indexes.
+SELECT DISTINCT near.size, near.note, near.response FROM unnest(%(indexes)s::bigint[]) AS asked (index)
+CROSS JOIN LATERAL (
+    SELECT t.size, t.note, t.response FROM ledger.timestamps t
+    WHERE t.ledger = %(ledger)s AND t.size > asked.index ORDER BY t.size LIMIT 1
+) AS near ORDER BY near.size;
+
+-- name: stamped_all
+-- The sizes of a ledger's time stamps, with the time of the entry before each.
+SELECT t.size, last.recorded_at FROM ledger.timestamps t
+LEFT JOIN ledger.entries last ON last.ledger = t.ledger AND last.index = t.size - 1
+WHERE t.ledger = %(ledger)s ORDER BY t.size;
+
+-- name: stamped_sizes
+-- The sizes of the time stamps of a ledger behind one and before another.
+SELECT size FROM ledger.timestamps WHERE ledger = %(ledger)s AND size > %(after)s AND size < %(before)s ORDER BY size;
+
 -- name: stamped_after
 -- The first time stamp of a checkpoint that covers an index: its size, note and response.
 SELECT size, note, response FROM ledger.timestamps

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ledger.errors import AuditLedgerError, CodecError, Untrusted
 from ledger.settings import Settings
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
+from ledger.store.stamps import thinned
 from ledger.tlog.brackets import Bracket, Brackets, Sighting, sightings_of
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
+
+if TYPE_CHECKING:
+    from ledger.store.stamped import StampedTimes
 
 LOCAL = "witness"
 """Folder of the data directory in which the service's own witness lives."""
@@ -51,9 +55,11 @@ class Outside(NamedTuple):
 class WitnessedTimes:
     """The times of entries by the witnesses that a policy trusts."""
 
-    def __init__(self, feed: Feed, policy: Policy) -> None:
+    def __init__(self, feed: Feed, policy: Policy, stamps: StampedTimes | None = None) -> None:
+        """``stamps``: of authorities that are trusted, an upper end of brackets beside what witnesses say."""
         self._feed = feed
         self._policy = policy
+        self._stamps = stamps
         self._keys = tuple(party.key for party in policy.witnesses.values())
         self._names = [str(key) for key in self._keys]
 
@@ -63,7 +69,7 @@ class WitnessedTimes:
         ``spoilt`` is told of a row that does not hold; it counts for nothing. Raises Unavailable.
         """
         rows = self._feed.cosigned(ledger.id, self._names, indexes)
-        brackets = Brackets(self._sightings(ledger, rows, spoilt), self._policy.heard)
+        brackets = self._brackets(ledger, rows, indexes, spoilt)
         return [brackets.of(index) for index in indexes]
 
     def checked(self, ledger: Ledger, indexes: Sequence[int]) -> list[Bracket]:
@@ -99,9 +105,7 @@ class WitnessedTimes:
         sizes = {size for size, _ in self._feed.cosigned(ledger.id, self._names, ends)}
         if dense:
             sizes.update(self._feed.cosigned_sizes(ledger.id, self._names, indexes[0], indexes[-1] + 1))
-        chosen = sorted(size for size in sizes if size < below)
-        if len(chosen) > most:
-            chosen = [chosen[at * (len(chosen) - 1) // (most - 1)] for at in range(most)]
+        chosen = thinned(sorted(size for size in sizes if size < below), most)
         found: dict[int, Note] = {}
         for size, data in self._feed.cosigned_at(ledger.id, self._names, chosen):
             self._sightings(ledger, [(size, data)], _refuse)
@@ -110,7 +114,7 @@ class WitnessedTimes:
         return [(size, str(note).encode()) for size, note in found.items()]
 
     def outside(self, ledger: Ledger) -> list[Outside]:
-        """The entries next to a cosigned size whose ``recorded_at`` lies outside of their bracket.
+        """The entries next to a cosigned or stamped size whose ``recorded_at`` lies outside of their bracket.
 
         Entries between two cosigned sizes have one bracket, and ``recorded_at`` never falls along a ledger
         (left to the caller): of several that are backdated the first is named. Raises Untrusted where a row
@@ -118,17 +122,25 @@ class WitnessedTimes:
         """
         rows = self._feed.cosigned_with_times(ledger.id, self._names)
         told = [(size, note) for size, note, _, _ in rows]
-        brackets = Brackets(self._sightings(ledger, told, _refuse), self._policy.heard)
         # The first behind a size is the oldest of those up to the next one, the last before it the newest.
         ends: dict[tuple[int, str], int | None] = {}
         for size, _, last, first in rows:
             ends |= {(size - 1, "after"): last, (size, "before"): first}
+        if self._stamps is not None:
+            ends |= {(size - 1, "after"): last for size, last in self._feed.stamped_with_times(ledger.id)}
+        brackets = self._brackets(ledger, told, sorted({index for index, _ in ends if index >= 0}), _refuse)
         found = [
             Outside(index, time, brackets.of(index), how)
             for (index, how), time in sorted(ends.items())
             if time is not None
         ]
         return [each for each in found if each.bracket.outside(each.recorded_at) == each.how]
+
+    def _brackets(
+        self, ledger: Ledger, rows: Sequence[tuple[int, bytes]], indexes: Sequence[int], spoilt: Spoilt
+    ) -> Brackets:
+        stamps = [] if self._stamps is None else self._stamps.of(ledger, indexes, spoilt)
+        return Brackets(self._sightings(ledger, rows, spoilt), self._policy.heard, stamps)
 
     def _sightings(self, ledger: Ledger, rows: Sequence[tuple[int, bytes]], spoilt: Spoilt) -> list[Sighting]:
         found: set[Sighting] = set()

@@ -6,6 +6,9 @@ it never goes back; such an entry was *put into the history that is witnessed* a
 written down before in a place that no witness sees: what is bracketed is when it could no longer be changed
 or left out unnoticed, and how late it may have been made.
 
+A time stamp (RFC 3161) of a checkpoint of size n at time t says the first of the two alone: the entries below n
+existed at t. Whoever stamps keeps no history, and may be asked for an old checkpoint when there is a newer one.
+
 Of several witnesses a quorum is believed, as one of its members tells the truth: not after is the time by
 which a quorum had seen the entry, not before the time since which a quorum had not.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from ledger.errors import CodecError
@@ -67,20 +71,32 @@ class Bracket(NamedTuple):
 class Brackets:
     """The brackets of a log's entries by what its witnesses saw."""
 
-    def __init__(self, sightings: Iterable[Sighting], met: Met = any_witness) -> None:
-        """``sightings``: of one log, in any order; whether they are true is the caller's to have verified."""
+    def __init__(
+        self, sightings: Iterable[Sighting], met: Met = any_witness, stamps: Iterable[tuple[int, int]] = ()
+    ) -> None:
+        """``sightings``: of one log, in any order; whether they are true is the caller's to have verified.
+
+        ``stamps``: of checkpoints of its history, size and time, by authorities each believed alone.
+        """
         self._met = met
         seen: dict[VerifierKey, list[tuple[int, int]]] = {}
         for witness, size, time in sightings:
             seen.setdefault(witness, []).append((size, time))
         self._witnesses = {witness: _Course(pairs) for witness, pairs in seen.items()}
+        self._stamps = sorted(stamps)
+        # Of those from a size on, the earliest.
+        self._earliest = [*accumulate((time for _, time in reversed(self._stamps)), min)][::-1]
 
     def of(self, index: int) -> Bracket:
         """The bracket of the entry of this index."""
         before = {key: course.last(index) for key, course in self._witnesses.items()}
         after = {key: course.first(index) for key, course in self._witnesses.items()}
         # Who looked latest first: as soon as these are a quorum, one of them saw no such entry at that time.
-        return Bracket(self._agreed(before, latest_first=True), self._agreed(after, latest_first=False))
+        not_after = self._agreed(after, latest_first=False)
+        at = bisect_right(self._stamps, index, key=lambda stamp: stamp[0])
+        if at < len(self._stamps):
+            not_after = min(self._earliest[at], self._earliest[at] if not_after is None else not_after)
+        return Bracket(self._agreed(before, latest_first=True), not_after)
 
     def size(self) -> int:
         """How many entries are witnessed: the largest size that a quorum has seen, or more; 0 before that."""

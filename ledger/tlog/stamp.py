@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +55,11 @@ def stamped_at(response: bytes, text: str, roots: Roots) -> datetime:
     Untrusted. Left to the caller: that the checkpoint is signed.
     """
     return _verified(VerifierBuilder(), response, text, roots)
+
+
+def stamped_by(response: bytes, text: str, roots: Roots) -> int:
+    """The second (since 1970) by which that was: as ``stamped_at``, rounded up."""
+    return ceil(stamped_at(response, text, roots).timestamp())
 
 
 def _verified(builder: VerifierBuilder, response: bytes, text: str, roots: Roots) -> datetime:

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from ledger.bundle.disclosures import Disclosure
 from ledger.bundle.manifest import Basis, Subject
-from ledger.bundle.write import Content, write
+from ledger.bundle.write import Content, TimesOf, write
 from ledger.codec.avro import encode_primitive
 from ledger.codec.commitment import commitment
 from ledger.codec.declare import Sealed, fields_of, micros
@@ -172,9 +172,9 @@ class Log:
         """An earlier checkpoint, and that the last one goes on from it."""
         return self.note(size), ConsistencyProof(size, tuple(self.tree.proof(size, self.size)), self.note())
 
-    def times(self, *sizes: int) -> list[tuple[int, bytes, ConsistencyProof]]:
+    def times(self, *sizes: int) -> list[TimesOf]:
         """Earlier checkpoints of these sizes, and that the last one goes on from each."""
-        return [(size, *self.since(size)) for size in sizes]
+        return [TimesOf(size, *self.since(size)) for size in sizes]
 
     def content(self, subject: Subject, **more: Any) -> Content:
         """What a bundle of the log holds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ledger.bundle.write import TimesOf
 from ledger.tlog.checkpoint import Checkpoint, sign
 from ledger.tlog.note import COSIGNATURE, Note, SignatureLine, SigningKey
 from ledger.tlog.proof import ConsistencyProof
@@ -58,7 +59,7 @@ def with_times(*notes: bytes) -> bytes:
     given = []
     for note in notes:
         size = Checkpoint.parse(Note.parse(note).text).size
-        given.append((size, note, log().since(size)[1]))
+        given.append(TimesOf(size, note, log().since(size)[1]))
     return log().bundle(WHOLE, times=given)
 
 
@@ -197,4 +198,17 @@ def _files() -> Iterator[Mutation]:
     yield Mutation("times: of more entries than the bundle's checkpoint has", sealed(ahead), TAMPERED)
 
 
-ALL = (_clean, _forged, _files)
+def _stamped() -> Iterator[Mutation]:
+    """Time stamps, of which nobody who is given no roots judges more than where they stand."""
+    made = log()
+    stamps = [TimesOf(3, *made.since(3), b"a stamp"), TimesOf(SIZE, stamp=b"another")]
+    data = made.bundle(WHOLE, times=stamps)
+    yield Mutation("stamps: not judged", data, CLEAN)
+    yield Mutation("stamps: not judged, no witness", data, CLEAN, keys=(str(KEY.verifier),))
+    alone = made.bundle(WHOLE, times=[TimesOf(3, stamp=b"a stamp")])
+    yield Mutation("stamps: without the checkpoint", alone, INCOMPLETE)
+    large = made.bundle(WHOLE, times=[TimesOf(SIZE, stamp=bytes((1 << 16) + 1))])
+    yield Mutation("stamps: too large", large, MALFORMED)
+
+
+ALL = (_clean, _forged, _files, _stamped)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import time
+import urllib.request
 import uuid
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +24,9 @@ from ledger.store.published import Published
 from ledger.store.stamping import Stamping
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import COSIGNATURE, Note, SignatureLine, SigningKey
+from ledger.tlog.stamp import wanted
 from tests.authority import authority
+from tests.bundle.forge import members, sealed
 from tests.cli.conftest import Program
 from tests.cli.test_commands import receive
 from tests.support import check_ledger
@@ -218,6 +224,9 @@ def test_a_time_stamp_goes_out_with_a_proof_and_is_verified_by_given_roots(
     found = dffh.ok(*given, *roots, "--proof", proof)["ledgers"][0]
     assert found["stamped"].endswith("Z")
     assert f"time-stamped at {found['stamped']}" in dffh(*given, *roots, "--proof", proof).out
+    by = datetime.fromisoformat(found["stamped"])
+    assert found["witnessed"]["not_before"] is None
+    assert 0 <= (datetime.fromisoformat(found["witnessed"]["not_after"]) - by).total_seconds() < 1
     # The proof under the last checkpoint is of another text than the one that was stamped.
     assert dffh(*given, *roots, "--proof", f"{tmp_path}/dffh-1.tlog-proof").code == 9
     assert dffh(*given, "--proof", proof).code == 2
@@ -301,6 +310,112 @@ def test_a_spoilt_cosignature_is_not_exported(
     file = tmp_path / "whole.zip"
     answer = dffh("bundle", "export", "--ledger", "dffh", "--all", "-o", str(file), person="officer")
     assert (answer.code, "does not hold" in answer.err, file.exists()) == (9, True, False)
+
+
+def test_time_stamps_go_out_with_a_bundle_and_are_verified_by_given_roots(
+    dffh: Program, cosign: Cosign, database: Database, tmp_path: Path
+) -> None:
+    """The witness looked an hour late, the authority at once: its stamp is the upper end, never a lower one."""
+    now = int(time.time())
+    dffh("checkpoint", "--ledger", "dffh")
+    with authority(tmp_path / "tsa") as tsa, authority(tmp_path / "stranger") as stranger:
+        published = Published(Path(dffh.environment["AUDITLEDGER_DATA_DIR"]))
+        stamps = Stamping(database, published, tsa.url, tsa.root)
+        assert stamps.stamp(Ledgers(database).get("dffh"))
+        first = dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["size"]
+        case = receive(dffh)["case"]
+        cosign(now + 3600)
+        # Published anew with the cosignature, which a stamp of the text does not mind.
+        assert stamps.stamp(Ledgers(database).get("dffh"))
+        receive(dffh)
+        dffh("checkpoint", "--ledger", "dffh")
+    (key,) = [each["key"] for each in dffh.ok("keys", "list")["keys"] if each["ledger"] == "dffh"]
+    export = ("bundle", "export", "--ledger", "dffh")
+    file = tmp_path / "case.zip"
+    assert dffh(*export, "--case", case, "-o", str(file), person="officer").code == 0
+    names = set(members(file.read_bytes()))
+    assert {f"times/{first + 1}.checkpoint", f"times/{first + 1}.tsr"} <= names
+    assert f"times/{first}.tsr" not in names, "it says nothing of an entry behind it"
+    given = ("bundle", "verify", str(file), "--key", key, "--key", str(W1.verifier))
+    late = dffh(*given, "--json").json
+    assert (late["times"][0]["not_after"], late["stamps_not_judged"]) == (shown(now + 3600), 1)
+    assert "1 time stamps are not judged" in dffh(*given).out
+    found = dffh(*given, "--timestamp-ca", str(tsa.root), "--json").json
+    by = datetime.fromisoformat(found["times"][0]["not_after"]).timestamp()
+    assert now <= by <= time.time() + 2
+    assert (found["times"][0]["not_before"], found["stamps_not_judged"]) == (None, 0)
+    refused = dffh(*given, "--timestamp-ca", str(stranger.root))
+    assert (refused.code, "by a trusted authority" in refused.err) == (9, True)
+    files = members(file.read_bytes())
+    files[f"times/{first + 1}.tsr"] = b"at noon"
+    file.write_bytes(sealed(files))
+    assert dffh(*given, "--timestamp-ca", str(tsa.root)).code == 7
+    whole = tmp_path / "whole.zip"
+    assert dffh(*export, "--all", "-o", str(whole), person="officer").code == 0
+    only = ("bundle", "verify", str(whole), "--key", key, "--timestamp-ca", str(tsa.root), "--json")
+    runs = dffh(*only).json["times"]
+    assert [(each["first"], each["last"], each["not_before"]) for each in runs] == [
+        (0, first - 1, None), (first, first, None), (first + 1, first + 1, None),
+    ]  # fmt: skip
+    assert runs[-1]["not_after"] is None
+    # What the page of a stranger's handbook does, where their machine has it.
+    spread = tmp_path / "spread"
+    with zipfile.ZipFile(whole) as archive:
+        archive.extractall(spread)
+    openssl = shutil.which("openssl")
+    if openssl is not None:
+        text = spread / "text"
+        text.write_bytes((spread / f"times/{first}.checkpoint").read_bytes().split(b"\n\n")[0] + b"\n")
+        stamp = str(spread / f"times/{first}.tsr")
+        command = [openssl, "ts", "-verify", "-data", str(text), "-in", stamp, "-CAfile", str(tsa.root)]
+        assert subprocess.run(command, capture_output=True, text=True).stdout.startswith("Verification: OK")
+
+
+def test_time_stamps_are_an_upper_end_wherever_times_are_shown(
+    dffh: Program, cosign: Cosign, database: Database, tmp_path: Path
+) -> None:
+    """An authority that is set counts in `entries`, `prove` and `verify`; a stamp of another history does not."""
+    now = int(time.time())
+    cosign(now + 3600)
+    last = dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["size"] - 1
+    with authority(tmp_path / "tsa") as tsa:
+        published = Published(Path(dffh.environment["AUDITLEDGER_DATA_DIR"]))
+        ledger = Ledgers(database).get("dffh")
+        assert Stamping(database, published, tsa.url, tsa.root).stamp(ledger)
+
+        def by() -> float:
+            lines = dffh("entries", "--ledger", "dffh", "--json", person="officer").out.splitlines()
+            text = json.loads(lines[last])["witnessed"]["not_after"]
+            return datetime.fromisoformat(text).timestamp()
+
+        assert by() == now + 3600
+        dffh.environment |= {
+            "AUDITLEDGER_TIMESTAMP_URL": tsa.url, "AUDITLEDGER_TIMESTAMP_CA": str(tsa.root),
+        }  # fmt: skip
+        assert now <= by() <= time.time() + 2
+        proven = dffh.ok("prove", str(last), "--ledger", "dffh", "--to", str(tmp_path))["witnessed"]
+        assert datetime.fromisoformat(proven["not_after"]).timestamp() == by()
+        assert dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["outside"] == []
+        del dffh.environment["AUDITLEDGER_POLICY"]
+        assert now <= by() <= time.time() + 2
+        # Whoever wrote it had another text stamped: of as many entries, and not of these.
+        text = Checkpoint(ledger.origin, last + 1, b"\x07" * 32).text
+        asked = wanted(text)
+        request = urllib.request.Request(tsa.url, bytes(asked), {"Content-Type": "application/timestamp-query"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            response = answer.read()
+    with database.connect_admin() as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "UPDATE ledger.timestamps SET response = %s, "
+            "note = %s || substr(note, strpos(note, E'\\n\\n') + 1)",
+            (response, text),
+        )
+    answer = dffh("entries", "--ledger", "dffh", person="officer")
+    assert (answer.code, "no checkpoint of what is published" in answer.err) == (0, True)
+    assert "witnesses saw" not in answer.out
+    refused = dffh("verify", "--ledger", "dffh")
+    assert (refused.code, "the time stamp of" in refused.err) == (9, True)
 
 
 def shown(seconds: int) -> str:
