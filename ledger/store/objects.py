@@ -11,15 +11,15 @@ A crash leaves tiles beyond the checkpoint, and nothing else: nothing here is wr
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import fsspec
-from fsspec.config import conf
 
 from ledger.errors import AuditLedgerError, Diverged, NotFound, SettingsError, Unavailable
 from ledger.store.tiles import CHECKPOINT, Tiles, size_of
@@ -32,11 +32,8 @@ TRIES = 8
 PROBE = ".conditional"
 """The object by which ``begin`` tries what the store does; nobody reads it."""
 S3 = ("s3", "s3a")
-# Tiles are small: one request each. A store that does not answer is waited for half a minute in all.
-_OF_S3: Mapping[str, Any] = {
-    "max_concurrency": 1,
-    "config_kwargs": {"connect_timeout": 5, "read_timeout": 10, "retries": {"max_attempts": 2}},
-}
+PATIENCE = 30.0
+"""Seconds that the store has for an answer, whatever its library tries meanwhile."""
 _TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 """What S3 answers to a write whose condition does not hold, or does not while another one is under way."""
 
@@ -78,7 +75,7 @@ class TileObjects(Tiles):
     def _read(self, path: str) -> bytes:
         with self._telling(path, "read"):
             try:
-                data: bytes = self._store.driver.cat_file(f"{self._base}/{path}")
+                data: bytes = self._ask("cat_file", path)
             except FileNotFoundError as error:
                 if _code(error) == "NoSuchBucket":
                     raise
@@ -150,13 +147,13 @@ class TileObjects(Tiles):
     def _create(self, path: str, data: bytes) -> None:
         """Raises _Taken where there is one, Unavailable."""
         with self._telling(path, "written"):
-            self._store.driver.pipe_file(f"{self._base}/{path}", data, mode="create")
+            self._ask("pipe_file", path, data, mode="create")
 
     def _replace(self, path: str, data: bytes, tag: str | None) -> None:
         """Raises _Taken where it is another one by now and the driver can tell, Unavailable."""
         condition = {} if tag is None else {"IfMatch": tag}
         with self._telling(path, "written"):
-            self._store.driver.pipe_file(f"{self._base}/{path}", data, **condition)
+            self._ask("pipe_file", path, data, **condition)
 
     def _tag(self) -> str | None:
         """What the store names the checkpoint that is there by; None for none, and of other drivers than S3."""
@@ -164,10 +161,18 @@ class TileObjects(Tiles):
             return None
         with self._telling(CHECKPOINT, "read"):
             try:
-                tag: str = self._store.driver.info(f"{self._base}/{CHECKPOINT}", refresh=True)["ETag"]
+                tag: str = self._ask("info", CHECKPOINT, refresh=True)["ETag"]
             except FileNotFoundError:
                 return None
             return tag
+
+    def _ask(self, what: str, path: str, *more: Any, **options: Any) -> Any:
+        """What the driver does, or is broken off: one that waits for a store in vain would do so for ever."""
+        driver, place = self._store.driver, f"{self._base}/{path}"
+        if not driver.async_impl:
+            return getattr(driver, what)(place, *more, **options)
+        asked = asyncio.wait_for(getattr(driver, f"_{what}")(place, *more, **options), PATIENCE)
+        return asyncio.run_coroutine_threadsafe(asked, driver.loop).result()
 
     def _all(self, work: Callable[[Any], Found], each: Sequence[Any]) -> list[Found]:
         with ThreadPoolExecutor(REQUESTS) as threads:
@@ -184,6 +189,8 @@ class TileObjects(Tiles):
             if isinstance(error, FileExistsError) or _code(error) in _TAKEN:
                 raise _Taken from error
             said = " ".join(str(error).split())[:300] or type(error).__name__
+            if isinstance(error, TimeoutError):
+                said = f"no answer within {PATIENCE:.0f} s"
             raise Unavailable(f"{self.url}/{path}: cannot be {how}: {said}") from error
 
 
@@ -201,8 +208,8 @@ def _opened(protocol: str, _process: int) -> _Store:
     """
     try:
         made = fsspec.get_filesystem_class(protocol)
-        set_there = conf.get(protocol, {})
-        options = {key: value for key, value in _OF_S3.items() if protocol in S3 and key not in set_there}
+        # Tiles are small: one request reads one.
+        options = {"max_concurrency": 1} if protocol in S3 else {}
         # What a listing said a while ago is not what is there now.
         driver = made(use_listings_cache=False, skip_instance_cache=True, **options)
     except ImportError as error:
@@ -210,7 +217,4 @@ def _opened(protocol: str, _process: int) -> _Store:
         raise SettingsError(f"{protocol}://: its driver is not installed: {error}{more}") from error
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise SettingsError(f"{protocol}://: the driver cannot be used: {error}") from error
-    if protocol in S3:
-        # Its own library tries again already.
-        driver.retries = 1
     return _Store(driver, set())

@@ -75,12 +75,15 @@ class Sealing:
     def check(self) -> None:
         """Compares what is signed, published and recorded of each ledger. Raises Diverged, SettingsError, …
 
-        What cannot be read now is compared before it is sealed: to write, nothing published is needed.
+        Published files that cannot be read now are compared before anything is sealed; to write, none is
+        needed. Raises Unavailable where the database is away.
         """
         for ledger in self._ledgers.all():
             try:
                 self._published.sealer(self._link, ledger).check()
             except Unavailable as error:
+                with Feed(self._database) as feed:
+                    feed.heads()
                 self._waits(ledger, error)
 
     def run(self, stop: Event) -> None:

