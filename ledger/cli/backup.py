@@ -21,7 +21,7 @@ from ledger.store.backup import back_up
 from ledger.store.closing import closed, end
 from ledger.store.ledgers import Ledger
 from ledger.store.manifest import Manifest, Progress
-from ledger.store.opened import kek_source, opened_database
+from ledger.store.opened import agreed_vault, kek_source, opened_database
 from ledger.store.published import Published
 from ledger.store.refill import Refilled, refill
 from ledger.store.restore import Restored, RestoredLedger, drill, restore
@@ -50,8 +50,9 @@ def backup(
     session = of(context)
     settings = session.settings()
     with opened_database(settings) as database, shown(session) as progress:
+        vault = agreed_vault(settings, database)
         made = back_up(
-            database, settings.data_dir, folder, tiles_url=settings.tiles_url, with_keys=with_keys,
+            database, settings.data_dir, folder, vault=vault, tiles_url=settings.tiles_url, with_keys=with_keys,
             progress=progress,
         )  # fmt: skip
     _, digest = Manifest.read(folder)

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,11 +24,12 @@ from ledger.store.feed import Feed
 from ledger.store.followed import rotated
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.migrate import migrate
-from ledger.store.opened import RESTORING, kek_source, reach_database
+from ledger.store.opened import RESTORING, agreed_vault, kek_source, reach_database
 from ledger.store.published import Published
 from ledger.store.sealing import Link
 from ledger.store.witness_gate import lag_of
 from ledger.store.witnessed import policy_of
+from ledger.vault.identity import standing
 from ledger.vault.kek import WrongKek
 from ledger.vault.ring import KekRing
 from ledger.vault.shredding import reconciled
@@ -287,14 +289,19 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
             step = "migrations"
             migrate(database)
             checks.append(_check(step, True, "all were run"))
+            step = "vault database"
+            alone = agreed_vault(settings, database)
+            if alone is not None:
+                checks.append(_check(step, True, _vault_alone(database, alone)))
+            vault = alone or database
             step = "ledgers"
             ledgers = Ledgers(database).all()
             lag = session.doors.lag(database)
             checks.append(_check(step, True, ", ".join(each.slug for each in ledgers) or "none yet"))
             step = KEK
-            wrapping = wrapped_by(lambda: database.connect(Role.VAULT))
+            wrapping = wrapped_by(lambda: vault.connect(Role.VAULT))
             checks.append(_kek(settings, wrapping, _rotated(database, ledgers)))
-            checks.append(_vault(database, ledgers))
+            checks.append(_vault(vault, ledgers))
             checks.append(_sealing(settings, database, ledgers))
             step = "witnesses"
             checks.append(_witnesses(settings, database, ledgers))
@@ -351,6 +358,14 @@ def _opens(ring: KekRing, where: str, wrapping: Sequence[WrappedBy], ended: froz
     elif left := ring.left():
         said += f"; left for the backups that they open: {', '.join(left)}; then 'auditledger keys drop kek'"
     return _check(KEK, True, said)
+
+
+def _vault_alone(database: Database, vault: Database) -> str:
+    """Where a vault in a database of its own is, and what that means for its backups."""
+    of_ledgers, of_vault = (standing(partial(each.connect, Role.WRITER)) for each in (database, vault))
+    if of_ledgers.server == of_vault.server:
+        return f"{_version(vault)}, on the ledgers' server: what archives the WAL of one keeps both"
+    return f"{_version(vault)}, on a server of its own"
 
 
 def _vault(database: Database, ledgers: Sequence[Ledger]) -> dict[str, Any]:

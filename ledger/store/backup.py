@@ -4,7 +4,9 @@ The moment is a snapshot of the database. Its dump is made from that snapshot; t
 the checkpoint that was signed in it, although there may be more by then: a tile never changes, so what is
 copied later is what it was, and what lies beyond the cut is left out. So the set's published files are never
 ahead of its database, and never behind what it signed: restored, it verifies and nothing has to be refilled.
-Attachments are those that the snapshot names; their files are durable before they are named.
+Attachments are those that the snapshot names; their files are durable before they are named. A vault in a
+database of its own is dumped from a snapshot taken after that of the ledgers: it was written first, so it has
+whatever their entries sealed, but what was destroyed in the moment between the two.
 
 The set is made aside, in ``.auditledger-<random>.unfinished``, and named when all of it is durable: a crash
 before that leaves such a folder, which the next backup beside it removes, after it a whole set.
@@ -17,7 +19,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -37,6 +39,7 @@ from ledger.store.manifest import (
     DUMP,
     KEYS,
     MANIFEST,
+    VAULT_DUMP,
     LedgerState,
     Manifest,
     Progress,
@@ -67,6 +70,7 @@ def back_up(
     data_dir: Path,
     target: Path,
     *,
+    vault: Database | None = None,
     tiles_url: str | None = None,
     with_keys: bool = False,
     progress: Progress = silent,
@@ -74,12 +78,13 @@ def back_up(
 ) -> Manifest:
     """Makes a set of the database and its data directory in the folder ``target``, which must not be there.
 
-    ``tiles_url``: where its files are published, if not there. ``with_keys``: the key-encryption key and the
-    signing keys too, so that the set alone opens every sealed value and signs. Durable on return.
+    ``vault``: the database that holds the vault alone. ``tiles_url``: where its files are published, if not
+    there. ``with_keys``: the key-encryption key and the signing keys too, so that the set alone opens every
+    sealed value and signs. Durable on return.
 
     Raises InvalidInput, NotFound (a published file is missing: this is not where the ledgers are sealed from),
-    Unavailable (the disk is full, the database away), and what ``verify_tiles`` raises: files that do not
-    verify are no backup.
+    Unavailable (the disk is full, a database away), and what ``verify_tiles`` raises: files that do not verify
+    are no backup.
     """
     target = target.absolute()
     published = Published(data_dir, tiles_url)
@@ -88,7 +93,7 @@ def back_up(
     try:
         with _made_aside(target.parent) as (folder, lock):
             step("begun")
-            manifest = _filled(database, data_dir, published, folder, lock, with_keys, progress, step)
+            manifest = _filled(database, vault, data_dir, published, folder, lock, with_keys, progress, step)
             durable.put(folder / MANIFEST, manifest.dump(), mode=0o600)
             for each in (folder, *(each for each in folder.rglob("*") if each.is_dir())):
                 durable.sync_directory(each)
@@ -141,6 +146,7 @@ def _locked(folder: Path) -> Iterator[int | None]:
 
 def _filled(
     database: Database,
+    vault: Database | None,
     data_dir: Path,
     published: Published,
     folder: Path,
@@ -150,19 +156,17 @@ def _filled(
     step: Callable[[str], None],
 ) -> Manifest:
     """Puts everything into the folder but the manifest, which it gives."""
-    with closing(database.connect_admin()) as connection:
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        made_at, server, snapshot = _first(connection, "begin_backup")
+    with ExitStack() as stack:
+        connection, (made_at, server, snapshot) = stack.enter_context(_moment(database))
         ledgers = _ledgers(connection)
         standings = [standing_of(connection, each) for each in ledgers]
+        dumps = [(database, snapshot, folder / DUMP, "dumping the database")]
+        if vault is not None:
+            connection, (_, _, snapshot) = stack.enter_context(_moment(vault))
+            dumps.append((vault, snapshot, folder / VAULT_DUMP, "dumping the vault"))
         attached = [(row[0], row[1], bytes(row[2])) for row in connection.execute(queries.get("attached"))]
-        dump = folder / DUMP
-        run(
-            "pg_dump", database, "--format=custom", f"--compress={COMPRESSION}", f"--snapshot={snapshot}",
-            f"--file={dump}", keep=lock,
-            looked=lambda: progress("dumping the database", dump.stat().st_size if dump.exists() else 0, None),
-        )  # fmt: skip
-    dump.chmod(0o600)
+        for each in dumps:
+            _dump(*each, lock, progress)
     step("dumped")
     states = []
     for ledger, standing in zip(ledgers, standings, strict=True):
@@ -184,10 +188,23 @@ def _filled(
     )  # fmt: skip
 
 
-def _first(connection: Connection[Any], query: str) -> tuple[datetime, str, str]:
-    row = connection.execute(queries.get(query)).fetchone()
-    assert row is not None
-    return row[0], row[1], row[2]
+def _dump(database: Database, snapshot: str, dump: Path, what: str, lock: int, progress: Progress) -> None:
+    run(
+        "pg_dump", database, "--format=custom", f"--compress={COMPRESSION}", f"--snapshot={snapshot}",
+        f"--file={dump}", keep=lock,
+        looked=lambda: progress(what, dump.stat().st_size if dump.exists() else 0, None),
+    )  # fmt: skip
+    dump.chmod(0o600)
+
+
+@contextmanager
+def _moment(database: Database) -> Iterator[tuple[Connection[Any], tuple[datetime, str, str]]]:
+    """A connection that sees one moment: its time, the server's version, the snapshot for others to take up."""
+    with closing(database.connect_admin()) as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        row = connection.execute(queries.get("begin_backup")).fetchone()
+        assert row is not None
+        yield connection, (row[0], row[1], row[2])
 
 
 def _ledgers(connection: Connection[Any]) -> list[Ledger]:

@@ -15,6 +15,8 @@ from ledger.errors import Altered, NotFound, Unavailable
 FORMAT = "auditledger-backup-1"
 MANIFEST = "manifest.json"
 DUMP = "database.dump"
+VAULT_DUMP = "vault.dump"
+"""In a set of an installation whose vault is in a database of its own."""
 KEYS = "keys"
 _BLOCK = 1 << 20
 

@@ -7,9 +7,10 @@ from contextlib import ExitStack, contextmanager
 
 from ledger.errors import SettingsError, Unavailable
 from ledger.settings import Settings
-from ledger.store.database import Database
+from ledger.store.database import Database, Role
 from ledger.store.embedded import EmbeddedServer
 from ledger.store.migrate import migrate
+from ledger.vault.identity import agreed
 from ledger.vault.kek import KEK_FILE
 from ledger.vault.ring import KekSource
 
@@ -71,6 +72,13 @@ def enter_vault(settings: Settings) -> Database | None:
             migrate(vault, vault_alone=True)
         except (SettingsError, Unavailable) as error:
             raise type(error)(f"vault_database_url: {str(error).removeprefix('database: ')}") from error
+    return vault
+
+
+def agreed_vault(settings: Settings, database: Database) -> Database | None:
+    """The same, where it is the vault of the ledgers in ``database``. Raises SettingsError, Unavailable."""
+    vault = enter_vault(settings)
+    agreed(lambda: database.connect(Role.WRITER), None if vault is None else lambda: vault.connect(Role.WRITER))
     return vault
 
 

@@ -343,6 +343,15 @@ SELECT ledger, key, commitment FROM vault.attachment_names() ORDER BY ledger, ke
 -- Whether this database holds, or held, ledgers.
 SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname IN ('ledger', 'vault', 'auditledger_migrations'));
 
+-- name: vault_is_here
+-- Whether the vault of these ledgers lies in this database.
+SELECT EXISTS (SELECT FROM vault.identity WHERE NOT apart);
+
+-- name: empty_vault
+-- Empties a vault, of what says that it lies elsewhere too.
+TRUNCATE vault.keys, vault.sealed, vault.attachments, vault.actors, vault.removals, vault.reconciled,
+    vault.retired_keks, vault.ahead, vault.identity;
+
 -- name: close_ledger
 -- Closes a ledger that still has that size: nothing moves its head any more. No row where it has grown, or is closed.
 UPDATE ledger.heads SET closed = %(how)s WHERE ledger = %(ledger)s AND size = %(size)s AND closed IS NULL RETURNING size;

@@ -31,12 +31,12 @@ from ledger.errors import Altered, CodecError, NotFound, SettingsError, Unavaila
 from ledger.settings import Settings
 from ledger.store import queries
 from ledger.store.backup import copy_file, copy_tiles
-from ledger.store.database import Database
+from ledger.store.database import Database, Role
 from ledger.store.followed import followed
 from ledger.store.ledgers import Ledgers
-from ledger.store.manifest import DUMP, KEYS, LedgerState, Manifest, Progress, silent
+from ledger.store.manifest import DUMP, KEYS, VAULT_DUMP, LedgerState, Manifest, Progress, silent
 from ledger.store.migrate import make_roles, migrate
-from ledger.store.opened import RESTORING, reach_database
+from ledger.store.opened import RESTORING, reach_database, reach_vault
 from ledger.store.programs import run
 from ledger.store.published import TILES, Published, tiles_at
 from ledger.store.tilecheck import verify_tiles
@@ -98,6 +98,9 @@ def restore(
 ) -> Restored:
     """Restores a set to the data directory and the database of ``settings``.
 
+    A set's vault of its own database goes to that of ``vault_database_url``; without that setting into the
+    ledgers' own, where it opens as before.
+
     ``published``: a folder, or a URL, of published files that outlived the database, a folder a ledger by slug;
     where the settings name an object store, what is in it counts as such too, and stays. ``notes``: checkpoints
     that others kept. Where any is ahead of the set, what it has stands published in the end, so that nothing is
@@ -124,6 +127,12 @@ def restore(
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = stack.enter_context(_alone(data_dir))
         _refuse_filled(settings, digest, stack)
+        vault = reach_vault(settings)
+        if vault is not None and VAULT_DUMP not in manifest.files:
+            raise SettingsError(
+                "vault_database_url: expected none to restore this set: its vault is in its database; restore "
+                "it so, then move the vault (docs/operations.md)"
+            )
         durable.put(data_dir / RESTORING, json.dumps({"set": digest}).encode(), mode=0o600)
         step("begun")
         with _timed(found, "files"):
@@ -134,7 +143,12 @@ def restore(
             if not _holds_ledgers(database):
                 _restore_database(folder / DUMP, database, lock, progress)
             step("database")
+            if VAULT_DUMP in manifest.files:
+                _restore_vault(folder / VAULT_DUMP, database, vault, lock, progress)
+                step("vault")
             migrate(database)
+            if vault is not None:
+                migrate(vault, vault_alone=True)
         with _timed(found, "verify"):
             for state in manifest.ledgers:
                 keys_of = trusted[state.origin]
@@ -202,11 +216,13 @@ def _refuse_filled(settings: Settings, digest: str, stack: ExitStack) -> None:
                 f"data_dir: expected one without {name} to restore into, got {data_dir}: name another, or move "
                 "what is there aside (published files that are ahead of the set are given by --published)"
             )
+    places: list[tuple[str, Database | None]] = [("vault_database_url", reach_vault(settings))]
     if settings.database_url is not None:
-        database, _ = reach_database(settings, stack)
-        if _holds_ledgers(database):
+        places.append(("database_url", reach_database(settings, stack)[0]))
+    for name, database in places:
+        if database is not None and _holds_ledgers(database):
             raise SettingsError(
-                "database_url: expected a database without ledgers to restore into, got one that has them: "
+                f"{name}: expected a database without ledgers or vault to restore into, got one that has them: "
                 "make a new one"
             )
 
@@ -231,6 +247,29 @@ def _restore_database(dump: Path, database: Database, lock: int, progress: Progr
     run("pg_restore", database, "--single-transaction", "--exit-on-error", str(dump), keep=lock)
     with database.connect_admin() as connection:
         # Without figures of its tables the first queries would read all of them.
+        connection.execute("ANALYZE")
+
+
+def _restore_vault(
+    dump: Path, database: Database, vault: Database | None, lock: int, progress: Progress
+) -> None:
+    """(4), of a vault that was in a database of its own; by a crash in here it is there, or it is not."""
+    if vault is not None:
+        if not _holds_ledgers(vault):
+            _restore_database(dump, vault, lock, progress)
+        return
+    with database.connect(Role.VAULT) as connection:
+        row = connection.execute(queries.get("vault_is_here")).fetchone()
+        if row == (True,):
+            return
+        # What the ledgers' database says of a vault elsewhere; the dump's rows come in its place.
+        connection.execute(queries.get("empty_vault"))
+    progress("restoring the vault", 0, None)
+    run(
+        "pg_restore", database, "--single-transaction", "--exit-on-error", "--data-only", "--schema=vault",
+        str(dump), keep=lock,
+    )  # fmt: skip
+    with database.connect_admin() as connection:
         connection.execute("ANALYZE")
 
 
@@ -393,5 +432,8 @@ def drill(
     with TemporaryDirectory(prefix="auditledger-drill-", dir=place) as name:
         # The server may run as another user, who goes through it.
         Path(name).chmod(0o755)
-        elsewhere = {"data_dir": Path(name) / "data", "database_url": None, "kek": None, "tiles_url": None}
+        elsewhere = {
+            "data_dir": Path(name) / "data",
+            **dict.fromkeys(("database_url", "vault_database_url", "kek", "tiles_url")),
+        }
         return restore(folder, settings.model_copy(update=elsewhere), keys=keys, progress=progress)

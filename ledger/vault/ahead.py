@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -55,12 +55,16 @@ class Ahead:
         then misses, reconciling removes.
         """
         held = Held(uuid.uuid4())
-        with ours(), self._connect() as connection:
-            try:
-                self._put(connection, held.id, ledger, commands, keys, rows)
-            except psycopg.errors.UniqueViolation as error:
-                # Two marks of 63 random bits under one key were the same.
-                raise KeyGone("vault: the place of a row is taken; seal the command anew") from error
+        with ExitStack() as stack:
+            # What fails once the keys are held says nothing of the entries, which may be recorded.
+            stack.enter_context(suppress(psycopg.Error))
+            with ours():
+                connection = stack.enter_context(self._connect())
+                try:
+                    self._put(connection, held.id, ledger, commands, keys, rows)
+                except psycopg.errors.UniqueViolation as error:
+                    # Two marks of 63 random bits under one key were the same.
+                    raise KeyGone("vault: the place of a row is taken; seal the command anew") from error
             try:
                 yield held
             finally:

@@ -26,6 +26,7 @@ from ledger.vault.sealing import (
     derived_id,
     hmac_sha256,
     make_key,
+    mark_of,
     pack,
     unpack,
 )
@@ -227,3 +228,13 @@ def test_derived_id_known_answer() -> None:
 def test_derived_id_tells_parts_apart(one: list[str], other: list[str]) -> None:
     assert (derived_id(KEY, *one) == derived_id(KEY, *other)) == (one == other)
     assert derived_id(KEY, *one) != derived_id(bytes(32), *one)
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
+def test_a_mark_is_never_an_index_fits_a_column_and_is_made_of_63_bits(first: bytes, other: bytes) -> None:
+    assert -(2**63) <= mark_of(first) < 0
+    assert (mark_of(first) == mark_of(other)) == (first[:7] == other[:7] and first[7] >> 1 == other[7] >> 1)
+
+
+def test_the_ends_of_marks() -> None:
+    assert (mark_of(bytes(32)), mark_of(b"\xff" * 32)) == (-1, -(2**63))
