@@ -16,10 +16,10 @@ import pytest
 from ledger.application import searching
 from ledger.application.reconciling import Reconciling
 from ledger.application.searching import catch_up, fields_form
-from ledger.errors import AuditLedgerError
+from ledger.errors import AuditLedgerError, InvalidInput, LawRefused
 from ledger.vault.searching import SearchIndex
 from tests.application.conftest import House
-from tests.application.test_destroying import destroy
+from tests.application.test_destroying import destroy, propose
 from tests.application.test_reconciling import dumped, keys_of, restored
 from tests.application.test_searching import found, held, identifiers, look, received
 from tests.support import check_ledger
@@ -252,3 +252,16 @@ def test_which_fields_are_identifiers_is_part_of_what_an_index_is_made_by(
     monkeypatch.setattr(searching, "identifier_names", lambda _cls: ["requester_name"])
     assert fields_form() != before
     fields_form.cache_clear()
+
+
+def test_no_destruction_reaches_the_search_key(house: House) -> None:
+    """It is the ledger's and no subject's: without it the index is made anew, and nothing is destroyed."""
+    received(house, "Jo Bloggs")
+    key_id, _ = house.installation.search_index.key(house.ledger.id)
+    assert house.installation.search_index.key_id(house.ledger.id) == key_id
+    for fields in ({"keys": [key_id]}, {"subject": "search"}):
+        with pytest.raises((InvalidInput, LawRefused)):
+            propose(house, "ledger", scope="subject", **fields)
+    with pytest.raises(LawRefused, match="own streams"):
+        propose(house, "ledger")
+    assert house.installation.search_index.key(house.ledger.id)[0] == key_id

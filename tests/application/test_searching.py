@@ -231,6 +231,8 @@ def test_what_is_no_search_is_refused_without_a_word_of_the_value(house: House) 
     for value in ("", " \t", "Q", " q\u00a0"):
         with pytest.raises(InvalidInput, match="value: expected a whole identifier of at least 2 characters"):
             look(house, value)
+    with pytest.raises(InvalidInput, match="value: expected text without lone surrogates"):
+        look(house, "Jo \udc80 Bloggs")
     size = house.installation.feed.head(house.ledger.id).size
     for first in (-1, size + 1):
         with pytest.raises(InvalidInput, match=f"from: expected a whole number from 0 to {size}"):
