@@ -63,14 +63,17 @@ def catch_up(
     or marks, and where its position is not in the ledger's history (an older database, an older vault).
     Several may do it at once: a batch that another has added is passed over. Raises VaultError, Unavailable.
     """
-    form, key = _made_by(commands, ledger)
     index, size = commands.search_index, commands.feed.head(ledger.id).size
     while True:
+        form = _made_by(index.key_id(ledger.id))
         at = index.position(ledger.id, form)
         if anew or at.form != form or not _in_history(commands, ledger, at):
             # Not moved: another has been at it meanwhile, and it is looked at again.
             anew = not index.over(ledger.id, at, form) and anew
             continue
+        if at.size >= size or stop():
+            return at
+        _, key = index.key(ledger.id)
         while at.size < size and not stop():
             rows = commands.feed.read(ledger.id, at.size - 1, BATCH, until=size)
             found, unread = _identifiers(commands, ledger, rows, key)
@@ -82,10 +85,9 @@ def catch_up(
             return at
 
 
-def _made_by(commands: Commands, ledger: Ledger) -> tuple[str, bytes]:
-    """By what an index is made (the search key's id, the normalisation, the marks), and the search key."""
-    key_id, key = commands.search_index.key(ledger.id)
-    return f"{key_id} {NORMALISATION} {fields_form()}", key
+def _made_by(key_id: str) -> str:
+    """By what an index is made now: the search key, the normalisation, the marks."""
+    return f"{key_id} {NORMALISATION} {fields_form()}"
 
 
 def _in_history(commands: Commands, ledger: Ledger, at: Position) -> bool:
@@ -194,6 +196,8 @@ def search(
     role = installation.reader_of_sealed(ledger, principal)
     if not reason.strip():
         raise InvalidInput("reason", "why it is searched for", reason)
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidInput("value", "text without lone surrogates", "a lone surrogate")
     if len(normalised(value)) < SHORTEST:
         raise InvalidInput("value", f"a whole identifier of at least {SHORTEST} characters", "a shorter one")
     end = catch_up(installation, ledger).size
@@ -232,10 +236,10 @@ def _hits(
 ) -> tuple[Position, list[Hit]]:
     """Raises Unavailable where others start the index over as fast as it is made."""
     for _ in range(8):
-        form, key = _made_by(installation, ledger)
+        key_id, key = installation.search_index.key(ledger.id)
         gone = installation.streams.destroyed_now(ledger.id)
         at, hits = installation.search_index.hits(ledger.id, token(key, value), first, end, gone, most)
-        if at is not None and at.size >= end and at.form == form:
+        if at is not None and at.size >= end and at.form == _made_by(key_id):
             return at, hits
         # Started over between the catching up and this look: nothing found there would mean nothing.
         catch_up(installation, ledger)

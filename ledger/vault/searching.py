@@ -83,6 +83,11 @@ class SearchIndex:
         """Id and clear bytes of a ledger's search key, made if there is none. Raises VaultError."""
         return self._keys.ensure(ledger, LEDGER_STREAM, SUBJECT)
 
+    def key_id(self, ledger: int) -> str:
+        """The id of that key. Nothing is wrapped or unwrapped for it, which may be another program's work."""
+        found = [key.id for key in self._keys.keys_of(ledger, LEDGER_STREAM) if key.subject == SUBJECT]
+        return found[0] if found else self.key(ledger)[0]
+
     def position(self, ledger: int, form: str) -> Position:
         """How far the index of a ledger is; ``form`` is that of one that is begun now."""
         while not (found := fetch(self._connect, "search_position", (ledger,))):

@@ -61,7 +61,7 @@ def left_of(house: House, keys: tuple[str, ...]) -> tuple[int, int, int, int]:
 
 def tokens_of(house: House, keys: tuple[str, ...]) -> int:
     """How many identifiers under these keys are left in the search index."""
-    with house.installation.database.connect_admin() as connection:
+    with house.installation.vault.connect_admin() as connection:
         found = connection.execute(
             "SELECT count(*) FROM vault.search WHERE key = ANY (%s)", (list(keys),)
         ).fetchone()

@@ -11,7 +11,7 @@ import pytest
 
 from ledger.codec.declare import Attachment, CaseRef, Sealed
 from ledger.codec.entry import CorrectionKind
-from ledger.domain.case import CASE_WRITERS, Context, Role, command_table
+from ledger.domain.case import Context, Role
 from ledger.domain.event import CaseEvent
 from ledger.domain.installation.aggregate import LedgerCalendar, RoleGrants
 from ledger.domain.installation.events import (
@@ -34,12 +34,10 @@ from ledger.domain.installation.events import (
     SeededDay,
 )
 from ledger.domain.installation.standing import calendar_of, grants_in_force
-from ledger.domain.openings.events import FoundEntry, OpenedEntry, SealedFieldsOpened, SealedFieldsSearched
 from ledger.domain.organisation.events import HeadOffice, OrganisationKind, OrganisationRegistered
 from ledger.errors import Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.law import clocks
 from ledger.law.calendar import seed_days
-from ledger.law.emergency import TAKERS
 from tests.domain.build import LEDGER, OWN, Book
 
 
@@ -202,43 +200,6 @@ def test_who_acts_role_ended(book: Streams) -> None:
     assert grants_in_force(book.cases["roles"].facts, date(2025, 5, 1)) == []
     book.grant("p-1", GrantedRole.OFFICER, "2025-06-01")
     book.grant("p-1", GrantedRole.OFFICER, "2025-01-02", corrects=granted.index)
-
-
-def test_4_wire_opening_states_what_and_why(book: Streams) -> None:
-    """Each opening names entries, fields and a reason; the roles are those that may open."""
-    opened = (OpenedEntry(3, ("reasons", "parties.0.name")),)
-    for wrong in ({"opened": ()}, {"opened": (OpenedEntry(3, ()),)}, {"reason": " "}):
-        with pytest.raises(LawRefused, match="openings"):
-            book.act(
-                SealedFieldsOpened, "openings", role="auditor", **{"opened": opened, "reason": "a", **wrong}
-            )
-    named = (OpenedEntry(3, ("of Jo Bloggs",)),)
-    with pytest.raises(InvalidInput, match=r"^opened\.paths: expected a code"):
-        book.act(SealedFieldsOpened, "openings", role="auditor", opened=named, reason="audit")
-    with pytest.raises(Forbidden, match=r"administrator may not do vault\.SealedFieldsOpened"):
-        book.act(SealedFieldsOpened, "openings", opened=opened, reason="to look")
-    book.act(SealedFieldsOpened, "openings", role="auditor", opened=opened, reason="audit of March")
-    (spec,) = command_table()["vault.SealedFieldsOpened"]
-    assert spec.roles == CASE_WRITERS | {Role.AUDITOR} | TAKERS
-
-
-def test_sealed_fields_searched(book: Streams) -> None:
-    """4-wire 'Sealed fields': what was covered and found, and why, by those who may open."""
-    found = (FoundEntry(0, ("requester_name",)),)
-    said = {"found": found, "searched_from": 0, "searched_to": 1, "reason": "an inquiry"}
-    for wrong in ({"searched_to": 0}, {"found": (FoundEntry(0, ()),)}, {"reason": " "}):
-        with pytest.raises(LawRefused, match="ledger rule: searches"):
-            book.act(SealedFieldsSearched, "openings", role="auditor", **{**said, **wrong})
-    named = (FoundEntry(0, ("of Jo Bloggs",)),)
-    with pytest.raises(InvalidInput, match=r"^found\.paths: expected a code"):
-        book.act(SealedFieldsSearched, "openings", role="auditor", **{**said, "found": named})
-    with pytest.raises(InvalidInput, match=r"^searched_to: expected at most "):
-        book.act(SealedFieldsSearched, "openings", role="auditor", **{**said, "searched_to": 1 << 40})
-    with pytest.raises(Forbidden, match=r"administrator may not do vault\.SealedFieldsSearched"):
-        book.act(SealedFieldsSearched, "openings", **said)
-    book.act(SealedFieldsSearched, "openings", role="auditor", **said)
-    (spec,) = command_table()["vault.SealedFieldsSearched"]
-    assert spec.roles == CASE_WRITERS | {Role.AUDITOR}
 
 
 ATTESTED: dict[str, Any] = {
