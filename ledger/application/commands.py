@@ -42,7 +42,7 @@ from ledger.errors import (
     NotFound,
 )
 from ledger.law.general import Role
-from ledger.law.installation import ledger_is_open
+from ledger.law.installation import closed_ledger_goes_on, ledger_is_open
 from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
 from ledger.store.feed import Feed, StoredRow
@@ -322,6 +322,17 @@ class Commands:
             if keys.same(rows[0].content_mac, command.canonical) is False:
                 raise CommandReused(f"command id {command_id} was used for other content; take a new id")
         return Outcome(rows[-1].stream, rows[-1].version, receipts_of(ledger, rows), repeated=True)
+
+    def recorded_in(self, ledger: Ledger) -> Ledger:
+        """Where openings and destruction of a ledger are recorded: there, or in what goes on from a closed one.
+
+        Raises LawRefused where nothing does.
+        """
+        if not self.streams.over(ledger):
+            return ledger
+        heir = self.streams.heir(ledger)
+        closed_ledger_goes_on(ledger.origin, heir is not None)
+        return heir or ledger
 
     def insist_on_witnesses(self, ledger: Ledger) -> None:
         """Raises Unavailable where entries may not be without a witness for so long, and have been.

@@ -372,20 +372,28 @@ class Installation(Commands):
             raise InvalidInput("reason", "why the fields are opened", reason)
         today = melbourne_date(self.clock.now())
         role: Role | None = None
-        if not self.streams.roles(ledger, principal, today) & CASE_WRITERS:
+        into = self.recorded_in(ledger)
+        if into != ledger:
+            self.streams.facts(into, "roles")
+        if not self.streams.roles(into, principal, today) & CASE_WRITERS:
             if not self.streams.audits(ledger, principal, today):
                 raise Forbidden(
                     f"opening sealed fields of {ledger.slug} takes a role that writes its cases, or an "
                     "auditor's grant that names it"
                 )
             role = Role.AUDITOR
-        fields = {"opened": [{"entry": i, "paths": list(paths)} for i, paths in named], "reason": reason}
+        fields: dict[str, Any] = {
+            "opened": [{"entry": i, "paths": list(paths)} for i, paths in named],
+            "reason": reason,
+        }
+        if into != ledger:
+            fields["ledger"] = ledger.origin
         parsed = parse_command("vault.SealedFieldsOpened", {"happened": today.isoformat(), "fields": fields})
         source = Source(SourceKind.API)
         command_id = str(uuid.uuid4()) if command_id is None else parse_command_id(command_id)
-        if self._execute(ledger, parsed, principal, command_id, None, source, role=role).repeated:
+        if self._execute(into, parsed, principal, command_id, None, source, role=role).repeated:
             # Nobody sees anything under another one's entry: every reader has one of their own.
-            author = self.feed.by_command(ledger.id, command_id)[0].decoded.actor
+            author = self.feed.by_command(into.id, command_id)[0].decoded.actor
             if (author.id, author.organisation) != (principal.person, principal.organisation):
                 raise CommandReused(f"command id {command_id} is someone else's; take a new id")
 

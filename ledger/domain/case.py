@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -53,6 +53,10 @@ class Lookup(Protocol):
 
     def size_of(self, origin: str) -> int:
         """How many entries a ledger has now. Raises NotFound."""
+        ...
+
+    def predecessors(self, origin: str) -> Collection[str]:
+        """The closed ledgers that a ledger goes on from, and so speaks for. Raises NotFound."""
         ...
 
     def signers_of(self, origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:

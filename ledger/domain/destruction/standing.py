@@ -54,6 +54,8 @@ class DestructionStanding:
     destructions: dict[str, Destruction] = field(default_factory=dict)
     destroyed: dict[str, Gone] = field(default_factory=dict)
     came_back: list[DestroyedAgain] = field(default_factory=list)
+    released: set[tuple[str, str]] = field(default_factory=set)
+    """Holds of closed ledgers that end here: origin, id."""
 
     def take(self, fact: CaseEvent) -> None:
         """Adds a recorded fact. None of them is ever corrected, so the order recorded is the history."""
@@ -62,6 +64,8 @@ class DestructionStanding:
                 self.demanded = fact.demanded
             case HoldPlaced():
                 self.holds[fact.hold] = fact
+            case HoldReleased() if fact.ledger is not None:
+                self.released.add((fact.ledger, fact.hold))
             case HoldReleased():
                 self.holds.pop(fact.hold, None)
             case DestructionProposed():
@@ -113,6 +117,16 @@ def reach_of(hold: HoldPlaced) -> Reach:
     )  # fmt: skip
 
 
-def holds_on(standing: DestructionStanding, matter: Matter) -> list[str]:
-    """The ids of the open holds that cover what would be destroyed."""
-    return [name for name, hold in standing.holds.items() if hold_covers(reach_of(hold), matter)]
+def holds_on(
+    standing: DestructionStanding, matter: Matter, closed: DestructionStanding | None = None, origin: str = ""
+) -> list[str]:
+    """The ids of the open holds that cover what would be destroyed.
+
+    ``closed``: of the closed ledger ``origin`` that it is of: its holds stay until they are released here.
+    """
+    held = [name for name, hold in standing.holds.items() if hold_covers(reach_of(hold), matter)]
+    return held + [
+        name
+        for name, hold in ({} if closed is None else closed.holds).items()
+        if (origin, name) not in standing.released and hold_covers(reach_of(hold), matter)
+    ]

@@ -122,6 +122,8 @@ class Openings(Case):
         for one in e.opened:
             for path in one.paths:
                 law.is_code("opened.paths", path)
+        if e.ledger is not None:
+            law.goes_on_from(context.ledger, e.ledger, context.lookup.predecessors(context.ledger))
         law.opening_states_what_and_why(len(e.opened), [len(one.paths) for one in e.opened], e.reason)
 
 

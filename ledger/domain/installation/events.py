@@ -121,11 +121,16 @@ class OpenedEntry:
 
 @avro_event("ledger.vault.v1.SealedFieldsOpened")
 class SealedFieldsOpened(CaseEvent):
-    """One call opened sealed fields; recorded before they are shown (4-wire 'Sealed fields')."""
+    """One call opened sealed fields; recorded before they are shown (4-wire 'Sealed fields').
+
+    ``ledger``: the origin of the closed ledger whose entries they are, and that this one goes on from; None:
+    this one.
+    """
 
     opened: tuple[OpenedEntry, ...]
     reason: Text
     engagement: CaseRef | None = None
+    ledger: str | None = None
 
 
 @avro_event("ledger.attestation.v1.PeriodAttested")
