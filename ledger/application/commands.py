@@ -373,7 +373,8 @@ class Commands:
         self.insist_on_witnesses(ledger)
         application = self.application(ledger)
         self.simulated_moment(ledger)
-        case, spec = case_for(ledger, command, facts, source)
+        begun = self.streams.destruction_record(ledger) if command.stream == DESTRUCTION else None
+        case, spec = case_for(ledger, command, facts, source, begun)
         now = self.clock.now()
         today = melbourne_date(now)
         if role is None:

@@ -54,6 +54,8 @@ class Streams:
         self._facts: dict[tuple[int, str], tuple[CaseEvent, ...]] = {}
         self._calendars: dict[int, tuple[int, Calendar]] = {}
         self._destroyed: dict[int, _Folded] = {}
+        self._records: dict[int, Case] = {}
+        """The case of the stream ``destruction`` by ledger, as far as it was folded."""
         self._seen_at: dict[tuple[int, str], int] = {}
         self._after: dict[int, list[int]] = {}
         """Of closed ledgers, by number: those that go on from them, one from the other."""
@@ -109,6 +111,15 @@ class Streams:
     def destruction_as_read(self, ledger_id: int) -> DestructionStanding:
         """The same as last read."""
         return self._fold(ledger_id).standing
+
+    def destruction_record(self, ledger: Ledger) -> Case | None:
+        """The case of the stream ``destruction`` as last read, the caller's own; None before its first fact."""
+        facts = self.as_read(ledger, DESTRUCTION)
+        with self._lock:
+            case = self._records.get(ledger.id)
+            for fact in facts[0 if case is None else case.version :]:
+                case = self._records[ledger.id] = fact.mutate(case)
+            return None if case is None else case.copied()
 
     def destroyed(self, ledger: Ledger) -> Mapping[str, Destroyed]:
         """The keys of a ledger that are destroyed, as entries say now: key id → on …, under …

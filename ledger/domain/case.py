@@ -173,6 +173,13 @@ class Case(BaseAggregate[str]):
         case._history = None
         return case
 
+    def copied(self) -> Self:
+        """The same case: what is added to it leaves this one as it is."""
+        case = self.blank(self.id)
+        case.facts, case._history = [*self.facts], self._history
+        case.version, case.modified_on = self.version, self.modified_on
+        return case
+
     def take(self, fact: CaseEvent) -> None:
         """Adds a fact. Raises InvalidInput where its version is not the next one."""
         if fact.originator_version != self.version + 1:

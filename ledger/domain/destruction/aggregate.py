@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
 from enum import Enum
 from functools import cached_property
+from typing import Self
 
 from ledger.codec.declare import CaseRef
 from ledger.domain.case import Case, Context, Lookup, Role, command, load_cases
@@ -46,6 +47,12 @@ class DestructionRecord(Case):
     @cached_property
     def _now(self) -> DestructionStanding:
         return standing_of(())
+
+    def copied(self) -> Self:
+        """The same record: what is added to it leaves this one as it is."""
+        case = super().copied()
+        case._now = self._now.copied()
+        return case
 
     @property
     def standing(self) -> DestructionStanding:

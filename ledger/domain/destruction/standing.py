@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from ledger.domain.destruction.events import (
     DestroyedAgain,
@@ -24,7 +25,7 @@ STREAM = "destruction"
 """The named stream of a ledger in which all of this stands: a hold and a destruction never pass each other."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Destruction:
     """One destruction as its facts leave it. ``standing``: the latest of the words of its events."""
 
@@ -71,19 +72,26 @@ class DestructionStanding:
             case DestructionProposed():
                 self.destructions[fact.destruction] = Destruction(fact)
             case DestructionApproved():
-                found = self.destructions[fact.destruction]
-                found.standing, found.approved_by = "approved", fact.header.actor.id
+                self._now(fact.destruction, standing="approved", approved_by=fact.header.actor.id)
             case DestructionRefused():
-                self.destructions[fact.destruction].standing = "refused"
+                self._now(fact.destruction, standing="refused")
             case DestructionAuthorised():
-                found = self.destructions[fact.destruction]
-                found.standing, found.authorised = "authorised", fact
+                self._now(fact.destruction, standing="authorised", authorised=fact)
                 self._destroyed(fact)
             case DestructionCompleted():
-                found = self.destructions[fact.destruction]
-                found.standing, found.completed = "completed", fact
+                self._now(fact.destruction, standing="completed", completed=fact)
             case DestroyedAgain():
                 self.came_back.append(fact)
+
+    def copied(self) -> DestructionStanding:
+        """The same standing: facts that it takes leave this one as it is."""
+        return DestructionStanding(
+            self.demanded, {**self.holds}, {**self.destructions}, {**self.destroyed}, [*self.came_back],
+            {*self.released},
+        )  # fmt: skip
+
+    def _now(self, destruction: str, **changed: Any) -> None:
+        self.destructions[destruction] = replace(self.destructions[destruction], **changed)
 
     def unfinished(self) -> list[DestructionAuthorised]:
         """What was authorised and has no receipt yet, in the order recorded."""
