@@ -77,8 +77,9 @@ def routes(service: Service) -> list[Route]:
                 ledger.slug, wanted, reason=reason, principal=principal(request), command_id=identity
             )
         )
-        rows = await service.run(installation.feed.by_command, ledger.id, identity)
-        receipts = [shown_receipt(each) for each in receipts_of(ledger, rows)]
+        into = await service.run(installation.recorded_in, ledger)
+        rows = await service.run(installation.feed.by_command, into.id, identity)
+        receipts = [shown_receipt(each) for each in receipts_of(into, rows)]
         content = [
             {"index": index, "fields": {path: _opening(opening) for path, opening in opened.items()}}
             for (index, _), opened in zip(wanted, found, strict=True)
@@ -115,6 +116,7 @@ def routes(service: Service) -> list[Route]:
             raise InvalidInput("path", "the dotted path of an attachment", path)
         if not isinstance(reason, str):
             raise InvalidInput("reason", "text: why the file is opened", type(reason).__name__)
+        into = await service.run(installation.recorded_in, ledger)
         attachment, chunks = await service.run(
             lambda: installation.read_attachment(
                 ledger.slug, index, path, reason=reason, principal=principal(request), command_id=identity
@@ -125,7 +127,7 @@ def routes(service: Service) -> list[Route]:
             "Content-Length": str(attachment.length),
             "Content-Disposition": "attachment",
             # Where the receipt of the opening stands: the body is the file's.
-            "Location": f"/ledgers/{ledger.slug}/receipts/{identity}",
+            "Location": f"/ledgers/{into.slug}/receipts/{identity}",
         }
         return StreamingResponse(chunks, 200, headers, attachment.media_type)
 

@@ -15,14 +15,19 @@ from ledger.store.ledgers import COMMON, Ledger
 
 
 def case_for(
-    ledger: Ledger, command: CommandInput, facts: Sequence[CaseEvent], source: Source
+    ledger: Ledger,
+    command: CommandInput,
+    facts: Sequence[CaseEvent],
+    source: Source,
+    begun: Case | None = None,
 ) -> tuple[Case, CommandSpec]:
     """The case as its facts make it, or a blank one, and the row of the command table that fits it.
 
-    Raises InvalidInput, NotFound, LawRefused (what belongs in another ledger).
+    ``begun``: the case of the first of the facts, where it is kept. Raises InvalidInput, NotFound, LawRefused
+    (what belongs in another ledger).
     """
-    case: Case | None = None
-    for fact in facts:
+    case = begun
+    for fact in facts[0 if case is None else case.version :]:
         case = fact.mutate(case)
     first = command.specs[0]
     if first.stream is not None:

@@ -43,7 +43,7 @@ from ledger.errors import (
     NotFound,
 )
 from ledger.law.general import Role
-from ledger.law.installation import ledger_is_open
+from ledger.law.installation import closed_ledger_goes_on, ledger_is_open
 from ledger.store.ahead import AheadWriter, Submits
 from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
@@ -349,6 +349,17 @@ class Commands:
                 raise CommandReused(f"command id {command_id} was used for other content; take a new id")
         return Outcome(rows[-1].stream, rows[-1].version, receipts_of(ledger, rows), repeated=True)
 
+    def recorded_in(self, ledger: Ledger) -> Ledger:
+        """Where openings and destruction of a ledger are recorded: there, or in what goes on from a closed one.
+
+        Raises LawRefused where nothing does.
+        """
+        if not self.streams.over(ledger):
+            return ledger
+        heir = self.streams.heir(ledger)
+        closed_ledger_goes_on(ledger.origin, heir is not None)
+        return heir or ledger
+
     def insist_on_witnesses(self, ledger: Ledger) -> None:
         """Raises Unavailable where entries may not be without a witness for so long, and have been.
 
@@ -388,7 +399,8 @@ class Commands:
         self.insist_on_witnesses(ledger)
         application = self.application(ledger)
         self.simulated_moment(ledger)
-        case, spec = case_for(ledger, command, facts, source)
+        begun = self.streams.destruction_record(ledger) if command.stream == DESTRUCTION else None
+        case, spec = case_for(ledger, command, facts, source, begun)
         now = self.clock.now()
         today = melbourne_date(now)
         if role is None:

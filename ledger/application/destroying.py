@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ledger.application.outcome import CommandInput, files_of
-from ledger.application.streams import ITSELF, Lookup
+from ledger.application.streams import Lookup
 from ledger.codec.declare import Attachment, Sealed, sealed_fields
 from ledger.domain.destruction.aggregate import is_named_stream, matter_of
 from ledger.domain.destruction.events import DestructionAuthorised, DestructionScope
@@ -28,7 +28,7 @@ from ledger.errors import (
     VaultError,
 )
 from ledger.law.destruction import ledgers_own_streams_stay, nothing_was_added_since, subject_is_named
-from ledger.store.closing import closed
+from ledger.law.installation import goes_on_from
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import Ledger
 from ledger.vault.sealing import CASE, CONTENT, LEDGER_STREAM, mark_of
@@ -47,22 +47,36 @@ def filled_in(commands: Commands, ledger: Ledger, command: CommandInput) -> Comm
     """
     fields = command.fields
     if command.name == PROPOSE:
-        return replace(command, fields={**fields, "keys": keys_of(commands, ledger, fields)})
+        about = _about(commands, ledger, fields.get("ledger"))
+        return replace(command, fields={**fields, "keys": keys_of(commands, about, fields)})
     found = commands.streams.destruction_as_read(ledger.id).destructions.get(fields.get("destruction", ""))
     if command.name != AUTHORISE or found is None:
         return command
     wanted = found.proposed
+    about = _about(commands, ledger, wanted.ledger)
     if found.standing in ("proposed", "approved") and (
         wanted.scope is DestructionScope.CASE or wanted.subject is not None
     ):
         asked = {"scope": wanted.scope, "case": wanted.case, "subject": wanted.subject}
-        contents = contents_of(commands, ledger, wanted.case, ())
-        nothing_was_added_since((*wanted.keys, *contents), keys_of(commands, ledger, asked))
-    same = {name: getattr(wanted, name) for name in ("scope", "case", "ground", "disposal_authority")}
+        contents = contents_of(commands, about, wanted.case, ())
+        nothing_was_added_since((*wanted.keys, *contents), keys_of(commands, about, asked))
+    said = ("ledger", "scope", "case", "ground", "disposal_authority")
+    same = {name: getattr(wanted, name) for name in said}
     whose = {"proposed_by": wanted.header.actor.id, "approved_by": found.approved_by}
-    contents = contents_of(commands, ledger, wanted.case, wanted.keys)
+    contents = contents_of(commands, about, wanted.case, wanted.keys)
     keys = {"keys": (*wanted.keys, *contents), "contents": contents}
     return replace(command, fields={**fields, **same, **whose, **keys})
+
+
+def _about(commands: Commands, ledger: Ledger, origin: str | None) -> Ledger:
+    """The ledger whose values go: this one, or a closed one that it goes on from. Raises LawRefused."""
+    if origin is None:
+        return ledger
+    goes_on_from(ledger.origin, origin, Lookup(commands).predecessors(ledger.origin))
+    found = commands.ledgers.by_origin(origin)
+    # Up to date: no prelude of this ledger reads that one.
+    commands.streams.destroyed(found)
+    return found
 
 
 def keys_of(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> tuple[str, ...]:
@@ -109,22 +123,26 @@ class Planned:
 
 
 def plan(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> Planned:
-    """What a proposal of these fields (JSON) would destroy, and which holds stand against it.
+    """What a proposal of these fields (JSON) would destroy in a ledger, and which holds stand against it.
 
     Raises InvalidInput, LawRefused (no subject named), NotFound where nothing is recorded in the case.
     """
-    standing = commands.streams.destruction(ledger)
+    into = commands.recorded_in(ledger)
+    standing = commands.streams.destruction(into)
+    closed = None if into == ledger else commands.streams.destruction(ledger)
+    commands.streams.destroyed(ledger)
     case = fields["case"]
     scope = DestructionScope(fields["scope"])
     ledgers_own_streams_stay(is_named_stream(case), scope is DestructionScope.CASE)
     keys = keys_of(commands, ledger, {**fields, "scope": scope})
-    holds = holds_on(standing, matter_of(case, keys, ledger.origin, Lookup(commands)))
+    matter = matter_of(case, keys, ledger.origin, Lookup(commands))
+    holds = holds_on(standing, matter, closed, ledger.origin)
     rows = commands.feed.stream(ledger.id, case)
     counts = [sealed_under((row,), frozenset(keys)) for row in rows]
     return Planned(
         case=case, keys=keys, entries=sum(count != (0, 0) for count in counts),
         fields=sum(count[0] for count in counts), files=sum(count[1] for count in counts),
-        holds=tuple(sorted(holds)), demanded=standing.demanded,
+        holds=tuple(sorted(holds)), demanded=standing.demanded or (closed is not None and closed.demanded),
     )  # fmt: skip
 
 
@@ -147,8 +165,9 @@ def finish(commands: Commands, ledger: Ledger, step: Step = lambda _: None) -> i
     unfinished = commands.streams.destruction(ledger).unfinished()
     for each in unfinished:
         assert each.case is not None
-        rows = commands.feed.stream(ledger.id, each.case)
-        remove(commands, ledger, each.case, each.keys, step)
+        about = ledger if each.ledger is None else commands.ledgers.by_origin(each.ledger)
+        rows = commands.feed.stream(about.id, each.case)
+        remove(commands, about, each.case, each.keys, step)
         fields, files = sealed_under(rows, frozenset(each.keys))
         said = {"destruction": each.destruction, "keys": len(each.keys), "fields": fields, "files": files}
         if takes_no_more(commands, ledger):
@@ -166,8 +185,7 @@ def finish(commands: Commands, ledger: Ledger, step: Step = lambda _: None) -> i
 
 def takes_no_more(commands: Commands, ledger: Ledger) -> bool:
     """Whether a ledger is closed: nothing is recorded there any more."""
-    commands.streams.facts(ledger, ITSELF)
-    return commands.streams.closed(ledger) or closed(commands.database, ledger) is not None
+    return commands.streams.over(ledger)
 
 
 def unfinished_now(commands: Commands, ledger: Ledger) -> list[DestructionAuthorised]:

@@ -22,7 +22,7 @@ from ledger import durable
 from ledger.application.access import Matter, allow
 from ledger.application.installation import Installation
 from ledger.application.openings import sealed_fields_of
-from ledger.application.outcome import Principal
+from ledger.application.outcome import Principal, files_of
 from ledger.bundle.disclosures import Disclosure
 from ledger.bundle.manifest import CASE, Basis, Subject
 from ledger.bundle.times import MOST_TIMES
@@ -31,7 +31,7 @@ from ledger.bundle.write import Content, TimesOf, write
 from ledger.codec.registry import registry
 from ledger.domain.event import decode_event
 from ledger.errors import InvalidInput, NotFound, Unavailable
-from ledger.law.secrecy import export_names_its_basis
+from ledger.law.secrecy import CONSENT, consent_is_kept_in_writing, export_names_its_basis
 from ledger.store.database import Role
 from ledger.store.followed import known_here
 from ledger.store.ledgers import Ledger
@@ -102,6 +102,9 @@ def export(
     ledger = allow(installation, slug, principal, Matter.CASES)
     size = installation.feed.head(ledger.id).size
     basis = export_names_its_basis(ledger.slug == installation.regulator, wanted.basis, size)
+    if basis is not None and basis[0] == CONSENT:
+        said = decode_event(installation.feed.entry(ledger.id, int(basis[1])).decoded)
+        consent_is_kept_in_writing(basis[1], any(True for _ in files_of(said)))
     chosen = _chosen(installation, ledger, wanted, size)
     with _made(path) as (new, file):
         opened, closed = _opened(installation, ledger, principal, wanted, chosen, size)

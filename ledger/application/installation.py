@@ -293,7 +293,8 @@ class Installation(Openings):
         """
         ledger = self.ledgers.get(slug)
         row_of = self.feed.entry(ledger.id, index)
-        right = self._right_to_open(ledger, principal, (row_of.stream,))
+        into = self.recorded_in(ledger)
+        right = self._right_to_open(ledger, into, principal, (row_of.stream,))
         found: Any = self._event(row_of)
         for step in path.split("."):
             found = (
@@ -301,7 +302,9 @@ class Installation(Openings):
             )
         if not isinstance(found, Attachment):
             raise NotFound(f"entry {index} of {slug} names no attachment at {path!r}")
-        self._record_opening(ledger, [(index, [f"{path}.content"])], reason, principal, command_id, right)
+        self._record_opening(
+            ledger, into, [(index, [f"{path}.content"])], reason, principal, command_id, right
+        )
         try:
             row, key = self.opener.attachment(ledger.id, found.key, found.commitment)
         except NotFound as error:

@@ -44,7 +44,8 @@ class Openings(Commands):
         """
         ledger = self.ledgers.get(slug)
         rows = [self.feed.entry(ledger.id, index) for index, _ in wanted]
-        right = self._right_to_open(ledger, principal, {row.stream for row in rows})
+        into = self.recorded_in(ledger)
+        right = self._right_to_open(ledger, into, principal, {row.stream for row in rows})
         entries = []
         named: list[tuple[int, list[str]]] = []
         for row, (index, paths) in zip(rows, wanted, strict=True):
@@ -55,7 +56,7 @@ class Openings(Commands):
                     raise InvalidInput("path", f"one of {', '.join(have)} (entry {index})", path)
             entries.append((index, fields))
             named.append((index, list(paths) if paths is not None else have))
-        self._record_opening(ledger, named, reason, principal, command_id, right)
+        self._record_opening(ledger, into, named, reason, principal, command_id, right)
         shown = {index: set(paths) for index, paths in named}
         opened = self.opener.open(ledger.id, entries, lambda index, field: field.path in shown[index])
         return [
@@ -86,7 +87,7 @@ class Openings(Commands):
 
         Raises Forbidden.
         """
-        right = self._own_right(ledger, principal)
+        right = self._own_right(ledger, ledger, principal)
         if right is None:
             raise Forbidden(
                 f"searching sealed fields of {ledger.slug} takes a role that writes its cases, or an auditor's "
@@ -123,23 +124,26 @@ class Openings(Commands):
                 raise CommandReused(f"command id {command_id} is someone else's; take a new id")
         return outcome
 
-    def _own_right(self, ledger: Ledger, principal: Principal) -> Right | None:
+    def _own_right(self, ledger: Ledger, into: Ledger, principal: Principal) -> Right | None:
         """By what a person reads sealed fields without an emergency; None where by nothing.
 
-        A role of None is that in which they write the ledger's cases: the command finds it.
+        ``into``: where it is recorded, and whose grants count. A role of None is that in which they write its
+        cases: the command finds it.
         """
         today = melbourne_date(self.clock.now())
-        self.streams.facts(ledger, "roles")
-        if self.streams.roles(ledger, principal, today) & CASE_WRITERS:
+        self.streams.facts(into, "roles")
+        if self.streams.roles(into, principal, today) & CASE_WRITERS:
             return Right()
         return Right(Role.AUDITOR) if self.streams.audits(ledger, principal, today) else None
 
-    def _right_to_open(self, ledger: Ledger, principal: Principal, streams: Collection[str]) -> Right:
+    def _right_to_open(
+        self, ledger: Ledger, into: Ledger, principal: Principal, streams: Collection[str]
+    ) -> Right:
         """By what a person opens fields of these cases: a role, an auditor's grant, or emergency access.
 
-        Raises Forbidden.
+        Of a closed ledger there is none of the latter: that was taken in the ledger itself. Raises Forbidden.
         """
-        own = self._own_right(ledger, principal)
+        own = self._own_right(ledger, into, principal)
         if own is not None:
             return own
         try:
@@ -153,6 +157,7 @@ class Openings(Commands):
     def _record_opening(
         self,
         ledger: Ledger,
+        into: Ledger,
         named: Sequence[tuple[int, Sequence[str]]],
         reason: str,
         principal: Principal,
@@ -168,8 +173,10 @@ class Openings(Commands):
         access = right.access
         if access is not None:
             fields["emergency_access"] = access.taken.index
+        if into != ledger:
+            fields["ledger"] = ledger.origin
         outcome = self.record_reading(
-            ledger, "vault.SealedFieldsOpened", fields, principal, command_id, right.role
+            into, "vault.SealedFieldsOpened", fields, principal, command_id, right.role
         )
         if access is not None:
             # The time of the ledger counts: where its entry came too late, nothing is shown.

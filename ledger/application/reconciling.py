@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ledger.application.destroying import Removed, finish, marks_of, remove, sealed_in, takes_no_more
 from ledger.application.searching import catch_up
+from ledger.domain.destruction.events import DestructionAuthorised
 from ledger.domain.destruction.standing import DestructionStanding
 from ledger.errors import AuditLedgerError, CodecError, Unavailable
 from ledger.store.ledgers import Ledger
@@ -101,9 +102,10 @@ class Reconciling:
         commands = self._commands
         finished = finish(commands, ledger)
         standing = commands.streams.destruction(ledger)
+        before = len(standing.came_back)
         again = self._again(ledger, standing, whole)
         lost = self._lost_keys(ledger, standing, whole, every_entry, progress)
-        came_back = len(standing.came_back) + bool(again)
+        came_back = before + bool(again)
         found = Reconciled(
             len(standing.destroyed), finished, again, came_back, len(lost), min(lost, default=None)
         )
@@ -114,18 +116,26 @@ class Reconciling:
     def _again(self, ledger: Ledger, standing: DestructionStanding, whole: bool) -> int:
         """Removes what came back; under how many keys something had."""
         commands = self._commands
-        named = list(standing.destroyed)
-        back = commands.shredder.present(ledger.id, named, whole=whole).all()
-        back |= commands.files.held(ledger.id) & set(named)
+        authorised = [each.authorised for each in standing.destructions.values() if each.authorised]
+        # Of this ledger, and of closed ones that it goes on from.
+        named: dict[str | None, list[DestructionAuthorised]] = {}
+        for fact in authorised:
+            named.setdefault(fact.ledger, []).append(fact)
+        removed, back = Removed(), set[str]()
+        destructions: list[str] = []
+        for origin, facts in named.items():
+            about = ledger if origin is None else commands.ledgers.by_origin(origin)
+            keys = [key for fact in facts for key in fact.keys]
+            found = commands.shredder.present(about.id, keys, whole=whole).all()
+            found |= commands.files.held(about.id) & set(keys)
+            for fact in facts:
+                if fact.case is not None and (again := found & set(fact.keys)):
+                    removed.add(remove(commands, about, fact.case, again))
+                    destructions.append(fact.destruction)
+            back |= found
         if not back:
             return 0
-        destructions = sorted({standing.destroyed[key].destruction for key in back})
-        removed = Removed()
-        for name in destructions:
-            fact = standing.destructions[name].authorised
-            assert fact is not None
-            assert fact.case is not None
-            removed.add(remove(commands, ledger, fact.case, back & set(fact.keys)))
+        destructions.sort()
         if removed == Removed():
             # A folder that an upload left empty, whose key went meanwhile: nothing of it was anybody's.
             return 0
@@ -168,7 +178,8 @@ class Reconciling:
         return lost
 
     def _missing(self, ledger: Ledger, standing: DestructionStanding, keys: set[str]) -> set[str]:
-        wanted = {key for key in keys if key not in standing.destroyed}
+        gone = self._commands.streams.destroyed(ledger)
+        wanted = {key for key in keys if key not in gone}
         return wanted - self._commands.shredder.present(ledger.id, wanted, whole=False).keys
 
 

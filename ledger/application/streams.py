@@ -5,6 +5,7 @@ Each is the fold of one stream, kept until the stream grows: one query by versio
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,7 +20,7 @@ from ledger.domain.destruction.events import DestructionAuthorised
 from ledger.domain.destruction.standing import STREAM as DESTRUCTION
 from ledger.domain.destruction.standing import DestructionStanding
 from ledger.domain.event import CaseEvent, decode_event
-from ledger.domain.installation.events import GrantedRole, LedgerClosed, RoleGranted
+from ledger.domain.installation.events import GrantedRole, LedgerClosed, LedgerCreated, RoleGranted
 from ledger.domain.installation.standing import calendar_of, grants_in_force
 from ledger.errors import CodecError, Forbidden, InvalidInput, NotFound, Untrusted
 from ledger.law.calendar import Calendar
@@ -53,7 +54,11 @@ class Streams:
         self._facts: dict[tuple[int, str], tuple[CaseEvent, ...]] = {}
         self._calendars: dict[int, tuple[int, Calendar]] = {}
         self._destroyed: dict[int, _Folded] = {}
+        self._records: dict[int, Case] = {}
+        """The case of the stream ``destruction`` by ledger, as far as it was folded."""
         self._seen_at: dict[tuple[int, str], int] = {}
+        self._after: dict[int, list[int]] = {}
+        """Of closed ledgers, by number: those that go on from them, one from the other."""
 
     def positions(self, ledger: Ledger) -> dict[str, int]:
         """The versions up to which the streams that every command is judged against are kept here."""
@@ -107,14 +112,32 @@ class Streams:
         """The same as last read."""
         return self._fold(ledger_id).standing
 
+    def destruction_record(self, ledger: Ledger) -> Case | None:
+        """The case of the stream ``destruction`` as last read, the caller's own; None before its first fact."""
+        facts = self.as_read(ledger, DESTRUCTION)
+        with self._lock:
+            case = self._records.get(ledger.id)
+            for fact in facts[0 if case is None else case.version :]:
+                case = self._records[ledger.id] = fact.mutate(case)
+            return None if case is None else case.copied()
+
     def destroyed(self, ledger: Ledger) -> Mapping[str, Destroyed]:
-        """The keys that entries of a ledger destroyed, as they say now: key id → on …, under …"""
+        """The keys of a ledger that are destroyed, as entries say now: key id → on …, under …
+
+        Its own, and those of the ledgers that go on from it: ids of keys are random, so theirs do no harm here.
+        """
         self.facts(ledger, DESTRUCTION)
-        return self._fold(ledger.id).keys
+        after = self.after(ledger)
+        for each in after:
+            self.facts(each, DESTRUCTION)
+        self._after[ledger.id] = [each.id for each in after]
+        return self.destroyed_as_read(ledger.id)
 
     def destroyed_as_read(self, ledger_id: int) -> Mapping[str, Destroyed]:
         """The same as last read: where a prelude of this moment has just brought it up to date."""
-        return self._fold(ledger_id).keys
+        own = self._fold(ledger_id).keys
+        after = self._after.get(ledger_id)
+        return ChainMap(own, *(self._fold(each).keys for each in after)) if after else own
 
     def destroyed_now(self, ledger_id: int) -> Mapping[str, Destroyed]:
         """``destroyed`` by the number of a ledger; the installation's own keys have no entries."""
@@ -135,6 +158,35 @@ class Streams:
         """Whether the ledger has recorded its own end, as last read."""
         facts = self._facts.get((ledger.id, ITSELF), ())
         return bool(facts) and isinstance(facts[-1], LedgerClosed)
+
+    def over(self, ledger: Ledger) -> bool:
+        """Whether nothing enters the ledger any more, as it is now."""
+        self.facts(ledger, ITSELF)
+        return self.closed(ledger) or self._feed.closed(ledger.id)
+
+    def after(self, ledger: Ledger) -> list[Ledger]:
+        """The ledgers that go on from it, one from the other: by their first entries, or by its last."""
+        found: list[Ledger] = []
+        every = self._ledgers.all()
+        while True:
+            last = next(reversed(self.facts(ledger, ITSELF)), None)
+            named = last.successor if isinstance(last, LedgerClosed) else None
+            begun = [each for each in every if self._predecessor(each) == ledger.origin]
+            begun += [each for each in every if each.origin == named]
+            if not begun or begun[0] in found:
+                return found
+            ledger = begun[0]
+            found.append(ledger)
+
+    def heir(self, ledger: Ledger) -> Ledger | None:
+        """The open ledger that goes on from a closed one; None where none does."""
+        return next((each for each in self.after(ledger) if not self.over(each)), None)
+
+    def _predecessor(self, ledger: Ledger) -> str | None:
+        # A first entry never becomes another: it is asked for once.
+        facts = self.as_read(ledger, ITSELF) or self.facts(ledger, ITSELF)
+        first = facts[0] if facts else None
+        return first.predecessor if isinstance(first, LedgerCreated) else None
 
     def roles(self, ledger: Ledger, principal: Principal, on: date) -> frozenset[Role]:
         """The roles that the ledger's own grants, as last read, give this person there on a day.
@@ -199,6 +251,11 @@ class Streams:
             if other.slug == COMMON:
                 found |= granted & REPORTS_ON_ALL
             found |= granted & {Role.REGULATOR}
+        heir = None if found else self.heir(ledger)
+        if heir is not None:
+            # Its records are the heir's now, whose people read them.
+            self.facts(heir, ROLES)
+            found |= self.roles(heir, principal, on) - {Role.AUDITOR}
         return frozenset(found)
 
 
@@ -257,6 +314,13 @@ class Lookup:
     def size_of(self, origin: str) -> int:
         """How many entries a ledger has now. Raises NotFound."""
         return self._commands.feed.head(self._commands.ledgers.by_origin(origin).id).size
+
+    def predecessors(self, origin: str) -> list[str]:
+        """The closed ledgers that a ledger goes on from. Raises NotFound."""
+        streams, ledgers = self._commands.streams, self._commands.ledgers
+        ledger = ledgers.by_origin(origin)
+        over = [each for each in ledgers.all() if each != ledger and streams.over(each)]
+        return [each.origin for each in over if streams.heir(each) == ledger]
 
     def signers_of(self, origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:
         """Those of the named keys that have signed the published checkpoint of a ledger. Raises NotFound."""

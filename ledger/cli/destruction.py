@@ -56,7 +56,8 @@ def destroy(
     """Destroy what is sealed about a subject in a case, or in a whole case: keys, values and files.
 
     Entries, proofs and figures stay; the values do not come back. Where the organisation demands a second
-    person this proposes only: an administrator gives --approve ID, then it is destroyed by --authorise ID.
+    person this proposes only: an administrator gives --approve ID, then it is destroyed by --authorise ID. Of a
+    closed ledger it is recorded in the one that goes on from it, by the roles that are granted there.
     Exit code 3: a hold covers it, or law refuses it otherwise; 6: recorded, and not carried out yet.
     """
     session = of(context)
@@ -69,8 +70,9 @@ def destroy(
         raise InvalidInput("--dry-run", "a case beside it: the others record at once", None)
     with session.installation() as installation:
         found = the_ledger(installation, slug)
-        principal = session.principal(found, person, organisation)
-        desk = _Desk(session, installation, found, principal)
+        into = installation.recorded_in(found)
+        principal = session.principal(into, person, organisation)
+        desk = _Desk(session, installation, into, principal)
         if approve is not None:
             said: dict[str, Any] = desk.give("DestructionApproved", {"destruction": approve})
         elif refuse is not None:
@@ -81,6 +83,7 @@ def destroy(
             stated = {
                 "scope": "case" if subject is None and not key else "subject",
                 "case": case, "subject": subject, "keys": list(key or ()),
+                "ledger": None if into == found else found.origin,
             }  # fmt: skip
             allow(installation, found.slug, principal, Matter.CASES)
             planned = plan(installation, found, {k: v for k, v in stated.items() if v or k == "case"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -53,6 +53,10 @@ class Lookup(Protocol):
 
     def size_of(self, origin: str) -> int:
         """How many entries a ledger has now. Raises NotFound."""
+        ...
+
+    def predecessors(self, origin: str) -> Collection[str]:
+        """The closed ledgers that a ledger goes on from, and so speaks for. Raises NotFound."""
         ...
 
     def signers_of(self, origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:
@@ -167,6 +171,13 @@ class Case(BaseAggregate[str]):
         case.__base_init__(stream, 0, datetime.now(UTC))
         case.facts = []
         case._history = None
+        return case
+
+    def copied(self) -> Self:
+        """The same case: what is added to it leaves this one as it is."""
+        case = self.blank(self.id)
+        case.facts, case._history = [*self.facts], self._history
+        case.version, case.modified_on = self.version, self.modified_on
         return case
 
     def take(self, fact: CaseEvent) -> None:

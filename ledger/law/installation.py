@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
 from ledger.errors import Forbidden, InvalidInput, LawRefused
@@ -103,6 +103,25 @@ def ledger_is_open(origin: str, closed: bool) -> None:
     Raises LawRefused."""
     if closed:
         raise LawRefused(LEDGERS, f"{origin} is closed: nothing enters it any more; write to its successor")
+
+
+def closed_ledger_goes_on(origin: str, goes_on: bool) -> None:
+    """What is opened or destroyed of a closed ledger is recorded in the one that goes on from it.
+
+    4-wire 'Ledgers'. The duty to destroy what is no longer needed outlives the organisation (PDPA IPP 4.2).
+    Raises LawRefused."""
+    if not goes_on:
+        raise LawRefused(
+            LEDGERS,
+            f"{origin} is closed, and no ledger goes on from it in which this could be recorded: 'auditledger "
+            "ledger continue' opens one",
+        )
+
+
+def goes_on_from(origin: str, named: str, predecessors: Collection[str]) -> None:
+    """A ledger speaks for closed ones alone that it goes on from (4-wire 'Ledgers'). Raises LawRefused."""
+    if named not in predecessors:
+        raise LawRefused(LEDGERS, f"{origin} goes on from no closed ledger {named}: record it there")
 
 
 def successor_is_another(origin: str, successor: str | None) -> None:

@@ -39,3 +39,12 @@ def export_names_its_basis(from_regulator: bool, basis: str | None, entries: int
     if ground == CONSENT and (_INDEX.fullmatch(of) is None or int(of) >= entries):
         raise LawRefused(f"{SECRECY}(3)(b)", f"the written consent is an entry of this ledger; {of!r} is none")
     return ground, of
+
+
+def consent_is_kept_in_writing(index: str, keeps_file: bool) -> None:
+    """A consent is in writing: the entry named for it keeps a file (PDPA s 120(3)(b)). Raises LawRefused."""
+    if not keeps_file:
+        raise LawRefused(
+            f"{SECRECY}(3)(b)",
+            f"the consent is in writing, and entry {index} keeps no file: name the one that does",
+        )

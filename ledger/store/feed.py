@@ -101,6 +101,10 @@ class Feed:
         """Whether a checkpoint of a ledger was ever signed."""
         return any(row[3] is not None for row in self._fetch("sealing_state", {"ledger": ledger_id}))
 
+    def closed(self, ledger_id: int) -> bool:
+        """Whether nothing enters a ledger any more, by its head."""
+        return any(row[0] is not None for row in self._fetch("closed_ledger", {"ledger": ledger_id}))
+
     def position_at(self, ledger_id: int, moment: datetime) -> int:
         """How many entries the ledger had at ``moment`` (aware), found while the head is held.
 

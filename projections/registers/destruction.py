@@ -41,6 +41,7 @@ class Destructions(Register):
     columns = (
         Column("destruction", Kind.TEXT, "the id of the proposal"),
         Column("case_id", Kind.TEXT, "the case of which something is destroyed"),
+        Column("of_ledger", Kind.TEXT, "the closed ledger that the case is of; empty: this one"),
         Column("scope", Kind.TEXT, "all that the case has sealed, or what is sealed about a subject"),
         Column("ground", Kind.TEXT, "why"),
         Column("ground_words", Kind.SEALED, "… in words"),
@@ -76,6 +77,7 @@ def _row(destruction: str, own: Sequence[CaseEvent]) -> Row:
     values: dict[str, Any] = {
         "destruction": destruction,
         "case_id": proposed.case,
+        "of_ledger": proposed.ledger,
         "scope": proposed.scope.value,
         "ground": proposed.ground.value,
         "ground_words": pointer(proposed, "ground_words"),
@@ -98,6 +100,7 @@ def _row(destruction: str, own: Sequence[CaseEvent]) -> Row:
                 values["standing"] = "refused"
             case DestructionAuthorised():
                 values |= {"standing": "authorised", "destroyed_on": melbourne_date(fact.timestamp)}
+                values["keys"] = len(fact.keys)
             case DestructionCompleted():
                 values |= {"standing": "completed", "fields": fact.fields, "files": fact.files}
     return Row(proposed, values, destruction, tuple(own))
@@ -130,7 +133,7 @@ class Holds(Register):
         for fact in facts:
             if isinstance(fact, HoldPlaced):
                 placed[fact.hold] = fact
-            elif isinstance(fact, HoldReleased):
+            elif isinstance(fact, HoldReleased) and fact.ledger is None:
                 yield _hold(placed.pop(fact.hold), fact)
         for fact in placed.values():
             yield _hold(fact, None)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ledger.application.shown import shown_timeline
+from ledger.domain.destruction.aggregate import DestructionRecord
 from ledger.errors import Conflict, ContentDestroyed, Forbidden, InvalidInput, LawRefused, NotFound, VaultError
 from ledger.vault.opening import Destroyed, Opened, Word
 from tests.application.conftest import House
@@ -367,6 +368,32 @@ def test_a_file_whose_key_no_entry_destroyed_is_lost_and_not_called_destroyed(ho
         house.installation.read_attachment(
             "dffh", index, "file", reason="test", principal=house.privacy_officer
         )
+
+
+def test_what_is_kept_folded_is_not_changed_by_who_was_given_a_copy(house: House) -> None:
+    """A command that is judged and then not recorded leaves nothing of itself behind."""
+    destruction = propose(house, received(house))
+    act(house, "HoldPlaced", house.privacy_officer, hold="h-1", reason="inquiry", area="complaint")
+    streams = house.installation.streams
+    streams.destruction(house.ledger)
+    before = streams.destruction_record(house.ledger)
+    assert isinstance(before, DestructionRecord)
+    act(house, "DestructionRefused", house.administrator, destruction=destruction, reason="no")
+    act(house, "HoldReleased", house.privacy_officer, hold="h-1")
+    streams.destruction(house.ledger)
+    after = streams.destruction_record(house.ledger)
+    assert isinstance(after, DestructionRecord)
+    assert (before.version, after.version) == (2, 4)
+    assert (before.standing.destructions[destruction].standing, [*before.standing.holds]) == (
+        "proposed",
+        ["h-1"],
+    )
+    assert (after.standing.destructions[destruction].standing, [*after.standing.holds]) == ("refused", [])
+    again = streams.destruction_record(house.ledger)
+    assert again is not after
+    for fact in streams.as_read(house.ledger, "destruction")[2:]:
+        before.take(fact)
+    assert before.standing == after.standing
 
 
 # --- holds ---

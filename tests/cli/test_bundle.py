@@ -208,6 +208,15 @@ def test_s_120_what_leaves_the_regulators_ledger_names_its_basis(dffh: Program, 
     assert said["basis"] == {"ground": "120(3)(a)", "of": "s 112"}
     found = verified(dffh, "--key", key_of(dffh))
     assert "basis, as the exporter states: PDPA s 120(3)(a), s 112" in found.out
+    Path("consent.txt").write_text("I agree.")
+    kept = dffh.ok("attach", "consent.txt", "--case", cases[0], "--ledger", "dffh", person="officer")
+    index = kept["receipts"][0]["index"]
+    refused = export(dffh, "--all", "--basis", f"120(3)(b): {index - 1}", to="other.zip")
+    assert (refused.code, refused.err.count("\n")) == (3, 1)
+    assert f"the consent is in writing, and entry {index - 1} keeps no file" in refused.err
+    assert not Path("other.zip").exists()
+    said = export(dffh, "--all", "--basis", f"120(3)(b): {index}", "--json").json
+    assert said["basis"] == {"ground": "120(3)(b)", "of": str(index)}
     del dffh.environment["AUDITLEDGER_REGULATOR"]
     assert export(dffh, "--all", "--basis", "120(3)(a): s 112").code == 3
 

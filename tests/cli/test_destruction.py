@@ -273,3 +273,45 @@ def test_what_is_lost_of_a_closed_ledger_comes_back_closed(
     assert new("reconcile", "--json").json["ledgers"]["dffh"]["came_back"] == 0
     assert new.ok("checkpoint", "--ledger", "dffh") == last
     assert new.ok("verify")["clean"]
+
+
+def test_what_a_closed_ledger_has_sealed_is_destroyed_by_the_one_that_goes_on(office: Program) -> None:
+    case, _ = received(office)
+    hold(office, "HoldPlaced", reason="an inquiry")
+    last = office.ok("ledger", "close", "--ledger", "dffh", person="administrator")["size"]
+    destroy = ("destroy", case, "--ledger", "dffh", *GROUND)
+    answer = office(*destroy, person="privacy")
+    assert (answer.code, answer.err.count("\n")) == (3, 1)
+    assert "no ledger goes on from it" in answer.err
+    assert "'auditledger ledger continue' opens one" in answer.err
+    office.ok("ledger", "continue", "dffh", "--origin", "example.vic.gov.au/dffh/2", person="administrator")
+    # Roles are those of the ledger that goes on.
+    assert office(*destroy, person="privacy").code == 4
+    grant = {"person": PRIVACY, "role": "privacy_officer", "organisation": office.people["organisation"]}
+    office.ok(
+        "record", "role.RoleGranted", "-", "--ledger", "dffh-2", "--happened", "2025-01-01",
+        text=json.dumps({"fields": grant}), person="administrator",
+    )  # fmt: skip
+    dry = office.ok(*destroy[:4], "--dry-run", person="privacy")
+    assert (dry["fields"], dry["holds"]) == (3, ["inquiry"])
+    assert office(*destroy, person="privacy").code == 3
+    hold(office, "HoldReleased", "dffh-2", ledger="example.vic.gov.au/dffh")
+    assert office.ok("replay", "holds", "--ledger", "dffh-2", person="privacy")["rows"] == []
+    said = office.ok(*destroy, person="privacy")
+    assert said["destroyed"] == {"keys": 2, "fields": 3, "files": 0}
+    assert entry(office, case)["fields"]["purpose"]["sealed"] == "destroyed"
+    (row,) = office.ok("replay", "requests", "--ledger", "dffh", person="officer")["rows"]
+    assert row["purpose"].startswith("destroyed on 20")
+    assert office("reconcile").code == 0
+    assert {each["ledger"]: each["size"] for each in office.ok("verify")["ledgers"]}["dffh"] == last
+    answer = office("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+    assert (answer.code, "there is nothing to destroy" in answer.err) == (3, True)
+    (listed,) = office.ok("replay", "destructions", "--ledger", "dffh-2", person="privacy")["rows"]
+    assert (listed["case_id"], listed["of_ledger"]) == (case, "example.vic.gov.au/dffh")
+
+
+def hold(program: Program, word: str, slug: str = "dffh", **fields: Any) -> None:
+    program.ok(
+        "record", f"destruction.{word}", "-", "--ledger", slug,
+        text=json.dumps({"fields": {"hold": "inquiry", **fields}}), person="privacy",
+    )  # fmt: skip

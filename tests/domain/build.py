@@ -7,7 +7,7 @@ earlier fact's words would fail here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -74,6 +74,9 @@ class Book:
         if origin.endswith("/nowhere"):
             raise NotFound(f"no ledger has the origin {origin!r}")
         return 1000
+
+    def predecessors(self, _origin: str) -> Collection[str]:
+        return ()
 
     def signers_of(self, _origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:
         """Those of the named keys that are among ``signers``."""

@@ -270,3 +270,12 @@ def test_1_law_head_what_is_attested_is_a_register_that_agencies_keep(register, 
         installation.is_attested_register(register, scheme)
     installation.is_attested_register("requests", "vps")
     installation.is_attested_register("complaints", None)
+
+
+def test_4_wire_ledgers_what_is_done_with_a_closed_ledger_is_recorded_in_the_one_that_goes_on():
+    with pytest.raises(LawRefused, match="e/a is closed, and no ledger goes on from it"):
+        installation.closed_ledger_goes_on("e/a", False)
+    installation.closed_ledger_goes_on("e/a", True)
+    with pytest.raises(LawRefused, match="e/b goes on from no closed ledger e/c"):
+        installation.goes_on_from("e/b", "e/c", ["e/a"])
+    installation.goes_on_from("e/b", "e/a", ["e/a"])

@@ -32,3 +32,9 @@ def test_s_120_binds_the_regulators_ledger_alone():
     assert secrecy.export_names_its_basis(False, None, 9) is None
     with pytest.raises(LawRefused, match="this one is another"):
         secrecy.export_names_its_basis(False, "120(3)(a): s 112", 9)
+
+
+def test_s_120_3_b_the_consent_is_kept_in_writing():
+    with pytest.raises(LawRefused, match=r"entry 8 keeps no file.*PDPA s 120\(3\)\(b\)"):
+        secrecy.consent_is_kept_in_writing("8", False)
+    secrecy.consent_is_kept_in_writing("8", True)

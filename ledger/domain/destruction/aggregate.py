@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
 from enum import Enum
 from functools import cached_property
+from typing import Self
 
 from ledger.codec.declare import CaseRef
 from ledger.domain.case import Case, Context, Lookup, Role, command, load_cases
@@ -25,11 +26,11 @@ from ledger.domain.destruction.events import (
 from ledger.domain.destruction.standing import STREAM, Destruction, DestructionStanding, holds_on, standing_of
 from ledger.domain.event import CaseEvent, load_events
 from ledger.domain.timeline import earliest, latest
-from ledger.errors import InvalidInput
+from ledger.errors import InvalidInput, NotFound
 from ledger.law import destruction as law
 from ledger.law import retention
 from ledger.law.general import approver_is_another, open_word_is_explained
-from ledger.law.installation import is_code
+from ledger.law.installation import goes_on_from, is_code
 
 PROPOSERS = frozenset({Role.PRIVACY_OFFICER, Role.REGULATOR})
 """1-law 'Who acts': the privacy officer proposes destruction; in its own ledger the regulator."""
@@ -46,6 +47,12 @@ class DestructionRecord(Case):
     @cached_property
     def _now(self) -> DestructionStanding:
         return standing_of(())
+
+    def copied(self) -> Self:
+        """The same record: what is added to it leaves this one as it is."""
+        case = super().copied()
+        case._now = self._now.copied()
+        return case
 
     @property
     def standing(self) -> DestructionStanding:
@@ -82,8 +89,9 @@ class DestructionRecord(Case):
         ):
             if value is not None:
                 is_code(field, value)
+        origin = _of(e.ledger, context)
         if e.case is not None:
-            context.lookup.case(CaseRef(context.ledger, e.case, context.lookup.size_of(context.ledger)))
+            context.lookup.case(CaseRef(origin, e.case, context.lookup.size_of(origin)))
         if e.area is not None and e.area not in (areas := {case.area for case in load_cases()}):
             raise InvalidInput("area", f"one of {', '.join(sorted(areas))}", e.area)
         if e.event is not None and e.event not in load_events():
@@ -92,7 +100,11 @@ class DestructionRecord(Case):
     @command(HoldReleased, roles=PROPOSERS, stream=STREAM)
     def release(self, e: HoldReleased, context: Context) -> None:
         """Release a hold on sealed values."""
-        retention.released_hold_is_open(e.hold, self.standing.holds)
+        if e.ledger is None:
+            retention.released_hold_is_open(e.hold, self.standing.holds)
+            return
+        ended = {hold for origin, hold in self.standing.released if origin == e.ledger}
+        retention.released_hold_is_open(e.hold, _closed(e.ledger, context).holds.keys() - ended)
 
     @command(DestructionProposed, roles=PROPOSERS, stream=STREAM)
     def propose(self, e: DestructionProposed, context: Context) -> None:
@@ -106,8 +118,8 @@ class DestructionRecord(Case):
             e.ground.value, e.ground_words, e.disposal_authority, e.authority
         )
         law.ledgers_own_streams_stay(is_named_stream(e.case), e.scope is DestructionScope.CASE)
-        law.destruction_names_keys(e.keys, self.standing.destroyed)
-        law.not_destroyed_while_hold_covers(self._held(e.case, e.keys, context))
+        law.destruction_names_keys(e.keys, self._destroyed(e.ledger, context))
+        law.not_destroyed_while_hold_covers(self._held(e.ledger, e.case, e.keys, context))
 
     @command(DestructionApproved, roles=APPROVERS, stream=STREAM)
     def approve(self, e: DestructionApproved, context: Context) -> None:
@@ -132,16 +144,17 @@ class DestructionRecord(Case):
         law.destruction_is_pending(e.destruction, standing)
         if found is None:
             return
-        law.second_person_where_demanded(now.demanded, found.approved_by)
+        before = e.ledger is not None and _closed(e.ledger, context).demanded
+        law.second_person_where_demanded(now.demanded or before, found.approved_by)
         wanted = found.proposed
         law.authorised_as_proposed(
-            (wanted.scope, wanted.case, wanted.keys, wanted.ground, wanted.disposal_authority,
+            (wanted.ledger, wanted.scope, wanted.case, wanted.keys, wanted.ground, wanted.disposal_authority,
              wanted.header.actor.id, found.approved_by),
-            (e.scope, e.case, tuple(key for key in e.keys if key not in e.contents), e.ground,
+            (e.ledger, e.scope, e.case, tuple(key for key in e.keys if key not in e.contents), e.ground,
              e.disposal_authority, e.proposed_by, e.approved_by),
         )  # fmt: skip
-        law.destruction_names_keys(e.keys, now.destroyed)
-        law.not_destroyed_while_hold_covers(self._held(wanted.case, e.keys, context))
+        law.destruction_names_keys(e.keys, self._destroyed(e.ledger, context))
+        law.not_destroyed_while_hold_covers(self._held(e.ledger, wanted.case, e.keys, context))
 
     @command(DestructionCompleted, roles=SYSTEM, stream=STREAM)
     def complete(self, e: DestructionCompleted, context: Context) -> None:
@@ -160,8 +173,33 @@ class DestructionRecord(Case):
         found = self.standing.destructions.get(destruction)
         return found, None if found is None else found.standing
 
-    def _held(self, case: str, keys: Sequence[str], context: Context) -> list[str]:
-        return holds_on(self.standing, matter_of(case, keys, context.ledger, context.lookup))
+    def _held(self, ledger: str | None, case: str, keys: Sequence[str], context: Context) -> list[str]:
+        origin = _of(ledger, context)
+        matter = matter_of(case, keys, origin, context.lookup)
+        return holds_on(self.standing, matter, None if ledger is None else _closed(ledger, context), origin)
+
+    def _destroyed(self, ledger: str | None, context: Context) -> set[str]:
+        own = set(self.standing.destroyed)
+        return own if ledger is None else own | set(_closed(ledger, context).destroyed)
+
+
+def _of(ledger: str | None, context: Context) -> str:
+    """The origin of the ledger that a fact is about. Raises LawRefused where that is not one to speak for."""
+    if ledger is None:
+        return context.ledger
+    goes_on_from(context.ledger, ledger, context.lookup.predecessors(context.ledger))
+    return ledger
+
+
+def _closed(ledger: str, context: Context) -> DestructionStanding:
+    """Where destruction stood in a closed ledger at its end."""
+    _of(ledger, context)
+    try:
+        found = context.lookup.case(CaseRef(ledger, STREAM, context.lookup.size_of(ledger)))
+    except NotFound:
+        return DestructionStanding()
+    assert isinstance(found, DestructionRecord)
+    return found.standing
 
 
 def matter_of(case: str, keys: Sequence[str], ledger: str, lookup: Lookup) -> law.Matter:

@@ -44,7 +44,7 @@ class HoldPlaced(CaseEvent):
     It covers what meets every condition that is stated, in cases that come later too; with none stated, the
     whole ledger. ``keys``: the vault keys of a subject; ``area``: as in the names of commands; ``event``: full
     name of an event that the case holds; ``organisation``: that it is of, or names; ``opened_…``: both
-    included.
+    included. ``ledger``: that the case is of, where it is a closed one that this goes on from.
     """
 
     hold: str
@@ -57,14 +57,17 @@ class HoldPlaced(CaseEvent):
     organisation: str | None = None
     opened_from: date | None = None
     opened_to: date | None = None
+    ledger: str | None = None
 
 
 @avro_event("ledger.destruction.v1.HoldReleased")
 class HoldReleased(CaseEvent):
-    """The hold of that id ends with this entry."""
+    """The hold of that id ends with this entry. ``ledger``: in which it was placed, where that is a closed one
+    that this goes on from."""
 
     hold: str
     reason: OptionalText = None
+    ledger: str | None = None
 
 
 @avro_event("ledger.destruction.v1.DestructionProposed")
@@ -72,7 +75,8 @@ class DestructionProposed(CaseEvent):
     """Somebody proposes to destroy sealed values of a case. ``destruction``: the proposal's random id.
 
     ``keys``: the vault keys that would be destroyed; where none are stated the vault says which they are.
-    ``disposal_authority``: number and class, in clear; ``authority``: any other, in words.
+    ``disposal_authority``: number and class, in clear; ``authority``: any other, in words. ``ledger``: the
+    origin of the closed ledger that the case is of, and that this one goes on from; None: this one.
     """
 
     destruction: str
@@ -84,6 +88,7 @@ class DestructionProposed(CaseEvent):
     ground_words: OptionalText = None
     disposal_authority: str | None = None
     authority: OptionalText = None
+    ledger: str | None = None
 
 
 @avro_event("ledger.destruction.v1.DestructionApproved")
@@ -120,6 +125,7 @@ class DestructionAuthorised(CaseEvent):
     proposed_by: str | None = None
     approved_by: str | None = None
     contents: tuple[str, ...] = ()
+    ledger: str | None = None
 
 
 @avro_event("ledger.destruction.v1.DestructionCompleted")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from ledger.domain.destruction.events import (
     DestroyedAgain,
@@ -24,7 +25,7 @@ STREAM = "destruction"
 """The named stream of a ledger in which all of this stands: a hold and a destruction never pass each other."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Destruction:
     """One destruction as its facts leave it. ``standing``: the latest of the words of its events."""
 
@@ -54,6 +55,8 @@ class DestructionStanding:
     destructions: dict[str, Destruction] = field(default_factory=dict)
     destroyed: dict[str, Gone] = field(default_factory=dict)
     came_back: list[DestroyedAgain] = field(default_factory=list)
+    released: set[tuple[str, str]] = field(default_factory=set)
+    """Holds of closed ledgers that end here: origin, id."""
 
     def take(self, fact: CaseEvent) -> None:
         """Adds a recorded fact. None of them is ever corrected, so the order recorded is the history."""
@@ -62,24 +65,33 @@ class DestructionStanding:
                 self.demanded = fact.demanded
             case HoldPlaced():
                 self.holds[fact.hold] = fact
+            case HoldReleased() if fact.ledger is not None:
+                self.released.add((fact.ledger, fact.hold))
             case HoldReleased():
                 self.holds.pop(fact.hold, None)
             case DestructionProposed():
                 self.destructions[fact.destruction] = Destruction(fact)
             case DestructionApproved():
-                found = self.destructions[fact.destruction]
-                found.standing, found.approved_by = "approved", fact.header.actor.id
+                self._now(fact.destruction, standing="approved", approved_by=fact.header.actor.id)
             case DestructionRefused():
-                self.destructions[fact.destruction].standing = "refused"
+                self._now(fact.destruction, standing="refused")
             case DestructionAuthorised():
-                found = self.destructions[fact.destruction]
-                found.standing, found.authorised = "authorised", fact
+                self._now(fact.destruction, standing="authorised", authorised=fact)
                 self._destroyed(fact)
             case DestructionCompleted():
-                found = self.destructions[fact.destruction]
-                found.standing, found.completed = "completed", fact
+                self._now(fact.destruction, standing="completed", completed=fact)
             case DestroyedAgain():
                 self.came_back.append(fact)
+
+    def copied(self) -> DestructionStanding:
+        """The same standing: facts that it takes leave this one as it is."""
+        return DestructionStanding(
+            self.demanded, {**self.holds}, {**self.destructions}, {**self.destroyed}, [*self.came_back],
+            {*self.released},
+        )  # fmt: skip
+
+    def _now(self, destruction: str, **changed: Any) -> None:
+        self.destructions[destruction] = replace(self.destructions[destruction], **changed)
 
     def unfinished(self) -> list[DestructionAuthorised]:
         """What was authorised and has no receipt yet, in the order recorded."""
@@ -113,6 +125,16 @@ def reach_of(hold: HoldPlaced) -> Reach:
     )  # fmt: skip
 
 
-def holds_on(standing: DestructionStanding, matter: Matter) -> list[str]:
-    """The ids of the open holds that cover what would be destroyed."""
-    return [name for name, hold in standing.holds.items() if hold_covers(reach_of(hold), matter)]
+def holds_on(
+    standing: DestructionStanding, matter: Matter, closed: DestructionStanding | None = None, origin: str = ""
+) -> list[str]:
+    """The ids of the open holds that cover what would be destroyed.
+
+    ``closed``: of the closed ledger ``origin`` that it is of: its holds stay until they are released here.
+    """
+    held = [name for name, hold in standing.holds.items() if hold_covers(reach_of(hold), matter)]
+    return held + [
+        name
+        for name, hold in ({} if closed is None else closed.holds).items()
+        if (origin, name) not in standing.released and hold_covers(reach_of(hold), matter)
+    ]

@@ -18,6 +18,7 @@ from ledger.domain.openings.standing import STREAM, EmergencyAccess, accesses_of
 from ledger.errors import InvalidInput
 from ledger.law import emergency as law
 from ledger.law.installation import (
+    goes_on_from,
     is_code,
     opening_states_what_and_why,
     search_states_what_it_covered,
@@ -53,6 +54,8 @@ class Openings(Case):
         for one in e.opened:
             for path in one.paths:
                 is_code("opened.paths", path)
+        if e.ledger is not None:
+            goes_on_from(context.ledger, e.ledger, context.lookup.predecessors(context.ledger))
         opening_states_what_and_why(len(e.opened), [len(one.paths) for one in e.opened], e.reason)
         law.opening_rests_on_a_right(e.header.actor.role, OPENERS, e.emergency_access)
         if e.emergency_access is not None:

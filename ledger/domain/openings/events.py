@@ -23,13 +23,15 @@ class OpenedEntry:
 class SealedFieldsOpened(CaseEvent):
     """One call opened sealed fields; recorded before they are shown (4-wire 'Sealed fields').
 
-    ``emergency_access``: the index of the entry that took it, where it was opened under one.
+    ``emergency_access``: the index of the entry that took it, where it was opened under one. ``ledger``: the
+    origin of the closed ledger whose entries they are, and that this one goes on from; None: this one.
     """
 
     opened: tuple[OpenedEntry, ...]
     reason: Text
     engagement: CaseRef | None = None
     emergency_access: int | None = None
+    ledger: str | None = None
 
 
 @avro_record("ledger.vault.v1.FoundEntry")
