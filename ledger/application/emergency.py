@@ -9,6 +9,7 @@ from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from ledger.application.destroying import takes_no_more
 from ledger.application.outcome import Principal
 from ledger.clock import melbourne_date
 from ledger.codec.jsonform import show
@@ -75,7 +76,7 @@ def right_under(
     for each in sorted(own, key=lambda one: one.until, reverse=True):
         taken = each.taken
         try:
-            law.used_while_in_force(taken.index, each.until, now)
+            law.used_while_in_force(taken.index, each.until, each.moment(now))
             for stream in streams:
                 law.used_for_what_it_names(taken.index, taken.cases, taken.whole_ledger, stream)
         except Forbidden as error:
@@ -101,7 +102,7 @@ def shown(access: EmergencyAccess, now: datetime) -> dict[str, Any]:
         "taken_at": show(taken.timestamp),
         "minutes": taken.minutes,
         "until": show(access.until),
-        "in_force": now < access.until,
+        "in_force": access.moment(now) < access.until,
         "ended_by": None if ended is None else ended.header.actor.id,
         "openings": [fact.index for fact in access.openings],
         "told": None
@@ -121,12 +122,11 @@ def shown(access: EmergencyAccess, now: datetime) -> dict[str, Any]:
 
 
 def listed(installation: Installation, ledger: Ledger, principal: Principal) -> list[dict[str, Any]]:
-    """The emergency accesses that a person may see, newest first: a privacy officer, case writers, auditors and
-    administrators all, others their own.
+    """The emergency accesses that a person may see, newest first: a reporter and a Minister's office their own
+    alone, whoever else reads the ledger all.
 
-    Whom a list tells of what no privacy officer was told of, is told by it: that is recorded before it is
-    shown. A crash between leaves it recorded and not shown, and standing for review. Raises Unavailable,
-    OutcomeUnknown.
+    A privacy officer is told by it of what none was told of yet: that is recorded before it is shown. A crash
+    between leaves it recorded and not shown; it still waits for its review. Raises Unavailable, OutcomeUnknown.
     """
     today = melbourne_date(installation.clock.now())
     own = installation.roles(ledger.slug, principal)
@@ -157,8 +157,7 @@ def tell(
 
     A ledger that is closed takes no entry: then it is told again each time. Raises Unavailable, OutcomeUnknown.
     """
-    installation.streams.facts(ledger, "ledger")
-    if installation.streams.closed(ledger):
+    if takes_no_more(installation, ledger):
         return
     fields = {"access": access.taken.index, "how": how.value, "person": person}
     try:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import format_datetime
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def standing_of(accesses: dict[int, EmergencyAccess], installation: Installation
     """How these stand now."""
     now = installation.clock.now()
     return Untold(
-        sum(now < each.until for each in accesses.values()),
+        sum(each.moment(now) < each.until for each in accesses.values()),
         sum(not each.known for each in accesses.values()),
         sum(each.reviewed is None for each in accesses.values()),
     )
@@ -149,8 +150,9 @@ def letter(ledger: Ledger, access: EmergencyAccess) -> tuple[str, str, dict[str,
     host = ledger.origin.partition("/")[0]
     identity = hashlib.sha256(f"{ledger.origin} {taken.index}".encode()).hexdigest()[:32]
     subject = f"Emergency access in ledger {ledger.slug}, entry {taken.index}"
-    return (
-        subject,
-        text,
-        {"Message-ID": f"<emergency-access-{identity}@{host}>", "Auto-Submitted": "auto-generated"},
-    )
+    headers = {
+        "Date": format_datetime(taken.timestamp),
+        "Message-ID": f"<emergency-access-{identity}@{host}>",
+        "Auto-Submitted": "auto-generated",
+    }
+    return subject, text, headers

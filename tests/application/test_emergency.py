@@ -379,3 +379,26 @@ def test_a_review_falls_due_after_seven_days(clocked: House) -> None:
     assert looked(clocked, clocked.administrator)[0]["review_overdue"] is False
     assert "Petra" not in json.dumps(looked(clocked, clocked.administrator))
     check_ledger(clocked.installation.database, clocked.ledger)
+
+
+def test_a_process_whose_clock_is_behind_opens_nothing_after_the_end(house: House) -> None:
+    """What is recorded after the end comes after it, whatever its clock says."""
+    case, index = case_with_words(house)
+    access = take(house, case)
+    act(house, "EmergencyAccessEnded", access, house.privacy_officer)
+
+    class Behind:
+        def now(self) -> datetime:
+            return datetime.now(UTC) - timedelta(seconds=30)
+
+    with Installation(house.installation.database, house.installation.data_dir, clock=Behind()) as late:
+        with pytest.raises(Forbidden, match=rf"emergency access of entry {access} ended at"):
+            late.open_sealed("dffh", [(index, None)], reason="late", principal=house.administrator)
+        stated = {"opened": [{"entry": index, "paths": ["purpose"]}], "reason": "r", "emergency_access": access}
+        with pytest.raises(Forbidden, match=rf"^the emergency access of entry {access} ended at"):
+            late.execute(
+                "dffh", "vault.SealedFieldsOpened", {"happened": house.today, "fields": stated},
+                principal=house.administrator, command_id=str(uuid.uuid4()),
+            )  # fmt: skip
+    assert openings(house) == []
+    check_ledger(house.installation.database, house.ledger)

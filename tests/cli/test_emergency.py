@@ -121,7 +121,7 @@ def test_a_mail_that_is_set_by_halves_is_said(office: Program) -> None:
     office.environment["AUDITLEDGER_SMTP_URL"] = "mail.example:hunter2"
     ok, detail = emergency(office)
     assert not ok
-    assert "expected smtp:// or smtps://" in detail
+    assert "expected smtp://HOST:PORT or smtps://HOST:PORT" in detail
     assert "hunter2" not in detail
 
 

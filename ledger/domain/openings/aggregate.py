@@ -61,7 +61,7 @@ class Openings(Case):
         if e.emergency_access is not None:
             found = self._found(e.emergency_access)
             law.used_by_who_took_it(e.emergency_access, found.taker, _person(e))
-            law.used_while_in_force(e.emergency_access, found.until, e.timestamp)
+            law.used_while_in_force(e.emergency_access, found.until, found.moment(e.timestamp))
 
     @command(SealedFieldsSearched, roles=OPENERS, stream=STREAM)
     def search(self, e: SealedFieldsSearched, context: Context) -> None:
@@ -94,7 +94,7 @@ class Openings(Case):
         law.emergency_access_happens_when_recorded(e.happened_date, melbourne_date(e.timestamp))
         found = self._found(e.access)
         law.ended_by_who_took_it_or_a_keeper(found.taker, _person(e), e.header.actor.role)
-        law.ended_while_in_force(e.access, found.until, e.timestamp)
+        law.ended_while_in_force(e.access, found.until, found.moment(e.timestamp))
 
     @command(PrivacyOfficerTold, roles=frozenset({Role.SYSTEM}), stream=STREAM)
     def tell(self, e: PrivacyOfficerTold, context: Context) -> None:
@@ -110,7 +110,7 @@ class Openings(Case):
             law.emergency_access_happens_when_recorded(e.happened_date, melbourne_date(e.timestamp))
         found = self._found(e.access)
         law.reviewed_by_another(found.taker, _person(e))
-        law.reviewed_when_over(e.access, found.until, e.timestamp)
+        law.reviewed_when_over(e.access, found.until, found.moment(e.timestamp))
         law.reviewed_once(e.access, found.reviewed is not None)
         law.review_states_why(e.words)
 

@@ -44,6 +44,11 @@ class EmergencyAccess:
         ended_at = None if self.ended is None else self.ended.timestamp
         return law.emergency_access_ends(self.taken.timestamp, self.taken.minutes, ended_at)
 
+    def moment(self, now: datetime) -> datetime:
+        """The moment to judge it at: what comes after its end in the stream is never before that end, whatever
+        the clock of who asks."""
+        return now if self.ended is None else max(now, self.ended.timestamp)
+
     @property
     def review_due(self) -> date:
         """The last day for its review, a Melbourne date."""
