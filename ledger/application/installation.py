@@ -30,7 +30,7 @@ from ledger.store.feed import StoredRow
 from ledger.store.ledgers import COMMON, Ledger
 from ledger.store.mapper import REASON_PATH
 from ledger.tlog.checkpoint import Checkpoint
-from ledger.vault.attachments import CHUNK
+from ledger.vault.attachments import CHUNK, AttachmentRow
 from ledger.vault.opening import Opening, SealedField
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM
 
@@ -294,6 +294,23 @@ class Installation(Commands):
         ``command_id`` as of ``open_sealed``. Raises NotFound, Forbidden, ContentDestroyed, VaultError (altered,
         lost).
         """
+        found, row, key = self._opened_file(slug, index, path, reason, principal, command_id)
+        return found, _named_by(slug, index, self.files.read(row, key))
+
+    def disclose_attachment(
+        self, slug: str, index: int, path: str, *, reason: str, principal: Principal
+    ) -> tuple[bytes, Iterator[bytes]]:
+        """The salt and the content of a file: with both, whoever holds the entry can check it.
+
+        Recorded as an opening first. Raises as ``read_attachment``; VaultError before a chunk is read where it
+        is lost.
+        """
+        _, row, key = self._opened_file(slug, index, path, reason, principal, None)
+        return self.files.salt(row, key), _named_by(slug, index, self.files.read(row, key))
+
+    def _opened_file(
+        self, slug: str, index: int, path: str, reason: str, principal: Principal, command_id: str | None
+    ) -> tuple[Attachment, AttachmentRow, bytes]:
         ledger = self.ledgers.get(slug)
         event = self._event(self.feed.entry(ledger.id, index))
         found: Any = event
@@ -308,7 +325,7 @@ class Installation(Commands):
             row, key = self.opener.attachment(ledger.id, found.key, found.commitment)
         except NotFound as error:
             raise VaultError(f"{slug}: entry {index}: lost: {error}") from error
-        return found, _named_by(slug, index, self.files.read(row, key))
+        return found, row, key
 
     # --- opening sealed fields -------------------------------------------------------------------------------
 

@@ -374,7 +374,7 @@ def test_time_stamps_go_out_with_a_bundle_and_are_verified_by_given_roots(
 def test_time_stamps_are_an_upper_end_wherever_times_are_shown(
     dffh: Program, cosign: Cosign, database: Database, tmp_path: Path
 ) -> None:
-    """An authority that is set counts in `entries`, `prove` and `verify`; a stamp of another history does not."""
+    """An authority that is set counts in `entries`, `prove`, `verify`; a stamp of another history does not."""
     now = int(time.time())
     cosign(now + 3600)
     last = dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["size"] - 1
