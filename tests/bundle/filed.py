@@ -37,12 +37,12 @@ def _clean() -> Iterator[Mutation]:
         ("of one piece", bytes(1 << 20)),
         ("of one byte", b"x"),
     ):
-        yield Mutation(f"file: {name}", filed(with_file(content), content), CLEAN)
+        yield Mutation(f"content: {name}", filed(with_file(content), content), CLEAN)
     made = with_file(b"short")
     both = filed(made, b"short", disclosure(4, "purpose"), TRUE, disclosure(5, "file.title"))
-    yield Mutation("file: beside other fields", both, CLEAN)
+    yield Mutation("content: beside other fields", both, CLEAN)
     plain = made.bundle(WHOLE, disclosures=[disclosure(5, "file.title")])
-    yield Mutation("file: its title alone", plain, CLEAN)
+    yield Mutation("content: its title alone", plain, CLEAN)
 
 
 def _altered() -> Iterator[Mutation]:
@@ -54,44 +54,46 @@ def _altered() -> Iterator[Mutation]:
         ("another file", FILE[::-1]),
         ("of no byte for a million", b""),
     ):
-        yield Mutation(f"file altered: {name}", filed(made, content), TAMPERED)
+        yield Mutation(f"content altered: {name}", filed(made, content), TAMPERED)
     data = filed(made)
-    yield Mutation("file altered: a bit turned in the archive", flipped(data, data.index(FILE) + 7), TAMPERED)
+    yield Mutation(
+        "content altered: a bit turned in the archive", flipped(data, data.index(FILE) + 7), TAMPERED
+    )
     for name, wrong in (
         ("another salt", replace(TRUE, salt=b"\x01" * 32)),
         ("a guess without its salt", replace(TRUE, salt=bytes(32))),
     ):
-        yield Mutation(f"file with {name}", filed(made, FILE, wrong), TAMPERED)
-    yield Mutation("file that another entry's commits to", filed(log()), TAMPERED)
+        yield Mutation(f"content with {name}", filed(made, FILE, wrong), TAMPERED)
+    yield Mutation("content that another entry's commits to", filed(log()), TAMPERED)
 
 
 def _placed() -> Iterator[Mutation]:
     made = with_file(b"short")
     data = filed(made, b"short")
     files = members(data)
-    yield Mutation("file: not there", sealed({n: c for n, c in files.items() if n != NAME}), INCOMPLETE)
+    yield Mutation("content: not there", sealed({n: c for n, c in files.items() if n != NAME}), INCOMPLETE)
     for name, value in (("another name", "attachments/5/other.content"), ("its content", "short")):
         wrong = filed(made, b"short", replace(TRUE, value=value))
-        yield Mutation(f"file: {name} in the list", wrong, MALFORMED)
+        yield Mutation(f"content: {name} in the list", wrong, MALFORMED)
     alone = made.bundle(MIDDLE, disclosures=DISCLOSED, attachments=[(NAME, [b"short"])])
-    yield Mutation("file: not disclosed", alone, MALFORMED)
+    yield Mutation("content: not disclosed", alone, MALFORMED)
     nobody = made.bundle(MIDDLE, attachments=[(NAME, [b"short"])])
-    yield Mutation("file: nothing disclosed", nobody, MALFORMED)
+    yield Mutation("content: nothing disclosed", nobody, MALFORMED)
     for path in ("content", "purpose.content", "file.content.content", "file.length.content", "file.nothing"):
         name = content_name(AT, path)
         wrong_path = Disclosure(AT, path, name, salt(AT, path))
         other = made.bundle(MIDDLE, disclosures=[wrong_path], attachments=[(name, [b"short"])])
-        yield Mutation(f"file: at the path {path}", other, MALFORMED)
+        yield Mutation(f"content: at the path {path}", other, MALFORMED)
     elsewhere = Disclosure(4, PATH, content_name(4, PATH), salt(4, PATH))
     of_none = made.bundle(MIDDLE, disclosures=[elsewhere], attachments=[(content_name(4, PATH), [b"short"])])
-    yield Mutation("file: of an entry that names none", of_none, MALFORMED)
+    yield Mutation("content: of an entry that names none", of_none, MALFORMED)
     for name in ("attachments/05/file.content", "attachments/5/../x", "attachments/5"):
         renamed = {(name if n == NAME else n): c for n, c in files.items()}
-        yield Mutation(f"file: named {name}", sealed(renamed), MALFORMED)
+        yield Mutation(f"content: named {name}", sealed(renamed), MALFORMED)
     rest = [(n, c) for n, c in files.items() if n not in (NAME, "manifest.json")]
     manifest = ("manifest.json", files["manifest.json"])
     first = zipped([(NAME, b"short"), *rest, manifest])
-    yield Mutation("file: before the others", first, MALFORMED)
+    yield Mutation("content: before the others", first, MALFORMED)
 
 
 ALL = (_clean, _altered, _placed)
