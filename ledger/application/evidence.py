@@ -24,13 +24,14 @@ from ledger.application.installation import Installation
 from ledger.application.openings import sealed_fields_of
 from ledger.application.outcome import Principal, files_of
 from ledger.bundle.disclosures import Disclosure
-from ledger.bundle.manifest import CASE, Basis, Subject
+from ledger.bundle.manifest import CASE, Basis, Subject, content_name
+from ledger.bundle.schemas import CONTENT
 from ledger.bundle.times import MOST_TIMES
 from ledger.bundle.verify import Verified, verify
 from ledger.bundle.write import Content, TimesOf, write
 from ledger.codec.registry import registry
 from ledger.domain.event import decode_event
-from ledger.errors import InvalidInput, NotFound, Unavailable
+from ledger.errors import ContentDestroyed, InvalidInput, NotFound, Unavailable, VaultError
 from ledger.law.secrecy import CONSENT, consent_is_kept_in_writing, export_names_its_basis
 from ledger.store.database import Role
 from ledger.store.followed import known_here
@@ -42,7 +43,7 @@ from ledger.tlog.keyhistory import Keys
 from ledger.tlog.proof import ConsistencyProof
 from ledger.tlog.prover import Prover
 from ledger.tlog.tiles import WIDTH, bundle_at, unbundle
-from ledger.vault.opening import Opened, Opening
+from ledger.vault.opening import Opened, Opening, Word
 
 MOST_NAMED = 32_000
 """Bytes of paths that one opening names, which is an entry and has at most 65,535 in all."""
@@ -62,7 +63,7 @@ class Wanted:
     reason: str | None = None
     """Why sealed fields are opened for whom the bundle is; None: none is."""
     fields: Mapping[int, Sequence[str]] | None = None
-    """Which, by index; None: all that are sealed in the entries."""
+    """Which, by index; None: all that are sealed in the entries. A file's content stays closed unless named."""
     since: bytes | None = None
     """An earlier checkpoint's note, from which the bundle shows that the ledger goes on."""
     basis: str | None = None
@@ -108,13 +109,14 @@ def export(
     chosen = _chosen(installation, ledger, wanted, size)
     with _made(path) as (new, file):
         opened, closed = _opened(installation, ledger, principal, wanted, chosen, size)
+        files = _files(installation, ledger, principal, wanted, closed)
         content, known = _content(
-            installation, ledger, wanted, chosen, seal(ledger), times, opened, basis, progress
+            installation, ledger, wanted, chosen, seal(ledger), times, opened, files, basis, progress
         )
         found = _put(path, new, file, content, known, lambda done, of: progress("Verifying", done, of))
     log.info(
         "bundle exported", ledger=slug, person=principal.person, organisation=principal.organisation,
-        subject=wanted.subject.kind, entries=found.manifest.entries, disclosures=len(opened),
+        subject=wanted.subject.kind, entries=found.manifest.entries, disclosures=len(opened) + len(files),
         size=found.manifest.size, basis=None if basis is None else ": ".join(basis),
     )  # fmt: skip
     return Exported(found, closed)
@@ -128,6 +130,7 @@ def _content(
     note: bytes,
     times: WitnessedTimes | None,
     opened: Sequence[Disclosure],
+    files: Sequence[tuple[Disclosure, Iterator[bytes]]],
     basis: tuple[str, str] | None,
     progress: Callable[[str, int, int], None],
 ) -> tuple[Content, Keys]:
@@ -147,8 +150,9 @@ def _content(
         policy=wanted.policy,
         since=None if wanted.since is None else _since(prover, wanted.since, known),
         history=_history(known, wanted.subject, chosen, prover),
+        attachments=[(each.value, chunks) for each, chunks in sorted(files, key=lambda file: file[0])],
         times=_times(installation, ledger, times, wanted.subject, chosen, prover),
-        disclosures=opened,
+        disclosures=[*opened, *(each for each, _ in files)],
         basis=None if basis is None else Basis(*basis),
     ), known
 
@@ -183,10 +187,10 @@ def _opened(
     wanted: Wanted,
     chosen: Sequence[int] | None,
     size: int,
-) -> tuple[list[Disclosure], Mapping[str, int]]:
+) -> tuple[list[Disclosure], Counter[str]]:
     """The openings, recorded before a value is seen; and how many fields could not be opened, by word."""
     if wanted.reason is None:
-        return [], {}
+        return [], Counter()
     found: list[Disclosure] = []
     closed: Counter[str] = Counter()
     for batch in _asked(installation, ledger, wanted, chosen, size):
@@ -209,10 +213,13 @@ def _asked(
     start, end = subject.start or 0, size if subject.end is None else subject.end
     if wanted.fields is not None:
         within = range(start, end) if chosen is None else frozenset(chosen)
-        for index in wanted.fields:
+        asked = sorted(wanted.fields.items())
+        for index, _ in asked:
             if index not in within:
                 raise InvalidInput("--field", "a field of an entry that is in the bundle", index)
-        yield sorted(wanted.fields.items())
+        values = [(index, [path for path in paths if not _is_content(path)]) for index, paths in asked]
+        if any(paths for _, paths in values):
+            yield [each for each in values if each[1]]
         return
     batch: list[tuple[int, Sequence[str] | None]] = []
     named = 0
@@ -231,6 +238,34 @@ def _asked(
             named += more
     if batch:
         yield batch
+
+
+def _is_content(path: str) -> bool:
+    return path.endswith(f".{CONTENT}")
+
+
+def _files(
+    installation: Installation, ledger: Ledger, principal: Principal, wanted: Wanted, closed: Counter[str]
+) -> list[tuple[Disclosure, Iterator[bytes]]]:
+    """The files that are to be disclosed, each recorded as an opening before a byte of it is read.
+
+    What is destroyed or lost is counted in ``closed``, by the word. Raises NotFound where there is no file.
+    """
+    found = []
+    for index, paths in sorted((wanted.fields or {}).items()):
+        for path in sorted({path for path in paths if _is_content(path)}):
+            try:
+                salt, chunks = installation.disclose_attachment(
+                    ledger.slug, index, path.removesuffix(f".{CONTENT}"), reason=wanted.reason or "",
+                    principal=principal,
+                )  # fmt: skip
+            except ContentDestroyed:
+                closed[Word.DESTROYED.value] += 1
+            except VaultError:
+                closed[Word.LOST.value] += 1
+            else:
+                found.append((Disclosure(index, path, content_name(index, path), salt), chunks))
+    return found
 
 
 def _disclosed(index: int, path: str, opening: Opening) -> Disclosure | None:

@@ -26,7 +26,7 @@ from ledger.law.general import Role
 from ledger.law.installation import ledgers_are_all_real_or_all_invented
 from ledger.store.ledgers import COMMON, Ledger
 from ledger.tlog.checkpoint import Checkpoint
-from ledger.vault.attachments import CHUNK
+from ledger.vault.attachments import CHUNK, AttachmentRow
 from ledger.vault.sealing import CONTENT, LEDGER_STREAM
 
 OVER_HTTP = Source(SourceKind.API)
@@ -291,6 +291,23 @@ class Installation(Openings):
         ``command_id`` as of ``open_sealed``. Raises NotFound, Forbidden, ContentDestroyed, VaultError (altered,
         lost).
         """
+        found, row, key = self._opened_file(slug, index, path, reason, principal, command_id)
+        return found, _named_by(slug, index, self.files.read(row, key))
+
+    def disclose_attachment(
+        self, slug: str, index: int, path: str, *, reason: str, principal: Principal
+    ) -> tuple[bytes, Iterator[bytes]]:
+        """The salt and the content of a file: with both, whoever holds the entry can check it.
+
+        Recorded as an opening first. Raises as ``read_attachment``; VaultError before a chunk is read where it
+        is lost.
+        """
+        _, row, key = self._opened_file(slug, index, path, reason, principal, None)
+        return self.files.salt(row, key), _named_by(slug, index, self.files.read(row, key))
+
+    def _opened_file(
+        self, slug: str, index: int, path: str, reason: str, principal: Principal, command_id: str | None
+    ) -> tuple[Attachment, AttachmentRow, bytes]:
         ledger = self.ledgers.get(slug)
         row_of = self.feed.entry(ledger.id, index)
         into = self.recorded_in(ledger)
@@ -302,14 +319,12 @@ class Installation(Openings):
             )
         if not isinstance(found, Attachment):
             raise NotFound(f"entry {index} of {slug} names no attachment at {path!r}")
-        self._record_opening(
-            ledger, into, [(index, [f"{path}.content"])], reason, principal, command_id, right
-        )
+        self._record_opening(ledger, into, [(index, [f"{path}.content"])], reason, principal, command_id, right)
         try:
             row, key = self.opener.attachment(ledger.id, found.key, found.commitment)
         except NotFound as error:
             raise VaultError(f"{slug}: entry {index}: lost: {error}") from error
-        return found, _named_by(slug, index, self.files.read(row, key))
+        return found, row, key
 
 
 def _named_by(slug: str, index: int, chunks: Iterator[bytes]) -> Iterator[bytes]:

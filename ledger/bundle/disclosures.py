@@ -1,8 +1,8 @@
 """``disclosures.json``: sealed fields that were opened for whom the bundle is, each checked by itself.
 
 A list of {index, path, value, salt}, by index and path. The value of a text stands as it is, a number in
-decimal, bytes in base64; the salt in hexadecimal. What is not in the list stays sealed, and nothing of it can
-be told.
+decimal, bytes in base64; the salt in hexadecimal. Of an attachment's content (path ``<field>.content``) the
+value is the name of its file in the bundle. What is not in the list stays sealed: nothing of it can be told.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ledger.bundle.manifest import DISCLOSURES, MOST, canonical, parse_canonical
-from ledger.bundle.schemas import Texts, read_payload, sealed_at
+from ledger.bundle.archive import Archive
+from ledger.bundle.manifest import DISCLOSURES, MOST, canonical, content_name, parse_canonical
+from ledger.bundle.schemas import Sealing, Texts, read_payload, sealed_at
 from ledger.codec.avro import encode_bytes, encode_long, encode_string
-from ledger.codec.commitment import REASON_PATH, SALT_BYTES, commitment
+from ledger.codec.commitment import REASON_PATH, SALT_BYTES, commitment, committing
 from ledger.codec.declare import Sealed
 from ledger.codec.entry import decode_entry
-from ledger.errors import Altered, CodecError
+from ledger.errors import Altered, CodecError, Incomplete
 from ledger.tlog.note import decode_base64
 
 MOST_BYTES = 1 << 26
@@ -73,22 +74,46 @@ def _one(said: Any) -> Disclosure:
     return Disclosure(index, path, value, bytes.fromhex(salt))
 
 
-def check(entry: bytes, texts: Texts, disclosures: Iterable[Disclosure]) -> None:
+def check(archive: Archive, entry: bytes, texts: Texts, disclosures: Iterable[Disclosure]) -> int:
     """Checks that an entry's fields held these values: each one's commitment is of path, value and salt.
 
-    Raises Altered where one is not, CodecError for a path or a form of value that the field cannot have.
+    Gives how many of them are files. Raises Altered where one is not, Incomplete for a file that is not there,
+    CodecError for a path or a form of value that the field cannot have.
     Left to the caller: that the entry is in the tree, and that its payload reads.
     """
     found = decode_entry(entry)
     _, schema, payload = read_payload(texts, found.event, found.payload)
+    files = 0
     for each in disclosures:
         path, where = each.path, f"{DISCLOSURES}: entry {each.index}: {each.path[:80]}"
         if path == REASON_PATH and found.corrects is not None and isinstance(found.corrects.reason, Sealed):
-            kind, said = "string", found.corrects.reason.commitment
+            sealing = Sealing("string", found.corrects.reason.commitment)
         else:
-            kind, said = sealed_at(schema, payload, path)
-        if commitment(each.salt, path, _encoded(kind, each.value, where)) != said:
+            sealing = sealed_at(schema, payload, path)
+        if sealing.length is not None:
+            files += 1
+            made = _committed(archive, each, sealing.length, where)
+        else:
+            made = commitment(each.salt, path, _encoded(sealing.kind, each.value, where))
+        if made != sealing.commitment:
             raise Altered(f"{where}: this value and salt are not what the entry commits to")
+    return files
+
+
+def _committed(archive: Archive, disclosure: Disclosure, length: int, where: str) -> bytes:
+    """The commitment that a file in the bundle has, read in pieces."""
+    name = content_name(disclosure.index, disclosure.path)
+    if disclosure.value != name:
+        raise CodecError(f"{where}: expected the file {name}, got {disclosure.value[:80]!r}")
+    member = archive.members.get(name)
+    if member is None:
+        raise Incomplete(f"{name} is not in the bundle")
+    if member.size != length:
+        raise Altered(f"{name}: expected the {length} bytes that the entry states, got {member.size}")
+    made = committing(disclosure.salt, disclosure.path, length)
+    for chunk in archive.source.chunks(member.at, member.size):
+        made.update(chunk)
+    return made.digest()
 
 
 def _encoded(kind: str, value: str, where: str) -> bytes:

@@ -30,6 +30,7 @@ _PROOF = re.compile(r"proofs/(0|[1-9][0-9]{0,18})\.tlog-proof")
 _SCHEMA = re.compile(r"schemas/([A-Za-z_][A-Za-z0-9_.]*)\.([0-9a-f]{16})\.avsc")
 _TIME = re.compile(r"times/(0|[1-9][0-9]{0,18})\.(checkpoint|consistency|tsr)")
 _HISTORY = re.compile(r"history/(0|[1-9][0-9]{0,18})\.entry")
+_CONTENT = re.compile(r"attachments/(0|[1-9][0-9]{0,18})/[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
 _FIRST = (CHECKPOINT, SINCE, CONSISTENCY, POLICY, KEYS, DISCLOSURES, ENTRIES)
 _HASH = re.compile("[0-9a-f]{64}")
 MOST = (1 << 53) - 1
@@ -209,8 +210,20 @@ def history_named(name: str) -> int | None:
     return None if found is None else int(found[1])
 
 
+def content_name(index: int, path: str) -> str:
+    """The file of the content of an attachment, by the path that its commitment is of."""
+    return f"attachments/{index}/{path}"
+
+
+def content_named(name: str) -> int | None:
+    """The index of the entry that names such a file; None for any other."""
+    found = _CONTENT.fullmatch(name)
+    return None if found is None else int(found[1])
+
+
 def place(name: str) -> tuple[int, int, str]:
-    """Where a file stands in the archive: proofs by index, schemas by name, times by size, history by index.
+    """Where a file stands in the archive: proofs by index, schemas by name, times by size, history by index,
+    attachments by index and path.
 
     Raises CodecError.
     """
@@ -227,6 +240,9 @@ def place(name: str) -> tuple[int, int, str]:
     index = history_named(name)
     if index is not None:
         return len(_FIRST) + 3, index, ""
+    index = content_named(name)
+    if index is not None:
+        return len(_FIRST) + 4, index, name
     raise CodecError(f"archive: {name[:80]!r} is no file of a bundle")
 
 

@@ -29,6 +29,8 @@ _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PRIMITIVES = frozenset({"null", "boolean", "int", "long", "bytes", "string"})
 _MOST_BRANCHES = 16
 SEALED = "ledger.v1.Sealed"
+ATTACHMENT = "ledger.v1.Attachment"
+CONTENT = "content"
 
 
 class Schema(NamedTuple):
@@ -197,22 +199,39 @@ def read_payload(texts: Texts, event: str, payload: bytes) -> tuple[bytes, dict[
     return fingerprint, schema, read(payload)
 
 
-def sealed_at(schema: Any, value: Any, path: str) -> tuple[str, bytes]:
-    """(Avro type of the value, commitment) of the sealed field at a dotted path of a payload.
+class Sealing(NamedTuple):
+    """What stands in an entry for a sealed value: the value's Avro type, and its commitment.
 
-    Raises CodecError where no sealed field stands there.
+    Of the content of a file (``length`` in bytes) that is ``bytes``, and not in ``disclosures.json``.
+    """
+
+    kind: str
+    commitment: bytes
+    length: int | None = None
+
+
+def sealed_at(schema: Any, value: Any, path: str) -> Sealing:
+    """What is sealed at a dotted path of a payload: a field, or the content of an attachment.
+
+    Raises CodecError where nothing is.
     """
     named: dict[str, Any] = {}
     _name_all(schema, named)
     *parents, last = path.split(".")
     for part in parents:
         schema, value = _step(named, schema, value, part, path)
-    mark = _field(_record(named, schema, value, path), last, path).get("personal")
+    record = _record(named, schema, value, path)
+    if record["name"] == ATTACHMENT and last == CONTENT:
+        said, length = value.get("commitment"), value.get("length")
+        if not isinstance(said, bytes) or type(length) is not int or length < 0:
+            raise _not_sealed(path)
+        return Sealing("bytes", said, length)
+    mark = _field(record, last, path).get("personal")
     sealed = value[last]
     commitment = sealed.get("commitment") if isinstance(sealed, dict) else None
     if mark is None or not isinstance(commitment, bytes):
         raise _not_sealed(path)
-    return mark["type"], commitment
+    return Sealing(mark["type"], commitment)
 
 
 def _step(named: Mapping[str, Any], schema: Any, value: Any, part: str, path: str) -> tuple[Any, Any]:

@@ -42,6 +42,7 @@ from ledger.bundle.manifest import (
     RANGE,
     SINCE,
     Manifest,
+    content_named,
     place,
     proof_name,
     proof_named,
@@ -300,6 +301,7 @@ class _Run:
         self._first: Part | None = None
         self._last = Part()
         self._opened = 0
+        self._files = 0
         self._proven = 0
         self._stretches: list[Stretch] = []
 
@@ -319,7 +321,7 @@ class _Run:
         ):
             self._joined(part)
             for index, entry in part.disclosed:
-                opened.check(entry, self._texts, self._disclosed[index])
+                self._files += opened.check(self._archive, entry, self._texts, self._disclosed[index])
                 self._opened += len(self._disclosed[index])
             self._take_leaves(part.leaves)
             if part.fault is not None:
@@ -382,6 +384,9 @@ class _Run:
             raise Incomplete(f"schemas: ledger.v1.Entry or {container.NAME} is not in the bundle")
         if self._opened != self._manifest.disclosures:
             raise CodecError(f"{DISCLOSURES}: something is disclosed of an entry that is not in the bundle")
+        files = sum(content_named(name) is not None for name in self._archive.names)
+        if files != self._files:
+            raise CodecError(f"attachments: expected {self._files}, got {files}")
 
     def tree(self) -> None:
         """(11)."""

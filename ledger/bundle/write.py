@@ -65,6 +65,8 @@ class Content:
     """An earlier checkpoint's note, and that the newer one goes on from it."""
     history: Sequence[tuple[int, bytes]] = ()
     """Entries that tell of the log's keys, by index, which are not among ``entries``."""
+    attachments: Sequence[tuple[str, Iterable[bytes]]] = ()
+    """Name and content of files that are disclosed, in the order of the archive; asked for once."""
     times: Sequence[TimesOf] = ()
     """By size."""
     disclosures: Sequence[Disclosure] = ()
@@ -118,6 +120,8 @@ def write(file: BinaryIO, content: Content) -> Manifest:
             archive.add(names.stamp, [stamp])
     for index, entry in content.history:
         archive.add(history_name(index), [entry])
+    for name, chunks in content.attachments:
+        archive.add(name, chunks)
     manifest = Manifest(
         origin=said.origin,
         size=said.size,

@@ -77,7 +77,10 @@ def export(
     ] = None,
     field: Annotated[
         list[str] | None,
-        typer.Option(metavar="INDEX:PATH", help="Open this field only, with --open; may be given again."),
+        typer.Option(
+            metavar="INDEX:PATH",
+            help="Open this field only, with --open, or a file's content (PATH.content); may be given again.",
+        ),
     ] = None,
     basis: Annotated[
         str | None,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import struct
 from functools import lru_cache
 from hashlib import sha256
 
+from ledger.codec.avro import encode_long
 from ledger.errors import InvalidInput
 
 SALT_BYTES = 32
@@ -35,6 +37,11 @@ def commitment(salt: bytes, path: str, avro_bytes: bytes) -> bytes:
     if len(salt) != SALT_BYTES:
         raise InvalidInput("salt", f"{SALT_BYTES} bytes", len(salt))
     return hmac_sha256(salt, commitment_prefix(path) + avro_bytes)
+
+
+def committing(salt: bytes, path: str, length: int) -> hmac.HMAC:
+    """The commitment of so many bytes, as Avro ``bytes``, to be updated with them: none is held in memory."""
+    return hmac.new(salt, commitment_prefix(path) + encode_long(length), "sha256")
 
 
 def hmac_sha256(key: bytes, message: bytes) -> bytes:

@@ -43,7 +43,6 @@ def stamps_around(
     ``dense``: every entry between the first and the last of ``indexes`` is meant. More than ``most`` are
     thinned evenly; the first and the last stay. Raises Unavailable.
     """
-    asked = list(indexes)
     try:
         with database.connect(Role.READER) as connection:
             if dense:
@@ -52,6 +51,8 @@ def stamps_around(
                     {"ledger": ledger.id, "after": indexes[0], "before": indexes[-1] + 1},
                 ).fetchall()
                 asked = [indexes[0], *(size - 1 for (size,) in thinned(sizes, most - 1)), indexes[-1]]
+            else:
+                asked = list(indexes)
             given = {"ledger": ledger.id, "indexes": asked}
             rows = connection.execute(queries.get("stamped_around"), given).fetchall()
     except psycopg.Error as error:

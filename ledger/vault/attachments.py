@@ -9,7 +9,6 @@ authenticated (the STREAM construction), and a box opens at its own place of its
 from __future__ import annotations
 
 import errno
-import hashlib
 import hmac
 import os
 import secrets
@@ -24,8 +23,7 @@ from typing import BinaryIO
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ledger.codec.avro import encode_long
-from ledger.codec.commitment import SALT_BYTES, commitment_prefix
+from ledger.codec.commitment import SALT_BYTES, committing
 from ledger.durable import sync_directory
 from ledger.errors import InvalidInput, Unavailable, VaultError
 from ledger.vault.randomness import random_bytes
@@ -80,14 +78,14 @@ class AttachmentFiles:
         unfinished = self._directory / _UNFINISHED / secrets.token_hex(16)
         with _clean_failure(unfinished):
             unfinished.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            mark = _Mark(salt, path, length) if length is not None else None
+            mark = committing(salt, path, length) if length is not None else None
             fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(fd, "wb", buffering=0) as out:
                 total = _encrypt(source, out, AESGCM(key), prefix, mark, length)
                 os.fsync(out.fileno())
             if mark is None:
                 # The commitment begins with the length, known only now: read back what is encrypted already.
-                mark = _Mark(salt, path, total)
+                mark = committing(salt, path, total)
                 with unfinished.open("rb") as again:
                     for chunk in _decrypt(again, AESGCM(key), prefix, total, path):
                         mark.update(chunk)
@@ -106,13 +104,10 @@ class AttachmentFiles:
         The commitment is complete only at the end: what was given counts once the iterator has ended. Raises
         ``VaultError`` where the file is missing, cut, reordered, swapped for another or altered.
         """
-        details = open_bytes(key, row.sealed, row.commitment)
-        salt, prefix = details[:SALT_BYTES], details[SALT_BYTES:]
+        salt, prefix = self._details(row, key)
         name = f"attachment {row.commitment.hex()}"
-        if len(prefix) != PREFIX_BYTES:
-            raise VaultError(f"{name}: expected {SALT_BYTES + PREFIX_BYTES} sealed bytes, got {len(details)}")
         file = self.file(row.ledger, row.key, row.commitment)
-        mark = _Mark(salt, row.path, row.length)
+        mark = committing(salt, row.path, row.length)
         try:
             source = file.open("rb")
         except FileNotFoundError as error:
@@ -123,6 +118,20 @@ class AttachmentFiles:
                 yield chunk
         if not hmac.compare_digest(mark.digest(), row.commitment):
             raise VaultError(f"{name}: expected the committed content, got another")
+
+    def salt(self, row: AttachmentRow, key: bytes) -> bytes:
+        """The salt by which whoever has the content can check it. Raises VaultError, also for a lost file."""
+        if not self.file(row.ledger, row.key, row.commitment).is_file():
+            raise VaultError(f"attachment {row.commitment.hex()}: expected its file, got none: lost")
+        return self._details(row, key)[0]
+
+    @staticmethod
+    def _details(row: AttachmentRow, key: bytes) -> tuple[bytes, bytes]:
+        details = open_bytes(key, row.sealed, row.commitment)
+        if len(details) != SALT_BYTES + PREFIX_BYTES:
+            expected = f"expected {SALT_BYTES + PREFIX_BYTES} sealed bytes, got {len(details)}"
+            raise VaultError(f"attachment {row.commitment.hex()}: {expected}")
+        return details[:SALT_BYTES], details[SALT_BYTES:]
 
     def file(self, ledger: int, key_id: str, mark: bytes) -> Path:
         """Where an attachment lies. All of one key lie in one folder: destroying the key empties it."""
@@ -184,21 +193,8 @@ class AttachmentFiles:
         return gone
 
 
-class _Mark:
-    """The commitment of a file, chunk by chunk: that of its content as Avro ``bytes`` (4-wire)."""
-
-    def __init__(self, salt: bytes, path: str, length: int) -> None:
-        self._hmac = hmac.new(salt, commitment_prefix(path) + encode_long(length), hashlib.sha256)
-
-    def update(self, chunk: bytes) -> None:
-        self._hmac.update(chunk)
-
-    def digest(self) -> bytes:
-        return self._hmac.digest()
-
-
 def _encrypt(
-    source: BinaryIO, out: BinaryIO, aead: AESGCM, prefix: bytes, mark: _Mark | None, length: int | None
+    source: BinaryIO, out: BinaryIO, aead: AESGCM, prefix: bytes, mark: hmac.HMAC | None, length: int | None
 ) -> int:
     """Writes the boxes; returns the number of bytes read. One chunk is read ahead to know the last."""
     total = number = 0

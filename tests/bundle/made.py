@@ -20,7 +20,7 @@ from ledger.bundle.disclosures import Disclosure
 from ledger.bundle.manifest import Basis, Subject
 from ledger.bundle.write import Content, TimesOf, write
 from ledger.codec.avro import encode_primitive
-from ledger.codec.commitment import commitment
+from ledger.codec.commitment import commitment, committing
 from ledger.codec.declare import Sealed, fields_of, micros
 from ledger.codec.entry import (
     Actor,
@@ -97,9 +97,10 @@ def entry(
     *,
     name: str | None = None,
     payload: bytes | None = None,
+    content: bytes | None = None,
 ) -> bytes:
     """The bytes of an entry at a place; every fourth corrects the one before it. ``name``, ``payload``: others
-    than the event's."""
+    than the event's; ``content``: of the file that it names."""
 
     def seal(path: str, kind: str, _subject: str, said: Any) -> Sealed:
         return Sealed(commitment(salt(index, path), path, encode_primitive(kind, said)), "5eed" * 8)
@@ -110,14 +111,41 @@ def entry(
             index - 1, CorrectionKind.TYPING,
             seal("entry.corrects.reason", "string", "case", value("entry.corrects.reason")),
         )  # fmt: skip
+    said = _unsealed(sample(event, full=True))
+    if content is not None:
+        said = _of_file(index, said, content)
     made = template(
         stream=stream, version=version, event=name or event.name, happened_on=None, precision=Precision.UNKNOWN,
         actor=Actor("u-1", "officer", "dffh", "test"), source=Source(SourceKind.API),
         command=str(UUID(int=index)), part=0, corrects=corrects,
-        payload=payload or encode_payload(_unsealed(sample(event, full=True)), seal),
+        payload=payload or encode_payload(said, seal),
     )  # fmt: skip
     moment = datetime(2025, 6, 30, 0, 0, index % 60, tzinfo=UTC)
     return place(prefix(origin), index, previous, micros(moment) + index * 60_000_000, made)
+
+
+FILE = b"What the file holds: a million bytes. " * 30_000
+"""The content of an attachment: more than a piece that a verifier reads."""
+
+
+def _of_file(index: int, event: Any, content: bytes) -> Any:
+    """The event with the commitment and length of that content in its file."""
+    made = committing(salt(index, "file.content"), "file.content", len(content))
+    made.update(content)
+    object.__setattr__(event.file, "commitment", made.digest())
+    object.__setattr__(event.file, "length", len(content))
+    return event
+
+
+def with_file(content: bytes = FILE) -> Log:
+    """The shared log with an entry that names a file of that content, at 5."""
+    entries = list(log().entries[:5])
+    for index in range(5, SIZE):
+        stream = OTHER_CASE if index % 2 else CASE
+        event = EVENTS[index % len(EVENTS)]
+        given = {"content": content} if index == 5 else {}
+        entries.append(entry(index, leaf(entries[-1]), stream, index // 2 + 1, event, **given))
+    return Log(entries)
 
 
 @dataclass

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bundle import beside, inside, keyed, operator, timed
+from tests.bundle import beside, filed, inside, keyed, operator, timed
 from tests.bundle.forge import CLEAN, Mutation
 from tests.bundle.made import POLICY, SINCE, golden, log
 
@@ -23,7 +23,7 @@ def mutations() -> Iterator[Mutation]:
         yield Mutation(f"golden {name}", data, CLEAN, policy=POLICY)
     yield Mutation("golden range, kept", golden()["range"], CLEAN, kept=log().note(SINCE))
     yield Mutation("golden ledger, kept", golden()["ledger"], CLEAN, kept=log().note(7))
-    for each in (*inside.ALL, *beside.ALL, *operator.ALL, *keyed.ALL, *timed.ALL):
+    for each in (*inside.ALL, *beside.ALL, *operator.ALL, *keyed.ALL, *timed.ALL, *filed.ALL):
         yield from each()
 
 

@@ -21,9 +21,11 @@ from tests.docs.markdown import blocks
 ]
 ELSEWHERE = (
     "disclos", "guess of a value", "earlier checkpoint", "consistency", "other words of the same",
-    "CRC", "first key follows", "by nobody trusted",
+    "CRC", "first key follows", "by nobody trusted", "times: ", "stamps: ", "content", "overlap: ", "brought: ",
+    "a range that does not tell of it",
 )  # fmt: skip
-"""Left to others: opened fields, checkpoints from earlier, which texts are ours, keys that follow."""
+"""Left to others: opened fields and files, checkpoints from earlier, times, which texts are ours, keys that
+follow."""
 
 
 def attacks() -> list[Mutation]:

@@ -84,4 +84,4 @@ def test_a_path_to_what_is_not_sealed_is_refused(kind: Any, body: bytes, path: s
 
 def test_a_sealed_field_is_found() -> None:
     schema, value = read(record({"name": "a", "type": ["null", SEALED], "personal": MARK}), b"\x02\x04hi")
-    assert sealed_at(schema, value, "a") == ("string", b"hi")
+    assert sealed_at(schema, value, "a") == ("string", b"hi", None)

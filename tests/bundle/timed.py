@@ -45,11 +45,13 @@ BOTH = (
 """Two witnesses, believed together."""
 
 
-def cosigned(size: int, *witnesses: tuple[SigningKey, int], by: Log | None = None) -> bytes:
-    """The checkpoint of a size, cosigned at these times, and signed by no log's key that is trusted."""
+def cosigned(
+    size: int, *witnesses: tuple[SigningKey, int], by: Log | None = None, key: SigningKey = KEY
+) -> bytes:
+    """The checkpoint of a size, cosigned at these times."""
     made = by or log()
     said = Checkpoint(made.origin, size, made.tree.root(size))
-    note = sign(said, [SigningKey(made.origin, KEY.verifier.kind, b"\x09" * 32)])
+    note = sign(said, [key])
     lines = [SignatureLine.parse(key.sign(said.text, time)[:-1]) for key, time in witnesses]
     return str(note.also(lines)).encode()
 
@@ -91,6 +93,9 @@ def _clean() -> Iterator[Mutation]:
     yield Mutation("times: by two witnesses, both of them", _under(two, str(both).encode()), CLEAN, (), BOTH)
     one = with_times(cosigned(3, (WITNESS, TIME)), cosigned(7, (SECOND, TIME + 9)))
     yield Mutation("times: by one of two that are believed", _under(one, str(both).encode()), CLEAN, (), BOTH)
+    other = SigningKey(KEY.verifier.name, KEY.verifier.kind, b"\x09" * 32)
+    unsigned = with_times(cosigned(3, (WITNESS, TIME), key=other))
+    yield Mutation("times: not signed by a key of the log", unsigned, CLEAN)
     stranger = SigningKey("witness.example", COSIGNATURE, b"\x08" * 32)
     yield Mutation(
         "times: by a stranger with the witness's name", with_times(cosigned(3, (stranger, 5))), CLEAN
@@ -118,12 +123,13 @@ def _forged() -> Iterator[Mutation]:
     for name, at in (("time", 5), ("signature", 40)):
         turned = line._replace(signature=_turned(line.signature, at))
         forged = str(Note.parse(note)._replace(signatures=(turned,))).encode()
-        yield Mutation(f"times: altered {name}", other("times/3.checkpoint", forged), UNTRUSTED)
+        yield Mutation(f"times: altered {name}", other("times/3.checkpoint", forged), UNTRUSTED, policy=POLICY)
     replayed = Note.parse(note)._replace(signatures=Note.parse(log().note(7)).signatures)
     yield Mutation(
         "times: cosignature of another checkpoint",
         other("times/3.checkpoint", str(replayed).encode()),
         UNTRUSTED,
+        policy=POLICY,
     )
     both_lines = Note.parse(note).signatures[0], Note.parse(log().note(7)).signatures[1]
     alone = Note.parse(note)._replace(signatures=both_lines)
@@ -131,28 +137,41 @@ def _forged() -> Iterator[Mutation]:
         "times: the witness's line of another checkpoint",
         other("times/3.checkpoint", str(alone).encode()),
         UNTRUSTED,
+        policy=POLICY,
     )
     yield Mutation(
-        "times: a larger checkpoint than its name says", other("times/3.checkpoint", log().note(4)), TAMPERED
+        "times: a larger checkpoint than its name says",
+        other("times/3.checkpoint", log().note(4)),
+        TAMPERED,
+        policy=POLICY,
     )
-    yield Mutation("times: a smaller one", other("times/3.checkpoint", log().note(2)), TAMPERED)
+    yield Mutation("times: a smaller one", other("times/3.checkpoint", log().note(2)), TAMPERED, policy=POLICY)
     elsewhere = Log.of(4, origin="example.org/x").note(3)
-    yield Mutation("times: checkpoint of another ledger", other("times/3.checkpoint", elsewhere), TAMPERED)
+    yield Mutation(
+        "times: checkpoint of another ledger", other("times/3.checkpoint", elsewhere), TAMPERED, policy=POLICY
+    )
     fork = Log.of(SIZE, offset=1)
     forked = cosigned(3, (WITNESS, TIME - 100), by=fork)
-    yield Mutation("times: checkpoint of a fork", other("times/3.checkpoint", forked), TAMPERED)
+    yield Mutation("times: checkpoint of a fork", other("times/3.checkpoint", forked), TAMPERED, policy=POLICY)
     both = {
         "times/3.checkpoint": forked,
         "times/3.consistency": bytes(ConsistencyProof(3, fork.since(3)[1].hashes, log().note())),
     }
-    yield Mutation("times: checkpoint of a fork, with its proof", sealed({**files, **both}), TAMPERED)
+    yield Mutation(
+        "times: checkpoint of a fork, with its proof", sealed({**files, **both}), TAMPERED, policy=POLICY
+    )
     empty = Note.parse(log().note(0)).text
     rooted = empty.replace(empty.split("\n")[2], Note.parse(note).text.split("\n")[2])
     signed = f"{rooted}\n{WITNESS.sign(rooted, TIME)}".encode()
-    yield Mutation("times: an empty ledger that was not empty", other("times/0.checkpoint", signed), TAMPERED)
+    yield Mutation(
+        "times: an empty ledger that was not empty",
+        other("times/0.checkpoint", signed),
+        TAMPERED,
+        policy=POLICY,
+    )
     same = with_times(cosigned(SIZE, (WITNESS, TIME)))
     files_of_same = {**members(same), f"times/{SIZE}.checkpoint": cosigned(SIZE, (WITNESS, TIME), by=fork)}
-    yield Mutation("times: a fork of the bundle's own size", sealed(files_of_same), TAMPERED)
+    yield Mutation("times: a fork of the bundle's own size", sealed(files_of_same), TAMPERED, policy=POLICY)
     _, proof = log().since(3)
     for name, changed in (
         ("of another size", bytes(replace(proof, old=4))),
@@ -162,7 +181,7 @@ def _forged() -> Iterator[Mutation]:
             bytes(replace(proof, checkpoint=log().note(witness=None))),
         ),
     ):
-        yield Mutation(f"times: proof {name}", other("times/3.consistency", changed), TAMPERED)
+        yield Mutation(f"times: proof {name}", other("times/3.consistency", changed), TAMPERED, policy=POLICY)
     yield Mutation("times: no note", other("times/3.checkpoint", b"three o'clock\n"), MALFORMED)
     yield Mutation("times: no proof", other("times/3.consistency", b"trust me\n"), MALFORMED)
 
@@ -178,8 +197,12 @@ def _files() -> Iterator[Mutation]:
     def without(*names: str) -> Members:
         return {name: content for name, content in files.items() if name not in names}
 
-    yield Mutation("times: checkpoint without its proof", sealed(without("times/3.consistency")), INCOMPLETE)
-    yield Mutation("times: proof without its checkpoint", sealed(without("times/3.checkpoint")), INCOMPLETE)
+    yield Mutation(
+        "times: checkpoint without its proof", sealed(without("times/3.consistency")), INCOMPLETE, policy=POLICY
+    )
+    yield Mutation(
+        "times: proof without its checkpoint", sealed(without("times/3.checkpoint")), INCOMPLETE, policy=POLICY
+    )
     pair = ("times/3.checkpoint", "times/3.consistency")
     yield Mutation("times: one left out wholly", sealed(without(*pair)), CLEAN)
     rest = without("manifest.json")
@@ -195,7 +218,9 @@ def _files() -> Iterator[Mutation]:
     ahead = {**without("manifest.json"), "times/13.checkpoint": Log.of(SIZE + 1).note()}
     proof = ConsistencyProof(SIZE + 1, (), log().note())
     ahead |= {"times/13.consistency": bytes(proof), "manifest.json": files["manifest.json"]}
-    yield Mutation("times: of more entries than the bundle's checkpoint has", sealed(ahead), TAMPERED)
+    yield Mutation(
+        "times: of more entries than the bundle's checkpoint has", sealed(ahead), TAMPERED, policy=POLICY
+    )
 
 
 def _stamped() -> Iterator[Mutation]:

@@ -27,12 +27,15 @@ FORM_ONLY = {
     "changed manifest: another origin", "changed manifest: fewer disclosures",
     "changed manifest: more disclosures", "another checkpoint, manifest as it was",
     "a disclosure left out", "disclosures missing",
+    # A time stamp is for openssl to check, with the checkpoint that it is of.
+    "stamps: without the checkpoint",
 }  # fmt: skip
 """Where all that the page's steps show is true, and our verifier refuses the bundle for its form."""
 
 
-UNPUBLISHED = {"schema that this program does not know"}
-"""True all the same: our verifier tells of a schema that it does not know, the page's reader finds no text."""
+UNPUBLISHED = {"schema that this program does not know", "times: not signed by a key of the log"}
+"""True all the same: our verifier tells of a schema that it does not know, the page's reader finds no text; and
+of a checkpoint that a witness cosigned and that is consistent it asks no signature of the log."""
 
 
 FOLLOWED = {each.name for made in keyed.ALL for each in made()}
@@ -91,6 +94,10 @@ def follow(each: Mutation, stranger: Stranger, folder: Path) -> None:
         compare("schema", published.read_text("utf-8"), file.read_text("utf-8"))
     if (bundle / "since").exists():
         succeeds(stranger.judge("since", policy, bundle / "since/checkpoint", bundle / "since/consistency"))
+    for size in sorted({each.stem for each in (bundle / "times").glob("*.c*")}, key=int):
+        told = (bundle / f"times/{size}.checkpoint", bundle / f"times/{size}.consistency")
+        (said,) = succeeds(stranger.judge("since", policy, *told))
+        compare("the size in the name", f"the {size}", said.partition("go on from ")[2])
     if (bundle / "disclosures.json").exists():
         succeeds(stranger.bundle("disclosed", bundle, entries))
 
