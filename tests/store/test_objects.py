@@ -240,6 +240,33 @@ def test_who_was_frozen_before_replacing_it_takes_nothing_back(place: Place) -> 
     assert place.check(3, 6) == 9
 
 
+class Overtaken(TileObjects):
+    """One before whom another writes: the first checkpoint after a question, the last before its own."""
+
+    def __init__(self, url: str, notes: list[bytes]) -> None:
+        super().__init__(url)
+        self.other, self.notes = TileObjects(url), [notes[0], notes[-1]]
+
+    def _tag(self) -> str | None:
+        tag = super()._tag()
+        if tag is None:
+            self.other.publish(self.notes[0])
+        return tag
+
+    def _replace(self, path: str, data: bytes, tag: str | None) -> None:
+        self.other.publish(self.notes[1])
+        super()._replace(path, data, tag)
+
+
+def test_who_is_overtaken_by_the_first_checkpoint_replaces_none_that_it_did_not_compare(place: Place) -> None:
+    notes = notes_of(place)
+    checkpoint = place.folder / "checkpoint"
+    checkpoint.unlink()
+    Overtaken(f"{place.url}/dffh", notes).publish(notes[1])
+    assert checkpoint.read_bytes() == notes[-1]
+    assert place.check(3, 6) == 9
+
+
 def test_two_sealers_beside_each_other_leave_one_history(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sealing, "BATCH", 256)
     stop = Event()
