@@ -31,7 +31,7 @@ from ledger.tlog.tiles import Tile
 from tests.store.published import SIZE, Place
 from tests.store.s3 import SECRET, Bucket, Store, given, running, store
 from tests.support import check_ledger
-from tests.waiting import DEADLINE
+from tests.waiting import DEADLINE, until
 
 __all__ = ["running", "store"]
 
@@ -231,7 +231,7 @@ def test_who_was_frozen_before_replacing_it_takes_nothing_back(place: Place) -> 
     frozen = Frozen(f"{place.url}/dffh")
     thread = Thread(target=frozen.publish, args=(second,))
     thread.start()
-    assert frozen.stands.wait(60)
+    until(lambda: frozen.stands.is_set() or not thread.is_alive())
     place.published.of(place.ledger).publish(third)
     frozen.goes_on.set()
     thread.join()
