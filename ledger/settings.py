@@ -297,7 +297,10 @@ def place_of(text: str) -> Path | str:
     """A folder, or the URL of a place in an object store, which holds no secret. Raises ValueError."""
     if "://" not in text:
         return Path(text)
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError("expected one store and a place in it, as s3://bucket/prefix") from None
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(
             "expected a URL without credentials, query or fragment: what opens the store is set as its driver "

@@ -125,6 +125,7 @@ class TileFolder(Tiles):
             raise Unavailable(f"{self.folder}: tiles cannot be written: {error.strerror}") from error
 
     def publish(self, note: bytes) -> None:
+        """Replaces the checkpoint, alone in the folder meanwhile. A crash leaves either."""
         try:
             made = self._make(self.folder)
             (self.folder / NEW).mkdir(exist_ok=True)

@@ -82,3 +82,32 @@ def test_secrets_are_never_shown() -> None:
     assert shown["database_url"].value == "set (not shown)"
     assert "hunter2" not in repr(settings) + repr(settings.shown())
     assert all(line.description for line in shown.values())
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("/srv/tiles", "expected a URL, as s3://bucket/prefix or file:///folder, got '/srv/tiles'"),
+        ("s3://key:hidden@bucket/x", "expected a URL without credentials, query or fragment: "),
+        ("s3://bucket/x?versionId=1", "expected a URL without credentials, query or fragment: "),
+        ("file://srv/tiles", "expected the whole path of a folder, as file:///folder, got "),
+        ("simplecache::s3://bucket/x", "expected one store and a place in it, as s3://bucket/prefix, got "),
+        ("s3://", "expected one store and a place in it, as s3://bucket/prefix, got "),
+        ("s3://[bucket/x", "expected one store and a place in it, as s3://bucket/prefix, got "),
+    ],
+)
+def test_a_place_of_published_files_that_is_none_is_refused_without_its_secret(url: str, said: str) -> None:
+    with pytest.raises(SettingsError) as failed:
+        Settings.load({"AUDITLEDGER_TILES_URL": url})
+    told = str(failed.value)
+    assert told.startswith(f"tiles_url (set in environment (AUDITLEDGER_TILES_URL)): {said}")
+    assert "hidden" not in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [("s3://bucket/a/b/", "s3://bucket/a/b"), ("file:///srv/a%20b", "file:///srv/a%20b")],
+)
+def test_a_place_of_published_files_is_shown_as_it_was_given(url: str, kept: str) -> None:
+    assert Settings.load({"AUDITLEDGER_TILES_URL": url}).tiles_url == kept

@@ -10,7 +10,7 @@ import pytest
 
 from ledger.store.sealing import standing_of
 from tests.faults.service import Service
-from tests.faults.site import Site
+from tests.faults.site import HAPPENED, RECEIVED, Site
 from tests.store.s3 import Store, given
 from tests.waiting import until
 
@@ -54,6 +54,15 @@ def test_recorded_sealed_served_and_verified_from_the_store_alone_and_a_store_th
         assert gone.status_code == 503
         assert bucket.url not in gone.text
         assert "cannot be read now" in gone.json()["detail"]
+        headers = site.headers("dffh")
+        asked = {"case": None, "happened": HAPPENED, "fields": site.request("dffh")}
+        signed = f"{service.url}/ledgers/dffh/commands/{RECEIVED}?receipt=signed"
+        unsigned = httpx.post(signed, json=asked, headers=headers, timeout=60)
+        assert unsigned.status_code == 503
+        assert unsigned.json()["detail"] == (
+            "recorded, and its receipt not signed: what is published of dffh cannot be read now; "
+            "repeat with the same command id"
+        )
         doctor = service.run("doctor", "--json")
         assert doctor.returncode == 6
         checks = {each["check"]: each for each in json.loads(doctor.stdout)["checks"]}
@@ -63,23 +72,26 @@ def test_recorded_sealed_served_and_verified_from_the_store_alone_and_a_store_th
         service.kill()
         service.start()
         site.receive(service)
-        assert size_of(site) == (9, 7)
+        assert size_of(site) == (10, 7)
 
         store.start()
-        until(lambda: size_of(site) == (9, 9))
+        until(lambda: size_of(site) == (10, 10))
         assert service.wait_health(lambda _, content: content["sealing"] == "ok")
-        until(lambda: get("checkpoint").content.startswith(b"example.vic.gov.au/dffh\n9\n"))
+        until(lambda: get("checkpoint").content.startswith(b"example.vic.gov.au/dffh\n10\n"))
+        repeated = httpx.post(signed, json=asked, headers=headers, timeout=60)
+        assert repeated.status_code == 200
+        assert len(repeated.json()["signed_receipts"]) == 1
         (key,) = [
             each["key"]
             for each in json.loads(service.run("keys", "list", "--json").stdout)["keys"]
             if each["ledger"] == "dffh"
         ]
-        assert site.check()["dffh"] == 9
+        assert site.check()["dffh"] == 10
         assert not service.failures()
     stranger = Service(tmp_path / "stranger", database_url="postgresql://nobody@127.0.0.1:1/none")
     found = stranger.run("verify", "--tiles", f"{bucket.url}/dffh", "--key", key, "--deep", "--json")
     assert found.returncode == 0, found.stderr
-    assert json.loads(found.stdout)["ledgers"][0]["size"] == 9
+    assert json.loads(found.stdout)["ledgers"][0]["size"] == 10
     refused = stranger.run("verify", "--tiles", f"{bucket.url}/djcs", "--key", key)
     assert (refused.returncode, refused.stderr.count("\n")) == (9, 1), refused.stderr
     store.kill()

