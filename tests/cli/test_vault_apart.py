@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,6 +136,36 @@ def test_backed_up_drilled_and_restored_in_either_place(
     assert "vault_database_url: expected a database without ledgers or vault" in refused(
         full, "restore", str(tmp_path / "set")
     )
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["apart", "joined"])
+def test_a_restore_that_is_killed_goes_on(
+    apart: Program, tmp_path: Path, another: MakeDatabase, own: bool
+) -> None:
+    index = grant(apart, "a")["receipts"][0]["index"]
+    for slug in ("common", "dffh"):
+        apart.ok("checkpoint", "--ledger", slug)
+    apart.ok("backup", str(tmp_path / "set"))
+    for step in ("begun", "database", "vault", "verified"):
+        new = beside(apart, tmp_path / step, another())
+        if own:
+            new.environment[URL] = another().admin
+        orders = {
+            "do": "restore", "at": [step, 1], "data": str(tmp_path / step), "set": str(tmp_path / "set"),
+            "url": database_of(new).admin, "vault": new.environment.get(URL), "admin": "", "passwords": {},
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.store.other_process_of_sets"],
+            cwd=Path(__file__).parents[2], input=json.dumps(orders), text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == -signal.SIGKILL
+        assert "did not finish" in refused(new, "reconcile")
+        new.ok("restore", str(tmp_path / "set"))
+        keys_back(apart, new)
+        assert opened(new, index) == {"opened"}
+        place = new.environment[URL] if own else database_of(new)
+        assert count(place, "sealed") == count(apart.environment[URL], "sealed")
+        check(new)
 
 
 def test_moved_to_a_database_of_its_own_and_back(dffh: Program, another: MakeDatabase) -> None:
