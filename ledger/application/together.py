@@ -64,7 +64,8 @@ class Together:
         """Judges the steps against the case as it is now and submits them as one; does not wait.
 
         None where the steps were recorded before. Raises at once as ``judge``, and CommandReused;
-        the result raises as ``Writer.submit``'s (Conflict: the case moved on).
+        the result raises as ``Writer.submit``'s (Conflict: the case moved on). Where the vault is in a database
+        of its own, it waits, and raises what that says at once (KeyGone, Unavailable).
         """
         commands, ledger = self._commands, self.ledger
         case, repeated = self._read(stream, steps)

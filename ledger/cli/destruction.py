@@ -10,7 +10,7 @@ import typer
 from ledger.application import Installation, Principal
 from ledger.application.access import Matter, allow
 from ledger.application.destroying import Planned, plan
-from ledger.application.reconciling import Reconciling
+from ledger.application.reconciling import Reconciling, sweep
 from ledger.cli.ledgers import give, shown_outcome, today
 from ledger.cli.session import AsJson, MaybeLedger, Organisation, Person, Session, of, table, the_ledger
 from ledger.domain.destruction.events import DestructionGround
@@ -169,7 +169,8 @@ def reconcile(context: typer.Context, as_json: AsJson = False) -> None:
     """Hold the vault to the destruction entries, whole: after a restore, or whenever in doubt.
 
     Finishes what was authorised, removes again what a backup brought back, looks for the key of every sealed
-    value, and writes anew pages that still hold what was removed. Exit code 1: something had come back (and is
+    value, removes what was sealed for entries that never came, and writes anew pages that still hold what was
+    removed. Exit code 1: something had come back (and is
     gone again), or keys are lost; 6: pages could not be written anew yet.
     """
     session = of(context)
@@ -182,6 +183,7 @@ def reconcile(context: typer.Context, as_json: AsJson = False) -> None:
                 progress.update(task, completed=done, total=total)
 
             reconciling.one(ledger, whole=True, every_entry=True, progress=bar)
+        sweep(installation)
         rewritten = installation.shredder.rewrite()
     found = reconciling.standing
     shown = {

@@ -211,6 +211,8 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 KEK = "key-encryption key"
+ALONE = "vault database"
+"""Looked at where the vault is in a database of its own, or should be."""
 _CHECKED = (
     "data directory",
     "service",
@@ -289,7 +291,7 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
             step = "migrations"
             migrate(database)
             checks.append(_check(step, True, "all were run"))
-            step = "vault database"
+            step = ALONE
             alone = agreed_vault(settings, database)
             if alone is not None:
                 checks.append(_check(step, True, _vault_alone(database, alone)))
@@ -479,10 +481,11 @@ def _emergency(settings: Settings, database: Database, ledgers: Sequence[Ledger]
 def _what_to_do(settings: Settings, step: str, error: AuditLedgerError) -> str:
     """The error; where a database does not answer, also which setting names it and where that was set."""
     said = str(error).removeprefix(f"{step}: ")
-    if step != "database" or settings.database_url is None or isinstance(error, SettingsError):
+    name = {"database": "database_url", ALONE: "vault_database_url"}.get(step, "")
+    if getattr(settings, name, None) is None or isinstance(error, SettingsError):
         return said
-    source = settings.sources["database_url"]
-    return f"{said}; start that server, or mend database_url (set in {source})"
+    said = said.removeprefix(f"{name}: ")
+    return f"{said}; start that server, or mend {name} (set in {settings.sources[name]})"
 
 
 def _version(database: Database) -> str:

@@ -13,6 +13,11 @@ from ledger.store.database import Database, Role
 Connection = psycopg.Connection[TupleRow]
 Pool = ConnectionPool[Connection]
 
+VANISHED: dict[str, int] = {
+    "tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2
+}  # fmt: skip
+"""By which a server that is gone without a word is noticed (milliseconds; seconds; probes), not after hours."""
+
 
 def pool(
     database: Database,
@@ -30,7 +35,7 @@ def pool(
     """
     return ConnectionPool(
         database.conninfo(role),
-        kwargs={"autocommit": True, "application_name": f"{role} {name}"},
+        kwargs={"autocommit": True, "application_name": f"{role} {name}", **VANISHED},
         configure=configure,
         min_size=0,
         max_size=connections,

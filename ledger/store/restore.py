@@ -36,7 +36,7 @@ from ledger.store.followed import followed
 from ledger.store.ledgers import Ledgers
 from ledger.store.manifest import DUMP, KEYS, VAULT_DUMP, LedgerState, Manifest, Progress, silent
 from ledger.store.migrate import make_roles, migrate
-from ledger.store.opened import RESTORING, reach_database, reach_vault
+from ledger.store.opened import RESTORING, agreed_vault, reach_database, reach_vault
 from ledger.store.programs import run
 from ledger.store.published import TILES, Published, tiles_at
 from ledger.store.tilecheck import verify_tiles
@@ -98,8 +98,9 @@ def restore(
 ) -> Restored:
     """Restores a set to the data directory and the database of ``settings``.
 
-    A set's vault of its own database goes to that of ``vault_database_url``; without that setting into the
-    ledgers' own, where it opens as before.
+    A set's vault of its own database goes to that of ``vault_database_url``, where none is: one that outlived
+    the ledgers' database stays, and has what they sealed since. Without that setting it goes into the ledgers'
+    own, where it opens as before.
 
     ``published``: a folder, or a URL, of published files that outlived the database, a folder a ledger by slug;
     where the settings name an object store, what is in it counts as such too, and stays. ``notes``: checkpoints
@@ -147,8 +148,7 @@ def restore(
                 _restore_vault(folder / VAULT_DUMP, database, vault, lock, progress)
                 step("vault")
             migrate(database)
-            if vault is not None:
-                migrate(vault, vault_alone=True)
+            agreed_vault(settings, database)
         with _timed(found, "verify"):
             for state in manifest.ledgers:
                 keys_of = trusted[state.origin]
@@ -216,13 +216,11 @@ def _refuse_filled(settings: Settings, digest: str, stack: ExitStack) -> None:
                 f"data_dir: expected one without {name} to restore into, got {data_dir}: name another, or move "
                 "what is there aside (published files that are ahead of the set are given by --published)"
             )
-    places: list[tuple[str, Database | None]] = [("vault_database_url", reach_vault(settings))]
     if settings.database_url is not None:
-        places.append(("database_url", reach_database(settings, stack)[0]))
-    for name, database in places:
-        if database is not None and _holds_ledgers(database):
+        database, _ = reach_database(settings, stack)
+        if _holds_ledgers(database):
             raise SettingsError(
-                f"{name}: expected a database without ledgers or vault to restore into, got one that has them: "
+                "database_url: expected a database without ledgers to restore into, got one that has them: "
                 "make a new one"
             )
 
@@ -253,7 +251,10 @@ def _restore_database(dump: Path, database: Database, lock: int, progress: Progr
 def _restore_vault(
     dump: Path, database: Database, vault: Database | None, lock: int, progress: Progress
 ) -> None:
-    """(4), of a vault that was in a database of its own; by a crash in here it is there, or it is not."""
+    """(4), of a vault that was in a database of its own; by a crash in here it is there, or it is not.
+
+    Whether one that was there before is theirs is looked at next.
+    """
     if vault is not None:
         if not _holds_ledgers(vault):
             _restore_database(dump, vault, lock, progress)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from ledger.store.embedded import programs
 from ledger.store.ledgers import Ledgers
 from ledger.store.migrate import VAULT_ALONE, migrate, migrations
 from tests.cli.conftest import Program
-from tests.cli.test_backup import another, beside, grant, keys_back, opened
+from tests.cli.test_backup import another, beside, data_of, grant, keys_back, opened
 from tests.store.sets import MakeDatabase
 from tests.support import check_ledger
 
@@ -128,11 +131,63 @@ def test_backed_up_drilled_and_restored_in_either_place(
     assert "vault_database_url: expected none to restore this set" in refused(
         third, "restore", str(tmp_path / "joined-set")
     )
-    full = beside(apart, tmp_path / "full", another())
-    full.environment[URL] = again.environment[URL]
-    assert "vault_database_url: expected a database without ledgers or vault" in refused(
-        full, "restore", str(tmp_path / "set")
-    )
+
+
+def test_a_vault_that_outlived_the_ledgers_opens_what_is_refilled(
+    apart: Program, tmp_path: Path, another: MakeDatabase
+) -> None:
+    before = grant(apart, "a")["receipts"][0]["index"]
+    for slug in ("common", "dffh"):
+        apart.ok("checkpoint", "--ledger", slug)
+    apart.ok("backup", str(tmp_path / "set"))
+    since = grant(apart, "b")["receipts"][0]["index"]
+    apart.ok("checkpoint", "--ledger", "dffh")
+    new = beside(apart, tmp_path / "new", another())
+    foreign = another()
+    migrate(foreign, vault_alone=True)
+    with foreign.connect_admin() as connection:
+        connection.execute("INSERT INTO vault.identity (id, apart) VALUES (gen_random_uuid(), false)")
+    restore = ("restore", str(tmp_path / "set"), "--published", str(data_of(apart) / "tiles"))
+    new.environment[URL] = foreign.admin
+    assert "vault_database_url: expected vault " in refused(new, *restore)
+    new.environment[URL] = apart.environment[URL]
+    new.ok(*restore)
+    keys_back(apart, new)
+    (refilled,) = new.ok("refill")["refilled"]
+    assert (refilled["until"], refilled["lost_keys"]) == (since + 1, 0)
+    assert (opened(new, before), opened(new, since)) == ({"opened"}, {"opened"})
+    new.ok("checkpoint", "--ledger", "dffh")
+    check(new)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["apart", "joined"])
+def test_a_restore_that_is_killed_goes_on(
+    apart: Program, tmp_path: Path, another: MakeDatabase, own: bool
+) -> None:
+    index = grant(apart, "a")["receipts"][0]["index"]
+    for slug in ("common", "dffh"):
+        apart.ok("checkpoint", "--ledger", slug)
+    apart.ok("backup", str(tmp_path / "set"))
+    for step in ("begun", "database", "vault", "verified"):
+        new = beside(apart, tmp_path / step, another())
+        if own:
+            new.environment[URL] = another().admin
+        orders = {
+            "do": "restore", "at": [step, 1], "data": str(tmp_path / step), "set": str(tmp_path / "set"),
+            "url": database_of(new).admin, "vault": new.environment.get(URL), "admin": "", "passwords": {},
+        }  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.store.other_process_of_sets"],
+            cwd=Path(__file__).parents[2], input=json.dumps(orders), text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == -signal.SIGKILL
+        assert "did not finish" in refused(new, "reconcile")
+        new.ok("restore", str(tmp_path / "set"))
+        keys_back(apart, new)
+        assert opened(new, index) == {"opened"}
+        place = new.environment[URL] if own else database_of(new)
+        assert count(place, "sealed") == count(apart.environment[URL], "sealed")
+        check(new)
 
 
 def test_moved_to_a_database_of_its_own_and_back(dffh: Program, another: MakeDatabase) -> None:

@@ -34,7 +34,9 @@ def main() -> None:
     if orders["do"] == "backup":
         back_up(database, data, Path(orders["set"]), step=here)
     elif orders["do"] == "restore":
-        given = {"data_dir": data, "database_url": orders["url"]}
+        given = {
+            "data_dir": data, "database_url": orders["url"], "vault_database_url": orders.get("vault"),
+        }  # fmt: skip
         restore(Path(orders["set"]), Settings.load({}, **given), step=here)
     else:
         refilling.BATCH = orders["batch"]

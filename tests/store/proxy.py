@@ -88,6 +88,9 @@ class Proxy:
                             keep = True
                         elif fault == "answer":
                             server.sendall(data)
+                            # The end of a pipeline may come in a packet of its own.
+                            while client in select.select([client, server], [], [])[0]:
+                                server.sendall(client.recv(65536))
                             server.recv(65536)
                         if not keep:
                             server.close()
