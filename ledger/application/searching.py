@@ -219,7 +219,9 @@ def search(
         event = _recorded(installation, ledger, outcome.receipts[0].index)
         first, end, cut = event.searched_from, event.searched_to, len(event.found) == MOST
         at, hits = _found_again(installation, ledger, value, event)
-    entries = _described(installation, ledger, by_entry(hits))
+    # What was destroyed while the search was recorded is in no answer either.
+    gone = installation.streams.destroyed_now(ledger.id)
+    entries = _described(installation, ledger, by_entry([hit for hit in hits if hit.key not in gone]))
     return Found(first, end, entries, end if cut else None, at.unread, outcome.receipts)
 
 

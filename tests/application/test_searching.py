@@ -178,6 +178,22 @@ def test_a_search_is_recorded_before_it_is_answered_without_what_was_searched_fo
     check_ledger(house.installation.database, house.ledger)
 
 
+def test_what_is_destroyed_while_a_search_is_recorded_is_not_in_its_answer(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, _ = received(house, "Jo Bloggs")
+    _, kept = received(house, "Jo Bloggs")
+    record = house.installation.record_reading
+
+    def late(*arguments: Any, **named: Any) -> Any:
+        destroy(house, case)
+        return record(*arguments, **named)
+
+    monkeypatch.setattr(house.installation, "record_reading", late)
+    assert found(house, "Jo Bloggs") == [kept]
+    check_ledger(house.installation.database, house.ledger)
+
+
 def test_a_repeat_adds_no_entry_and_answers_for_the_entries_of_then(house: House) -> None:
     case, index = received(house, "Jo Bloggs")
     other, second = received(house, "Jo Bloggs")
