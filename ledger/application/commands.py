@@ -11,9 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from eventsourcing.application import AggregateNotFoundError, Application
-from eventsourcing.utils import Environment
-
+from ledger.application.cases import LedgerApplication
 from ledger.application.chosen import case_for
 from ledger.application.destroying import AUTHORISE, carry_out, filled_in
 from ledger.application.emergency import Emergencies
@@ -49,10 +47,10 @@ from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
 from ledger.store.feed import Feed, StoredRow
 from ledger.store.ledgers import Ledger, Ledgers
-from ledger.store.mapper import Batch, LedgerMapper, sealing_into
+from ledger.store.mapper import Batch, sealing_into
 from ledger.store.pools import pool
 from ledger.store.published import Published
-from ledger.store.recorder import LedgerFactory, LedgerRecorder
+from ledger.store.recorder import LedgerRecorder
 from ledger.store.settle import FirstReceipts
 from ledger.store.submission import Receipt
 from ledger.store.writer import Writer
@@ -79,32 +77,6 @@ HOLDING = 32
 SYSTEM = Principal("system", "system", "system")
 SYSTEM_SOURCE = Source(SourceKind.SYSTEM)
 DEFAULT_REGULATOR = "ovic"
-
-
-class LedgerApplication(Application[str]):
-    """eventsourcing's application over one ledger: its cases, by stream id."""
-
-    def __init__(self, ledger: Ledger, recorder: LedgerRecorder) -> None:
-        self.ledger = ledger
-        self._ledger_recorder = recorder
-        super().__init__()
-
-    def construct_factory(self, env: Environment) -> LedgerFactory:
-        """The ledger's own recorder, and no table of eventsourcing's."""
-        return LedgerFactory(env, self._ledger_recorder)
-
-    def construct_mapper(self) -> LedgerMapper:
-        """The mapper that seals."""
-        return LedgerMapper(self.construct_transcoder())
-
-    def load(self, stream: str) -> Case | None:
-        """The case of a stream, or None where nothing is recorded in it."""
-        try:
-            case: object = self.repository.get(stream)
-        except AggregateNotFoundError:
-            return None
-        assert isinstance(case, Case)
-        return case
 
 
 class Commands:

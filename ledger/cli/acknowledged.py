@@ -15,7 +15,6 @@ from ledger.cli.ledgers import outcome_text, shown_outcome
 from ledger.cli.proofs import LOOK, sealed
 from ledger.cli.session import Session
 from ledger.errors import AuditLedgerError, InvalidInput, Unavailable
-from ledger.store.receipts import signed_receipts
 from ledger.store.submission import Level
 from ledger.store.witnessed import policy_of
 
@@ -120,6 +119,9 @@ def _wait(
 def _sign(
     session: Session, installation: Installation, ledger: Ledger, outcome: Outcome, folder: Path
 ) -> list[Path]:
+    # It loads structlog, which a command that signs nothing does without.
+    from ledger.store.receipts import signed_receipts
+
     notes = signed_receipts(
         installation.published, ledger, outcome.receipts, session.settings().receipt_promise
     )

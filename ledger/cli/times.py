@@ -50,7 +50,7 @@ def outside(
 
 def _times(session: Session, feed: Feed, policy: Policy | None) -> WitnessedTimes | None:
     settings = session.settings()
-    return times_by(feed, policy, stamped_times(feed, Published(settings.data_dir), settings))
+    return times_by(feed, policy, stamped_times(feed, Published.by(settings), settings))
 
 
 def _shown(found: Outside) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger.errors import AuditLedgerError, NotFound, Untrusted
+from ledger.errors import AuditLedgerError, NotFound, Unavailable, Untrusted
 from ledger.settings import Settings
 from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
@@ -32,12 +32,17 @@ class StampedTimes:
     def of(self, ledger: Ledger, indexes: Sequence[int], spoilt: Spoilt) -> list[tuple[int, int]]:
         """Size and second (since 1970) of the first stamps that cover these entries.
 
-        ``spoilt`` is told of one that does not hold; it counts for nothing. Raises Unavailable.
+        ``spoilt`` is told of one that does not hold, which counts for nothing; and once, by Unavailable, that
+        what is published cannot be read to judge them. Raises Unavailable.
         """
         found = []
         for size, note, response in self._feed.stamped(ledger.id, indexes):
             try:
                 found.append((size, self._verified(ledger, size, note, response)))
+            except Unavailable as error:
+                # Nothing is known of it, and each of the others would wait for what is published as long.
+                spoilt(error)
+                break
             except AuditLedgerError as error:
                 spoilt(Untrusted(f"{ledger.origin}: the time stamp of {size} entries does not hold: {error}"))
         return found

@@ -223,7 +223,7 @@ def test_a_full_disk_leaves_no_backup(sealed: Place, tmp_path: Path, limit: int)
 
 
 def test_what_is_missing_where_it_is_sealed_from_is_said(sealed: Place, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="that the ledgers are sealed from"):
+    with pytest.raises(NotFound, match="that the ledgers are sealed with"):
         back_up(sealed.database, tmp_path / "other", tmp_path / "set")
     with pytest.raises(InvalidInput, match="does not exist yet"):
         back_up(sealed.database, sealed.data, sealed.data)

@@ -12,7 +12,7 @@ from ledger.store.backup import back_up
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
 from ledger.store.refill import Refilled, refill
-from ledger.store.restore import LOCK, RestoredLedger, drill, restore
+from ledger.store.restore import RestoredLedger, drill, restore
 from ledger.store.tiles import TileFolder
 from tests.store.published import SIZE, Place
 from tests.store.s3 import Bucket, Store, running, store
@@ -64,7 +64,6 @@ def test_a_set_has_what_the_store_has_and_goes_into_an_empty_one(
     assert again.tiles() == place.tiles()
     assert again.note == place.note
     again.seal()
-    (data / LOCK).unlink()
     assert again.check(SIZE) == 310
     assert check_ledger(place.database, place.ledger) == 310
 
@@ -88,7 +87,6 @@ def test_what_the_store_has_beyond_the_set_stays_and_refills_the_database(
     assert isinstance(done, Refilled)
     again.seal()
     assert objects_of(place) == before
-    (data / LOCK).unlink()
     assert again.check(SIZE) == 400
 
 
