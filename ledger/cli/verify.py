@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -15,7 +15,7 @@ from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
 from ledger.cli.trusted import FAILED, keys_of, read_file
 from ledger.codec.jsonform import show, show_seconds
 from ledger.domain.keys.standing import changes_in
-from ledger.errors import AuditLedgerError, InvalidInput, ProofFailed, Tampered, Untrusted
+from ledger.errors import AuditLedgerError, InvalidInput, NotFound, ProofFailed, Tampered, Untrusted
 from ledger.store.closing import Continued, continued
 from ledger.store.database import Database, Role
 from ledger.store.followed import followed, recorded, signed_last
@@ -33,6 +33,7 @@ from ledger.tlog.keyhistory import Keys
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
+from ledger.tlog.prover import Prover
 from ledger.tlog.receipt import SignedReceipt, open_receipt
 from ledger.witness.mirror import Mirror
 
@@ -225,8 +226,10 @@ def _ledgers(
                 notes += [signed.note] if on is not None and signed.signed else []
                 held = _of(each.origin, notes, known)
                 before = seen.last(each.origin)
-                wanted = held if before is None else [*held, before]
+                wanted = [*held, *([] if before is None else [before])]
                 lost = None if on is None else _lost(on, signed.size, known)
+                if lost is not None and note is not None:
+                    wanted += _begun(published.of(each), note, lost)
                 found = verify_ledger(
                     database, each, processes=processes, progress=moved,
                     checkpoints=wanted if lost is None else [one for one in wanted if not lost.covers(one)],
@@ -274,6 +277,16 @@ def _lost(on: Continued, size: int, known: Keys) -> _Lost | None:
     """What its successor says was lost of a ledger: just what the database holds no more. Raises Untrusted."""
     last = known.open(on.note).checkpoint
     return _Lost(size, last) if last.size == on.size > size == on.held else None
+
+
+def _begun(tiles: Tiles, note: bytes, lost: _Lost) -> list[Checkpoint]:
+    """What the published files say of the entries before those that were lost; nothing where they are gone."""
+    prover = Prover(tiles.read, note)
+    if not 0 < lost.begin <= prover.checkpoint.size:
+        return []
+    with suppress(NotFound):
+        return [Checkpoint(prover.checkpoint.origin, lost.begin, prover.root(lost.begin))]
+    return []
 
 
 def _goes_on(on: Continued, lost: _Lost | None) -> dict[str, Any]:

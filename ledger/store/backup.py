@@ -59,8 +59,8 @@ from ledger.vault.kek import KEK_FILE
 from ledger.vault.signing import FOLDER as SIGNING
 
 UNFINISHED = ".auditledger-*.unfinished"
-AT_ONCE = 512
-"""Tiles that are read before they are written."""
+AT_ONCE = 32
+"""Tiles that are read before they are written: an entry bundle can have 16 MiB."""
 COMPRESSION = "1"
 """Of the dump: hashes and sealed values do not shrink, and more effort gains little of the rest."""
 

@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import fsspec
+from fsspec.spec import AbstractFileSystem
 
 from ledger.errors import AuditLedgerError, Diverged, NotFound, SettingsError, Unavailable
 from ledger.store.tiles import CHECKPOINT, Tiles, size_of
@@ -78,7 +79,8 @@ class TileObjects(Tiles):
             try:
                 data: bytes = self._ask("cat_file", path)
             except FileNotFoundError as error:
-                if _code(error) == "NoSuchBucket":
+                # On S3 the store itself has to say so: a bucket that is gone, and a gateway before it, do not.
+                if self._protocol in S3 and _code(error) != "NoSuchKey":
                     raise
                 raise NotFound(f"{self.url}/{path}: there is no such object") from None
             return data
@@ -114,6 +116,12 @@ class TileObjects(Tiles):
         """Tries, once a process, that writes are refused where they must be: else nothing may be added."""
         if self._base in self._store.fit:
             return
+        driver = self._store.driver
+        if not driver.async_impl and type(driver).pipe_file is AbstractFileSystem.pipe_file:
+            raise SettingsError(
+                f"{self.url}: expected a driver that creates an object only where there is none, got one that "
+                "looks first and writes then: another process may write in between"
+            )
         for _ in range(2):
             try:
                 self._create(PROBE, b"")

@@ -6,7 +6,7 @@ What is stamped is the text of the note, its three lines, without signatures: wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
@@ -48,7 +48,7 @@ def wanted(text: str) -> Wanted:
 
 
 def stamped_at(response: bytes, text: str, roots: Roots) -> datetime:
-    """When an authority under one of ``roots`` saw the text of a checkpoint.
+    """By when an authority under one of ``roots`` saw the text of a checkpoint: its time, and its accuracy.
 
     Steps: (1) the response parses and grants; (2) its signer, for time stamping alone, leads to a root that is
     trusted, valid at that time; (3) the signature holds; (4) what it is of is this text. Raises CodecError (1),
@@ -72,7 +72,15 @@ def _verified(builder: VerifierBuilder, response: bytes, text: str, roots: Roots
         raise Untrusted(
             f"time stamp: expected one of this checkpoint by a trusted authority: {error}"
         ) from error
-    return found.tst_info.gen_time.astimezone(UTC)
+    info = found.tst_info
+    # What an authority says of its clock makes the time by which it saw the text later.
+    off = info.accuracy
+    late = (
+        timedelta()
+        if off is None
+        else timedelta(seconds=off.seconds or 0, milliseconds=off.millis or 0, microseconds=off.micros or 0)
+    )
+    return info.gen_time.astimezone(UTC) + late
 
 
 def _parsed(response: bytes) -> TimeStampResponse:

@@ -365,6 +365,12 @@ def test_what_cannot_be_refilled_goes_on_under_a_new_origin(
     (old,) = [each for each in new.ok("verify")["ledgers"] if each["ledger"] == "dffh"]
     assert old["continued"] == {"as": "example.vic.gov.au/dffh/2", "size": last["size"], "lost": 1}
     _nothing_else_may_be_missing(new, place, last["size"])
+    # Published files that turn up show it even where what was signed here is taken away.
+    with place.superuser() as connection:
+        connection.execute("DELETE FROM ledger.checkpoints WHERE ledger = %s", (place.ledger.id,))
+    shutil.copytree(data_of(dffh) / "tiles" / "dffh", data_of(new) / "tiles" / "dffh", dirs_exist_ok=True)
+    answer = new("verify", "--ledger", "dffh")
+    assert (answer.code, "root" in answer.err) == (8, True)
 
 
 def _nothing_else_may_be_missing(new: Program, place: Place, signed: int) -> None:

@@ -30,6 +30,7 @@ from tests.bundle.forge import members, sealed
 from tests.cli.conftest import Program
 from tests.cli.test_commands import receive
 from tests.support import check_ledger
+from tests.waiting import until
 
 W1 = SigningKey("witness.example/w1", COSIGNATURE, bytes([1] * 32))
 Cosign = Callable[[int], None]
@@ -323,6 +324,9 @@ def test_time_stamps_go_out_with_a_bundle_and_are_verified_by_given_roots(
         stamps = Stamping(database, published, tsa.url, tsa.root)
         assert stamps.stamp(Ledgers(database).get("dffh"))
         first = dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["size"]
+        # In another second, else both stamps say the same of all entries.
+        stamped = int(time.time())
+        until(lambda: time.time() >= stamped + 2)
         case = receive(dffh)["case"]
         cosign(now + 3600)
         # Published anew with the cosignature, which a stamp of the text does not mind.
@@ -396,6 +400,18 @@ def test_time_stamps_are_an_upper_end_wherever_times_are_shown(
         proven = dffh.ok("prove", str(last), "--ledger", "dffh", "--to", str(tmp_path))["witnessed"]
         assert datetime.fromisoformat(proven["not_after"]).timestamp() == by()
         assert dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["outside"] == []
+        # Published elsewhere they hold as well; while that cannot be read, none is called false.
+        elsewhere = tmp_path / "elsewhere"
+        (Path(dffh.environment["AUDITLEDGER_DATA_DIR"]) / "tiles").rename(elsewhere)
+        dffh.environment["AUDITLEDGER_TILES_URL"] = f"file://{elsewhere}"
+        assert dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["outside"] == []
+        assert now <= by() <= time.time() + 2
+        (elsewhere / "dffh" / "checkpoint").rename(tmp_path / "kept")
+        (elsewhere / "dffh" / "checkpoint").mkdir()
+        answer = dffh("entries", "--ledger", "dffh", "--json", person="officer")
+        assert (answer.code, answer.err.count("cannot be read"), "does not hold" in answer.err) == (0, 1, False)
+        (elsewhere / "dffh" / "checkpoint").rmdir()
+        (tmp_path / "kept").rename(elsewhere / "dffh" / "checkpoint")
         del dffh.environment["AUDITLEDGER_POLICY"]
         assert now <= by() <= time.time() + 2
         # Whoever wrote it had another text stamped: of as many entries, and not of these.
