@@ -63,7 +63,7 @@ def verify(
     history: Annotated[
         list[Path] | None,
         typer.Option(
-            help="With --proof: entries that tell of keys, from the one that is trusted to the signer's."
+            help="With --proof: all entries that tell of keys, from the one that is trusted to the last."
         ),
     ] = None,
     checkpoint: Annotated[
@@ -348,11 +348,14 @@ def _proof(
         if entry is not None:
             raise InvalidInput("--entry", "none: the proof is of consistency, of no entry", str(entry))
         before = known.open(read_file(kept[0])).checkpoint
-        return proof.verify(before, known.of(proof.checkpoint)), {}
+        signed = proof.verify(before, known.of(proof.checkpoint))
+        known.require_added(signed)
+        return signed, {}
     if entry is None:
         raise InvalidInput("--entry", "the file of the entry's bytes", None)
     bytes_of = read_file(entry)
     signed = proof.verify(bytes_of, known.of(proof.checkpoint))
+    known.require_added(signed)
     notes = [read_file(each) for each in kept]
     at = times.stamped_at(*stamp, signed)
     return signed, {"witnessed": times.of_proof(proof.index, bytes_of, signed, notes, given, policy, at)}
@@ -368,11 +371,12 @@ def _receipt(path: Path, given: Sequence[VerifierKey], history: Sequence[Path]) 
 
 def _of(origin: str, notes: Sequence[bytes], known: Keys) -> list[Checkpoint]:
     """The checkpoints of signed notes, all of one log. Raises Untrusted, CodecError."""
-    found = [known.open(note).checkpoint for note in notes]
+    found = [known.open(note) for note in notes]
     for each in found:
-        if each.origin != origin:
-            raise Untrusted(f"checkpoint: expected one of {origin}, got one of {each.origin}")
-    return found
+        if each.checkpoint.origin != origin:
+            raise Untrusted(f"checkpoint: expected one of {origin}, got one of {each.checkpoint.origin}")
+        known.require_added(each)
+    return [each.checkpoint for each in found]
 
 
 @contextmanager

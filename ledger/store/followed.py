@@ -99,7 +99,7 @@ def followed(tiles: Tiles, given: Sequence[VerifierKey], notes: Iterable[bytes] 
         with suppress(CodecError, NotFound):
             entries.extend(_key_entries(tiles, said))
         known = Keys(given, said.origin, changes_in(entries))
-        known.open(note)
+        known.require_added(known.open(note))
     return known
 
 

@@ -4,9 +4,9 @@ Steps: (1) the checkpoint is signed by a trusted key of its log, or by one that 
 bundle's entries hash to the tile of level 0; (3) each entry says the log's origin and its index, and names the
 leaf hash before it; (4) every tile above holds the hashes of the full tiles below; (5) the whole folds to the
 signed root; (6) the tree has the root of each checkpoint that was seen before; (7) by the history of keys in
-these entries the key signs that size. With ``deep``: (8) every entry and its payload is the one encoding of a
-known schema. Left to the caller: whether enough witnesses signed; that sealed values are what their commitments
-stand for.
+these entries the key signs that size, and so has each that was added and does. With ``deep``: (8) every entry
+and its payload is the one encoding of a known schema. Left to the caller: whether enough witnesses signed; that
+sealed values are what their commitments stand for.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ def verify_tiles(
                 f"{said.origin}: the tree of {each.size} entries has the root {root.hex()}, and "
                 f"{each.root.hex()} was signed"
             )
-    signed = Keys(given, said.origin, changes_in(entries)).open(note)
+    told = Keys(given, said.origin, changes_in(entries))
+    signed = told.open(note)
+    told.require_added(signed)
     if unknown is not None:
         raise UnknownSchema(f"{said.origin}: entry {unknown[0]}: {unknown[1]}")
     return signed

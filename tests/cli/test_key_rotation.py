@@ -226,6 +226,41 @@ def test_attack_a_retired_key_signs_again(auditor: Auditor) -> None:
     assert signers(program) == [new]
 
 
+def test_attack_a_stolen_key_signs_alone_while_its_successor_signs_too(
+    auditor: Auditor, database: Database, tmp_path: Path
+) -> None:
+    program = auditor.program
+    (old,) = held(program)
+    before = tmp_path / "before"
+    shutil.copy(auditor.tiles / "checkpoint", before)
+    rotate(program)
+    honest = (auditor.tiles / "checkpoint").read_text()
+    forged = str(sign(Checkpoint.parse(Note.parse(honest.encode()).text), [stolen(program, old)]))
+    proofs = {}
+    for what in ("7", "--since=7"):
+        (path, *_) = program.ok("prove", what, "--ledger", "dffh", "--to", str(tmp_path))["files"]
+        proofs[what] = Path(path)
+        assert honest in proofs[what].read_text()
+    entry, told = tmp_path / "dffh-7.entry", ("--history", str(tmp_path / "dffh-7.entry"))
+    of_entry = ("--proof", str(proofs["7"]), "--entry", str(entry))
+    of_growth = ("--proof", str(proofs["--since=7"]), "--checkpoint", str(before))
+    kept = tmp_path / "kept"
+    here = ("verify", "--ledger", "dffh", "--key", auditor.key)
+    for note, code in ((honest, 0), (forged, 9)):
+        (auditor.tiles / "checkpoint").write_text(note)
+        for path in proofs.values():
+            path.write_text(path.read_text().replace(honest, note))
+        kept.write_text(note)
+        for answer in (
+            auditor.folder(), auditor(*of_entry, *told), auditor(*of_growth, *told), program(*here),
+        ):  # fmt: skip
+            assert (answer.code, "each key that was added" in answer.err) == (code, code == 9), answer
+        (auditor.tiles / "checkpoint").write_text(honest)
+        answer = program(*here, "--checkpoint", str(kept))
+        assert (answer.code, "each key that was added" in answer.err) == (code, code == 9), answer
+    check_ledger(database, Ledgers(database).get("dffh"))
+
+
 def forged(program: Program, event: str, fields: dict[str, Any]) -> Any:
     """A change of keys given through the ordinary door, by an administrator who holds no key."""
     body = {"happened": "2025-06-11", "fields": {"reason": "other", **fields}}
