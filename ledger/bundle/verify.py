@@ -60,7 +60,7 @@ from ledger.tlog import merkle, note
 from ledger.tlog.brackets import any_witness
 from ledger.tlog.chain import GENESIS
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
-from ledger.tlog.keyhistory import Change, Keys
+from ledger.tlog.keyhistory import Change, Keys, merged
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.policy import Policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
@@ -174,14 +174,15 @@ def _changes(
     And the indexes of the entries on keys that the bundle is of. What is missing or malformed states nothing
     here, and ends it below: of a whole ledger, none of those that were proven is passed over.
     """
-    found, entries = [*history], {}
+    found: list[Change] = []
+    entries: Mapping[int, bytes] = {}
     with suppress(Altered, CodecError, Incomplete):
         member = archive.members.get(ENTRIES)
         if member is not None:
             entries = key_entries(archive.source, blocks_of(archive.source, member), manifest.origin)
         told = {**dict(history_of(archive)), **entries}
         found.extend(changes_of(told, _texts(_schemas(archive)) if told else {}))
-    return sorted(dict.fromkeys(found), key=lambda each: each.at), entries.keys()
+    return merged(history, found), entries.keys()
 
 
 def _checkpoint(archive: Archive, manifest: Manifest, known: Keys, policy: Policy | None) -> SignedCheckpoint:

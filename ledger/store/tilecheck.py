@@ -25,7 +25,7 @@ from ledger.store.followed import followed, of_keys
 from ledger.store.tiles import Tiles
 from ledger.tlog.chain import GENESIS, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
-from ledger.tlog.keyhistory import Keys
+from ledger.tlog.keyhistory import Change, Keys, merged
 from ledger.tlog.merkle import EMPTY_ROOT, complete
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.prover import Prover
@@ -56,6 +56,7 @@ def verify_tiles(
     keys: Iterable[VerifierKey],
     *,
     seen: Sequence[Checkpoint] = (),
+    held: Sequence[Change] = (),
     deep: bool = False,
     processes: int | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
@@ -63,12 +64,14 @@ def verify_tiles(
     """Checks the published files of a log; gives its checkpoint.
 
     ``progress(done, all)`` is called as ranges are finished. ``seen``: checkpoints of this log that were
-    believed before. Raises Tampered with the first bad index, ProofFailed where the tree is not the signed one
-    or no continuation of what was seen, Untrusted, CodecError, NotFound (no checkpoint), Unavailable; and where
-    all else is well, UnknownSchema for the first entry that only a newer version can read.
+    believed before. ``held``: changes of its keys that the verifier holds, all up to the last: what is
+    published tells of keys only after it. Raises Tampered with the first bad index, ProofFailed where the tree
+    is not the signed one or no continuation of what was seen, Untrusted, CodecError, NotFound (no checkpoint),
+    Unavailable; and where all else is well, UnknownSchema for the first entry that only a newer version can
+    read.
     """
     given = [*keys]
-    known = followed(tiles, given)
+    known = followed(tiles, given, held=held)
     # It was there a moment ago; what is published may grow, and never goes.
     note = tiles.checkpoint() or b""
     said = known.open(note).checkpoint
@@ -100,7 +103,8 @@ def verify_tiles(
                 f"{said.origin}: the tree of {each.size} entries has the root {root.hex()}, and "
                 f"{each.root.hex()} was signed"
             )
-    told = Keys(given, said.origin, changes_in(entries))
+    told = Keys(given, said.origin, merged(held, changes_in(entries)))
+    told.require_between(held)
     signed = told.open(note)
     told.require_added(signed)
     if unknown is not None:

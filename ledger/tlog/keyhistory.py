@@ -68,6 +68,12 @@ class Change(NamedTuple):
     statement: bytes
 
 
+def merged(*told: Iterable[Change]) -> list[Change]:
+    """Changes from several hands, each once, in order of index; of one index the first hand's first."""
+    found = dict.fromkeys(each for changes in told for each in changes)
+    return sorted(found, key=lambda each: each.at)
+
+
 class Validity(NamedTuple):
     """A key, and the sizes [first, until) whose checkpoints it signs; None: it still does.
 

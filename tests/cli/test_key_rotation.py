@@ -126,7 +126,11 @@ def test_an_auditor_with_the_first_key_follows_to_the_last(
     consistent = ("--proof", str(tmp_path / f"dffh-7-{index + 1}.consistency"), "--checkpoint", str(kept))
     assert auditor(*consistent).code == 9
     assert auditor(*consistent, *history).code == 0
-    fails(auditor(*folder_of, *history), 2, "--history: expected a --proof beside it")
+    # Of those on the keys all are to be given, up to the last.
+    assert auditor(*folder_of, *history).code == 0
+    fails(auditor(*folder_of, *history[2:]), 9, "is not among the entries given")
+    beside = program("verify", "--ledger", "dffh", "--key", auditor.key, *history)
+    fails(beside, 2, "--history: expected --proof or --tiles beside it")
     check_ledger(database, Ledgers(database).get("dffh"))
 
 

@@ -1,4 +1,4 @@
-"""While two keys are in force both sign what is published: who stole the older one has not the other."""
+"""Published files by who stole a key: while two are in force both sign, and a retired one signs nothing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,26 @@ from pathlib import Path
 
 import pytest
 
+from ledger.domain.keys.standing import changes_in
 from ledger.errors import Untrusted
 from ledger.store.followed import followed
 from ledger.store.tilecheck import verify_tiles
 from ledger.store.tiles import TileFolder
 from ledger.tlog.checkpoint import Checkpoint, sign
 from ledger.tlog.note import Note, SigningKey, VerifierKey
-from tests.bundle.keyed import ADDITION, BOTH, EVIL, FIRST_ONLY, SECOND, SECOND_ONLY, added, keyed, retired
+from tests.bundle.keyed import (
+    ADDITION,
+    BOTH,
+    EVIL,
+    FIRST_ONLY,
+    RETIREMENT,
+    SECOND,
+    SECOND_ONLY,
+    added,
+    keyed,
+    retired,
+    rotated,
+)
 from tests.bundle.made import KEY, Log
 from tests.store.published import files_of
 from tests.tlog.naive import Tree
@@ -64,3 +77,36 @@ def test_who_is_led_through_an_overlap_asks_for_each_key(tmp_path: Path) -> None
         followed(published(tmp_path / "second", log), [KEY.verifier])
     known = followed(published(tmp_path / "all", log, THIRD), [KEY.verifier])
     assert {each.key for each in known.ranges if each.until is None} == {SECOND.verifier, THIRD.verifier}
+
+
+FORGED = [
+    keyed(by=KEY),
+    keyed((5, retired(1, SECOND, 5, KEY)), by=KEY),
+    keyed((ADDITION, retired(1, SECOND, 5, KEY)), by=KEY),
+    keyed((1, added(1, EVIL, 2, KEY)), by=EVIL),
+    keyed((5, retired(1, SECOND, 5, KEY)), (6, added(2, EVIL, 6, KEY)), by=EVIL),
+]
+
+
+@pytest.mark.parametrize("given", [FIRST_ONLY, BOTH], ids=["first", "both"])
+@pytest.mark.parametrize("forged", FORGED, ids=["untold", "retired", "at the tie", "added", "both"])
+def test_a_false_folder_of_a_retired_key_is_refused_by_who_holds_the_true_entries(
+    tmp_path: Path, forged: Log, given: tuple[str, ...]
+) -> None:
+    keys, true = [VerifierKey.parse(each) for each in given], rotated(SECOND)
+    held = changes_in(true.entries[at] for at in (ADDITION, RETIREMENT))
+    honest = published(tmp_path / "true", true)
+    assert verify_tiles(honest, keys, held=held, processes=1).checkpoint.size == 10
+    tiles = published(tmp_path / "false", forged)
+    assert verify_tiles(tiles, keys, processes=1).checkpoint.size == 10
+    with pytest.raises(Untrusted):
+        verify_tiles(tiles, keys, held=held, processes=1)
+
+
+def test_who_is_led_on_by_what_is_published_holds_all_up_to_the_last(tmp_path: Path) -> None:
+    true = rotated(SECOND)
+    tiles = published(tmp_path, true)
+    held = changes_in([true.entries[RETIREMENT]])
+    for check in (followed, verify_tiles):
+        with pytest.raises(Untrusted, match=f"entry {ADDITION}: .* is not among the entries given"):
+            check(tiles, [KEY.verifier], held=held)
