@@ -307,6 +307,9 @@ def _back_indexed() -> Iterator[Mutation]:
     beside = Subject("range", start=20, end=40)
     brought = large.bundle(beside, history=[(5, large.entries[5])])
     yield refused("brought in history/ beside a range", brought)
+    tie = keyed((ADDITION, retired(1, SECOND, size, KEY)), by=KEY).bundle(WHOLE)
+    held = "back-indexed: the successor retired at 4, its addition alone given"
+    yield Mutation(held, tie, UNTRUSTED, BOTH, history=true[:1])
     yield Mutation("back-indexed: the same, with no history", brought, CLEAN, BOTH)
     bare = large.bundle(beside)
     yield refused("nothing brought beside the range", bare)

@@ -19,9 +19,12 @@ from ledger.tlog.checkpoint import Checkpoint, sign
 from ledger.tlog.keyfile import read_key, write_key
 from ledger.tlog.keyhistory import ADDED, state
 from ledger.tlog.note import Note, SigningKey
+from tests.bundle.keyed import SECOND, added, keyed
+from tests.bundle.made import KEY
 from tests.cli.conftest import Program
 from tests.cli.test_commands import receive
 from tests.cli.test_proofs import ORIGIN, Auditor, auditor, fails, superuser, url_of
+from tests.store.test_key_tiles import published
 from tests.support import check_ledger
 
 __all__ = ["auditor"]
@@ -263,6 +266,18 @@ def test_attack_a_stolen_key_signs_alone_while_its_successor_signs_too(
         answer = program(*here, "--checkpoint", str(kept))
         assert (answer.code, "each key that was added" in answer.err) == (code, code == 9), answer
     check_ledger(database, Ledgers(database).get("dffh"))
+
+
+def test_attack_a_false_folder_is_refused_by_who_holds_what_adds_the_successor(
+    program: Program, tmp_path: Path
+) -> None:
+    folder = tmp_path / "false"
+    published(folder, keyed(by=KEY))
+    told = tmp_path / "4.entry"
+    told.write_bytes(keyed((4, added(1, SECOND, 5, KEY))).entries[4])
+    check = ("verify", "--tiles", str(folder), "--key", str(KEY.verifier), "--processes", "1")
+    assert program(*check).code == 0
+    fails(program(*check, "--history", str(told)), 9, "each key that was added")
 
 
 def forged(program: Program, event: str, fields: dict[str, Any]) -> Any:

@@ -110,3 +110,18 @@ def test_who_is_led_on_by_what_is_published_holds_all_up_to_the_last(tmp_path: P
     for check in (followed, verify_tiles):
         with pytest.raises(Untrusted, match=f"entry {ADDITION}: .* is not among the entries given"):
             check(tiles, [KEY.verifier], held=held)
+
+
+@pytest.mark.parametrize(
+    ("forged", "what"),
+    [(FORGED[0], "each key that was added"), (FORGED[2], f"entry {ADDITION}: .* not among the entries given")],
+    ids=["untold", "at the tie"],
+)
+def test_a_false_folder_of_a_key_in_force_is_refused_by_who_holds_what_adds_its_successor(
+    tmp_path: Path, forged: Log, what: str
+) -> None:
+    """No entry is read to know whose checkpoint it is: what they tell comes once all are."""
+    tiles, held = published(tmp_path, forged), changes_in([rotated(SECOND).entries[ADDITION]])
+    assert followed(tiles, [KEY.verifier], held=held).passed_over == []
+    with pytest.raises(Untrusted, match=what):
+        verify_tiles(tiles, [KEY.verifier], held=held, processes=1)
