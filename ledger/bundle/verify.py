@@ -3,9 +3,10 @@
 Steps, in this order; the first fault ends it (docs/bundle.md says them in words):
 
 (1) the archive is whole and in its one form; (2) the manifest is read; (3) the files are those that it names,
-by size and SHA-256; (4) the checkpoint is signed by a trusted key of its log, or one that those lead to, at a
-size at which it signs, is the one of the manifest, and enough witnesses cosigned it; (5) every schema is the
-one that its name says; (6) the container's blocks are whole, with as many entries as the manifest says; (7)
+by size and SHA-256; (4) the checkpoint is signed by a trusted key of its log, or one that those lead to (by no
+statement that the history of the verifier lacks), at a size at which it signs, is the one of the manifest, and
+enough witnesses cosigned it; (5) every schema is the one that its name says; (6) the container's blocks are
+whole, with as many entries as the manifest says; (7)
 each entry is one of this log, in its place; (8) it names the leaf hash before it (ledger, range), or is the
 next of its case (case), and its payload reads by its schema; (9) what is disclosed is what entries commit to;
 (10) no schema and no disclosure is left over; (11) the tree of the checkpoint holds them: the last one
@@ -59,7 +60,7 @@ from ledger.tlog import merkle, note
 from ledger.tlog.brackets import any_witness
 from ledger.tlog.chain import GENESIS
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
-from ledger.tlog.keyhistory import Change, Keys
+from ledger.tlog.keyhistory import Change, Keys, merged
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.policy import Policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
@@ -94,7 +95,7 @@ class Verified:
     policy: bool
     """Whether a policy of the verifier's was asked for."""
     untold: bool
-    """Whether several keys of the log were given, and nothing told at which sizes any of them signs."""
+    """Whether several keys of the log were given, and nothing but the bundle told at which sizes they sign."""
     times: Sequence[Seen]
     """Between which times entries appeared, by witnesses: of a case or register each, else where it differs.
 
@@ -119,8 +120,9 @@ def verify(
 
     ``keys``: of the log and its witnesses, from another hand than the bundle; those in it are not believed.
     ``policy``: whose logs' keys count too, and how many witnesses must have cosigned. ``from_checkpoint``: the
-    signed note that the verifier kept from earlier. ``history``: changes of the log's keys beside those that
-    entries of the bundle record. ``roots``: of authorities whose time stamps (RFC 3161) count.
+    signed note that the verifier kept from earlier. ``history``: changes of the log's keys that the verifier
+    holds, all of them up to the last: what the bundle tells counts only after it. ``roots``: of authorities
+    whose time stamps (RFC 3161) count.
     ``progress(done, all)``, in entries.
 
     Raises Incomplete, CodecError, Altered, Tampered, ProofFailed, Untrusted, Unavailable. Left to whoever
@@ -129,8 +131,10 @@ def verify(
     archive = Archive(Source(bundle))
     manifest = _manifest(archive)
     trusted = [*keys, *(() if policy is None else policy.keys)]
+    history = [*history]
     changes, held = _changes(archive, manifest, history)
     known = Keys(trusted, manifest.origin, changes)
+    known.require_between(history)
     signed = _checkpoint(archive, manifest, known, policy)
     schemas = _schemas(archive)
     blocks = _blocks(archive, manifest)
@@ -140,7 +144,9 @@ def verify(
     found.entries(blocks, processes, progress)
     found.nothing_left_over(schemas, held)
     found.tree()
-    return found.done(_since(archive, signed, known), known, policy, roots, schemas)
+    return found.done(
+        _since(archive, signed, known), known, policy, roots, schemas, untold=known.untold(history)
+    )
 
 
 def _manifest(archive: Archive) -> Manifest:
@@ -168,14 +174,15 @@ def _changes(
     And the indexes of the entries on keys that the bundle is of. What is missing or malformed states nothing
     here, and ends it below: of a whole ledger, none of those that were proven is passed over.
     """
-    found, entries = [*history], {}
+    found: list[Change] = []
+    entries: Mapping[int, bytes] = {}
     with suppress(Altered, CodecError, Incomplete):
         member = archive.members.get(ENTRIES)
         if member is not None:
             entries = key_entries(archive.source, blocks_of(archive.source, member), manifest.origin)
         told = {**dict(history_of(archive)), **entries}
         found.extend(changes_of(told, _texts(_schemas(archive)) if told else {}))
-    return sorted(dict.fromkeys(found), key=lambda each: each.at), entries.keys()
+    return merged(history, found), entries.keys()
 
 
 def _checkpoint(archive: Archive, manifest: Manifest, known: Keys, policy: Policy | None) -> SignedCheckpoint:
@@ -408,6 +415,8 @@ class _Run:
         policy: Policy | None,
         roots: Roots,
         schemas: Mapping[bytes, Schema],
+        *,
+        untold: bool,
     ) -> Verified:
         """(12) and (13), and what was found."""
         self._check_kept(since)
@@ -430,7 +439,7 @@ class _Run:
             kept=self._kept,
             unknown=sorted(each.name for each in schemas.values() if not each.known),
             policy=policy is not None,
-            untold=known.untold,
+            untold=untold,
             times=judged.times,
             unjudged=judged.unjudged,
         )

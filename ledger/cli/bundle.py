@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from ledger.tlog.stamp import Roots
 
 UNTOLD = (
-    "WARNING: you trust several keys of this ledger, and nothing tells at which sizes each signs: ask for the "
-    "entries on its keys, and give them with --history"
+    "WARNING: you trust several keys of this ledger, and beside the bundle nothing tells at which sizes each "
+    "signs: ask for the entries on its keys, and give them all with --history"
 )
 
 bundle = group("Export evidence that strangers can check with a key alone, and verify it.")
@@ -142,7 +142,9 @@ def verify(
     ] = None,
     history: Annotated[
         list[Path] | None,
-        typer.Option(help="An entry that tells of keys and is not in the bundle, as 'prove' writes it."),
+        typer.Option(
+            help="An entry that tells of keys, as 'prove' writes it: give all up to the last that you have."
+        ),
     ] = None,
     timestamp_ca: Annotated[
         Path | None,

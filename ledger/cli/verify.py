@@ -29,7 +29,7 @@ from ledger.store.tiles import Tiles
 from ledger.store.verify import verify as verify_ledger
 from ledger.tlog.chain import leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
-from ledger.tlog.keyhistory import Keys
+from ledger.tlog.keyhistory import Change, Keys
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
@@ -64,7 +64,7 @@ def verify(
     history: Annotated[
         list[Path] | None,
         typer.Option(
-            help="With --proof: entries that tell of keys, from the one that is trusted to the signer's."
+            help="With --proof or --tiles: all entries that tell of keys, up to the last that you have."
         ),
     ] = None,
     checkpoint: Annotated[
@@ -100,8 +100,8 @@ def verify(
     tiles = None if place is None else tiles_at(place, "--tiles")
     _fit(slug, tiles, proof or receipt, entry, key, policy, deep)
     _fit_stamp(place or proof, timestamp, timestamp_ca)
-    if history and proof is None and receipt is None:
-        raise InvalidInput("--history", "a --proof beside it: elsewhere it is read with the entries", "none")
+    if history and proof is None and receipt is None and tiles is None:
+        raise InvalidInput("--history", "--proof or --tiles beside it: elsewhere it is in the database", "none")
     wanted = Policy() if policy is None else read_policy(policy)
     keys = [*keys_of(key or []), *wanted.keys]
     if receipt is not None and proof is None:
@@ -135,11 +135,12 @@ def verify(
         raise InvalidInput("--mirror", "--tiles, to compare it with", str(mirror))
     if tiles is not None:
         with _telling(session, as_json, str(tiles)):
+            told = changes_in(map(read_file, history or []))
             if mirror is not None:
-                _mirror(mirror, tiles, keys)
+                _mirror(mirror, tiles, keys, told)
             if policy is not None:
-                wanted.require(followed(tiles, keys).open(tiles.published()))
-            signed = _tiles(session, tiles, keys, kept, seen, deep, processes)
+                wanted.require(followed(tiles, keys, held=told).open(tiles.published()))
+            signed = _tiles(session, tiles, keys, kept, seen, deep, processes, told)
             stamped = times.of_stamp(timestamp, timestamp_ca, signed)
         _said(session, as_json, [{**_clean(signed), **stamped}])
         return
@@ -315,26 +316,27 @@ def _tiles(
     seen: Seen,
     deep: bool,
     processes: int | None,
+    held: Sequence[Change],
 ) -> SignedCheckpoint:
     with session.progress() as progress:
         task = progress.add_task(f"Verifying {tiles}", total=None)
         origin = Checkpoint.parse(Note.parse(tiles.published()).text).origin
         earlier = _by_origin([origin], kept)[origin]
-        known = followed(tiles, keys, earlier)
+        known = followed(tiles, keys, earlier, held)
         before = seen.last(origin)
         signed = verify_tiles(
             tiles, keys,
             seen=_of(origin, earlier, known) + ([] if before is None else [before]),
-            deep=deep, processes=processes,
+            held=held, deep=deep, processes=processes,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
     seen.remember(str(signed.note).encode())
     return signed
 
 
-def _mirror(folder: Path, tiles: Tiles, keys: Sequence[VerifierKey]) -> None:
+def _mirror(folder: Path, tiles: Tiles, keys: Sequence[VerifierKey], held: Sequence[Change]) -> None:
     """Compares the published leaf hashes with those that a mirror kept. Raises Tampered, SettingsError."""
-    said = followed(tiles, keys).open(tiles.published()).checkpoint
+    said = followed(tiles, keys, held=held).open(tiles.published()).checkpoint
     mirror = Mirror(folder, said.origin)
     if not mirror.kept.size:
         raise InvalidInput("--mirror", f"a folder in which {said.origin} is mirrored", str(folder))
@@ -361,11 +363,14 @@ def _proof(
         if entry is not None:
             raise InvalidInput("--entry", "none: the proof is of consistency, of no entry", str(entry))
         before = known.open(read_file(kept[0])).checkpoint
-        return proof.verify(before, known.of(proof.checkpoint)), {}
+        signed = proof.verify(before, known.of(proof.checkpoint))
+        known.require_added(signed)
+        return signed, {}
     if entry is None:
         raise InvalidInput("--entry", "the file of the entry's bytes", None)
     bytes_of = read_file(entry)
     signed = proof.verify(bytes_of, known.of(proof.checkpoint))
+    known.require_added(signed)
     notes = [read_file(each) for each in kept]
     at = times.stamped_at(*stamp, signed)
     return signed, {"witnessed": times.of_proof(proof.index, bytes_of, signed, notes, given, policy, at)}
@@ -381,11 +386,12 @@ def _receipt(path: Path, given: Sequence[VerifierKey], history: Sequence[Path]) 
 
 def _of(origin: str, notes: Sequence[bytes], known: Keys) -> list[Checkpoint]:
     """The checkpoints of signed notes, all of one log. Raises Untrusted, CodecError."""
-    found = [known.open(note).checkpoint for note in notes]
+    found = [known.open(note) for note in notes]
     for each in found:
-        if each.origin != origin:
-            raise Untrusted(f"checkpoint: expected one of {origin}, got one of {each.origin}")
-    return found
+        if each.checkpoint.origin != origin:
+            raise Untrusted(f"checkpoint: expected one of {origin}, got one of {each.checkpoint.origin}")
+        known.require_added(each)
+    return [each.checkpoint for each in found]
 
 
 @contextmanager

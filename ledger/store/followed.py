@@ -19,7 +19,7 @@ from ledger.store.ledgers import Ledger
 from ledger.store.tiles import Tiles
 from ledger.tlog.chain import HASH_LENGTH, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint
-from ledger.tlog.keyhistory import Change, Keys, open_statement
+from ledger.tlog.keyhistory import Change, Keys, merged, open_statement
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.tiles import WIDTH, bundle_at, unbundle
 
@@ -79,15 +79,18 @@ def of_keys(entry: bytes, at: int) -> bool:
     return entry.startswith(MARK, at + HASH_LENGTH)
 
 
-def followed(tiles: Tiles, given: Sequence[VerifierKey], notes: Iterable[bytes] = ()) -> Keys:
+def followed(
+    tiles: Tiles, given: Sequence[VerifierKey], notes: Iterable[bytes] = (), held: Sequence[Change] = ()
+) -> Keys:
     """The keys that the given ones lead to, as far as these notes and the published checkpoint need them.
 
     Where a given key signed them all, no entry is read. What is published is not verified here: a statement
-    counts by its signature, and ``verify_tiles`` comes after. Raises NotFound, CodecError, Untrusted.
+    counts by its signature, and ``verify_tiles`` comes after. ``held``: changes from elsewhere. Raises
+    NotFound, CodecError, Untrusted.
     """
     note = tiles.published()
     said = Checkpoint.parse(Note.parse(note).text)
-    known = Keys(given, said.origin)
+    known = Keys(given, said.origin, held)
     try:
         for each in (note, *notes):
             known.open(each)
@@ -98,8 +101,9 @@ def followed(tiles: Tiles, given: Sequence[VerifierKey], notes: Iterable[bytes] 
         # What is missing or malformed is for who verifies it all to name; what it would have said is not known.
         with suppress(CodecError, NotFound):
             entries.extend(_key_entries(tiles, said))
-        known = Keys(given, said.origin, changes_in(entries))
-        known.open(note)
+        known = Keys(given, said.origin, merged(held, changes_in(entries)))
+        known.require_between(held)
+        known.require_added(known.open(note))
     return known
 
 

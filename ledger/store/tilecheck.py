@@ -4,9 +4,9 @@ Steps: (1) the checkpoint is signed by a trusted key of its log, or by one that 
 bundle's entries hash to the tile of level 0; (3) each entry says the log's origin and its index, and names the
 leaf hash before it; (4) every tile above holds the hashes of the full tiles below; (5) the whole folds to the
 signed root; (6) the tree has the root of each checkpoint that was seen before; (7) by the history of keys in
-these entries the key signs that size. With ``deep``: (8) every entry and its payload is the one encoding of a
-known schema. Left to the caller: whether enough witnesses signed; that sealed values are what their commitments
-stand for.
+these entries the key signs that size, and so has each that was added and does. With ``deep``: (8) every entry
+and its payload is the one encoding of a known schema. Left to the caller: whether enough witnesses signed; that
+sealed values are what their commitments stand for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ledger.store.followed import followed, of_keys
 from ledger.store.tiles import Tiles
 from ledger.tlog.chain import GENESIS, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
-from ledger.tlog.keyhistory import Keys
+from ledger.tlog.keyhistory import Change, Keys, merged
 from ledger.tlog.merkle import EMPTY_ROOT, complete
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.prover import Prover
@@ -56,6 +56,7 @@ def verify_tiles(
     keys: Iterable[VerifierKey],
     *,
     seen: Sequence[Checkpoint] = (),
+    held: Sequence[Change] = (),
     deep: bool = False,
     processes: int | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
@@ -63,12 +64,14 @@ def verify_tiles(
     """Checks the published files of a log; gives its checkpoint.
 
     ``progress(done, all)`` is called as ranges are finished. ``seen``: checkpoints of this log that were
-    believed before. Raises Tampered with the first bad index, ProofFailed where the tree is not the signed one
-    or no continuation of what was seen, Untrusted, CodecError, NotFound (no checkpoint), Unavailable; and where
-    all else is well, UnknownSchema for the first entry that only a newer version can read.
+    believed before. ``held``: changes of its keys that the verifier holds, all up to the last: what is
+    published tells of keys only after it. Raises Tampered with the first bad index, ProofFailed where the tree
+    is not the signed one or no continuation of what was seen, Untrusted, CodecError, NotFound (no checkpoint),
+    Unavailable; and where all else is well, UnknownSchema for the first entry that only a newer version can
+    read.
     """
     given = [*keys]
-    known = followed(tiles, given)
+    known = followed(tiles, given, held=held)
     # It was there a moment ago; what is published may grow, and never goes.
     note = tiles.checkpoint() or b""
     said = known.open(note).checkpoint
@@ -100,7 +103,10 @@ def verify_tiles(
                 f"{said.origin}: the tree of {each.size} entries has the root {root.hex()}, and "
                 f"{each.root.hex()} was signed"
             )
-    signed = Keys(given, said.origin, changes_in(entries)).open(note)
+    told = Keys(given, said.origin, merged(held, changes_in(entries)))
+    told.require_between(held)
+    signed = told.open(note)
+    told.require_added(signed)
     if unknown is not None:
         raise UnknownSchema(f"{said.origin}: entry {unknown[0]}: {unknown[1]}")
     return signed

@@ -68,6 +68,12 @@ class Change(NamedTuple):
     statement: bytes
 
 
+def merged(*told: Iterable[Change]) -> list[Change]:
+    """Changes from several hands, each once, in order of index; of one index the first hand's first."""
+    found = dict.fromkeys(each for changes in told for each in changes)
+    return sorted(found, key=lambda each: each.at)
+
+
 class Validity(NamedTuple):
     """A key, and the sizes [first, until) whose checkpoints it signs; None: it still does.
 
@@ -128,8 +134,12 @@ class Keys:
         self._ranges = {key: Validity(key, 0, None, 0) for key in self.given if key.name == origin}
         self.passed_over: list[int] = []
         """Indexes of the entries whose statements say nothing to who trusts these keys."""
+        self.counted: list[Change] = []
+        """Those that say something to them."""
         for change in self.changes:
-            if not self._take(change):
+            if self._take(change):
+                self.counted.append(change)
+            else:
                 self.passed_over.append(change.at)
 
     def _take(self, change: Change) -> bool:
@@ -191,11 +201,27 @@ class Keys:
                     f"that was added, got none of one: {each}"
                 )
 
-    @property
-    def untold(self) -> bool:
-        """Whether several keys of the log are trusted, and nothing tells at which sizes any of them signs."""
-        ranges = self._ranges.values()
-        return len(ranges) > 1 and all((each.first, each.until) == (0, None) for each in ranges)
+    def require_between(self, held: Sequence[Change]) -> None:
+        """Checks that no statement counts that its verifier does not hold, up to the last that they do.
+
+        ``held``: all that they hold, from elsewhere than what is verified. An entry only claims its index: with
+        a key that was retired, a thief makes one that claims a place before that. Raises Untrusted.
+        """
+        last = max((each.at for each in held), default=-1)
+        for each in self.counted:
+            if each.at <= last and each not in held:
+                raise Untrusted(
+                    f"entry {each.at}: it states something of a key, and is not among the entries given, which "
+                    f"reach to entry {last}"
+                )
+
+    def untold(self, held: Sequence[Change]) -> bool:
+        """Whether several keys of the log were given, and nothing that counts of what their verifier holds.
+
+        ``held``: as above. What a bundle says itself is no help: a thief's says what the thief likes.
+        """
+        of_it = [key for key in self.given if key.name == self._origin]
+        return len(of_it) > 1 and not any(each in self.counted for each in held)
 
     def of(self, note: bytes) -> list[VerifierKey]:
         """Those whose signatures count on this note, by the size that it states.

@@ -39,6 +39,7 @@ ADDITION, RETIREMENT, SIZE = 4, 7, 10
 UNTIL = 7
 """The first size that the first key does not sign."""
 OF_KEYS = Subject("case", stream="keys")
+EVIL = SigningKey(ORIGIN, ED25519, sha256(b"test key of a thief").digest())
 
 Row = tuple[str, int, type[CaseEvent], dict[str, Any]]
 
@@ -280,4 +281,55 @@ def _brought() -> Iterator[Mutation]:
     yield Mutation("brought: a name in another form", sealed(renamed), MALFORMED, SECOND_ONLY)
 
 
-ALL = (_brought, _retired, _followed, _nobody, _told, _earlier)
+def _back_indexed() -> Iterator[Mutation]:
+    """A thief of the first key makes a false ledger, with statements at indexes before its true retirement; the
+    verifier holds the true history."""
+    made, size = rotated(SECOND), ADDITION + 1
+    true = (made.entries[ADDITION], made.entries[RETIREMENT])
+
+    def refused(name: str, data: bytes, keys: tuple[str, ...] = BOTH) -> Mutation:
+        return Mutation(f"back-indexed: {name}", data, UNTRUSTED, keys, history=true)
+
+    given = (("first", FIRST_ONLY), ("second", SECOND_ONLY), ("both", BOTH))
+    for at in (ADDITION, 5, 6, RETIREMENT):
+        fork = keyed((at, retired(1, SECOND, size, KEY)), by=KEY).bundle(WHOLE)
+        for word, keys in given:
+            yield refused(f"the successor retired at {at}, {word} trusted", fork, keys)
+    for at in (1, ADDITION, 5, 6):
+        fork = keyed((at, added(1, EVIL, at + 1, KEY)), by=EVIL).bundle(WHOLE)
+        for word, keys in (given[0], given[2]):
+            yield refused(f"a key added at {at}, {word} trusted", fork, keys)
+    both = keyed((5, retired(1, SECOND, 5, KEY)), (6, added(2, EVIL, 6, KEY)), by=EVIL)
+    yield refused("the successor retired and a key added", both.bundle(WHOLE))
+    yield refused("the same, by who has the first key alone", both.bundle(WHOLE), FIRST_ONLY)
+    large = keyed((5, retired(1, SECOND, 5, KEY)), size=1_200, by=KEY)
+    yield refused("a ledger of several blocks", large.bundle(WHOLE))
+    beside = Subject("range", start=20, end=40)
+    brought = large.bundle(beside, history=[(5, large.entries[5])])
+    yield refused("brought in history/ beside a range", brought)
+    tie = keyed((ADDITION, retired(1, SECOND, size, KEY)), by=KEY).bundle(WHOLE)
+    held = "back-indexed: the successor retired at 4, its addition alone given"
+    yield Mutation(held, tie, UNTRUSTED, BOTH, history=true[:1])
+    yield Mutation("back-indexed: the same, with no history", brought, CLEAN, BOTH)
+    bare = large.bundle(beside)
+    yield refused("nothing brought beside the range", bare)
+    # All of it is to be given: of the honest bundle too, whose addition nobody could tell from a thief's.
+    whole = made.bundle(WHOLE)
+    yield Mutation("the honest ledger, its retirement alone given", whole, UNTRUSTED, BOTH, history=true[1:])
+    yield Mutation("the honest ledger, its addition alone given", whole, CLEAN, BOTH, history=true[:1])
+    yield Mutation("the honest ledger, all given", whole, CLEAN, BOTH, history=true)
+    after = keyed(
+        (ADDITION, added(1, SECOND, size, KEY)), (RETIREMENT, retired(2, KEY, UNTIL, SECOND)),
+        (RETIREMENT + 1, added(3, OTHER_KEY, RETIREMENT + 2, SECOND)),
+        (RETIREMENT + 2, retired(4, SECOND, RETIREMENT + 3, OTHER_KEY)), by=OTHER_KEY,
+    )  # fmt: skip
+    yield Mutation("keys changed after those given", after.bundle(WHOLE), CLEAN, FIRST_ONLY, history=true)
+    nobody = keyed(
+        (2, added(1, EVIL, 3, OTHER_KEY)), (ADDITION, added(2, SECOND, size, KEY)),
+        (RETIREMENT, retired(3, KEY, UNTIL, SECOND)), by=SECOND,
+    )  # fmt: skip
+    told = (nobody.entries[ADDITION], nobody.entries[RETIREMENT])
+    yield Mutation("in between, stated by nobody trusted", nobody.bundle(WHOLE), CLEAN, BOTH, history=told)
+
+
+ALL = (_brought, _retired, _followed, _nobody, _told, _earlier, _back_indexed)

@@ -168,6 +168,10 @@ def test_keys_that_followed_each_other_are_followed_in_bundles_too(dffh: Program
     for more, said in (((), True), (entries, False)):
         both = verified(dffh, "--key", first, "--key", second, *more, file="bare.zip")
         assert (both.code, "you trust several keys of this ledger" in both.out) == (0, said)
+    # Of those on the keys all are to be given, up to the last.
+    last = verified(dffh, "--key", first, *entries[2:])
+    assert (last.code, "is not among the entries given" in last.err) == (Untrusted.exit_code, True)
+    assert verified(dffh, "--key", first, *entries).code == 0
     assert export(dffh, "--all").code == 0
     files = members(Path("bundle.zip").read_bytes())
     checkpoint = Checkpoint.parse(Note.parse(files["checkpoint"]).text)

@@ -19,9 +19,12 @@ from ledger.tlog.checkpoint import Checkpoint, sign
 from ledger.tlog.keyfile import read_key, write_key
 from ledger.tlog.keyhistory import ADDED, state
 from ledger.tlog.note import Note, SigningKey
+from tests.bundle.keyed import SECOND, added, keyed
+from tests.bundle.made import KEY
 from tests.cli.conftest import Program
 from tests.cli.test_commands import receive
 from tests.cli.test_proofs import ORIGIN, Auditor, auditor, fails, superuser, url_of
+from tests.store.test_key_tiles import published
 from tests.support import check_ledger
 
 __all__ = ["auditor"]
@@ -126,7 +129,11 @@ def test_an_auditor_with_the_first_key_follows_to_the_last(
     consistent = ("--proof", str(tmp_path / f"dffh-7-{index + 1}.consistency"), "--checkpoint", str(kept))
     assert auditor(*consistent).code == 9
     assert auditor(*consistent, *history).code == 0
-    fails(auditor(*folder_of, *history), 2, "--history: expected a --proof beside it")
+    # Of those on the keys all are to be given, up to the last.
+    assert auditor(*folder_of, *history).code == 0
+    fails(auditor(*folder_of, *history[2:]), 9, "is not among the entries given")
+    beside = program("verify", "--ledger", "dffh", "--key", auditor.key, *history)
+    fails(beside, 2, "--history: expected --proof or --tiles beside it")
     check_ledger(database, Ledgers(database).get("dffh"))
 
 
@@ -224,6 +231,53 @@ def test_attack_a_retired_key_signs_again(auditor: Auditor) -> None:
     (auditor.tiles / "checkpoint").write_text(str(note))
     receive(program)
     assert signers(program) == [new]
+
+
+def test_attack_a_stolen_key_signs_alone_while_its_successor_signs_too(
+    auditor: Auditor, database: Database, tmp_path: Path
+) -> None:
+    program = auditor.program
+    (old,) = held(program)
+    before = tmp_path / "before"
+    shutil.copy(auditor.tiles / "checkpoint", before)
+    rotate(program)
+    honest = (auditor.tiles / "checkpoint").read_text()
+    forged = str(sign(Checkpoint.parse(Note.parse(honest.encode()).text), [stolen(program, old)]))
+    proofs = {}
+    for what in ("7", "--since=7"):
+        (path, *_) = program.ok("prove", what, "--ledger", "dffh", "--to", str(tmp_path))["files"]
+        proofs[what] = Path(path)
+        assert honest in proofs[what].read_text()
+    entry, told = tmp_path / "dffh-7.entry", ("--history", str(tmp_path / "dffh-7.entry"))
+    of_entry = ("--proof", str(proofs["7"]), "--entry", str(entry))
+    of_growth = ("--proof", str(proofs["--since=7"]), "--checkpoint", str(before))
+    kept = tmp_path / "kept"
+    here = ("verify", "--ledger", "dffh", "--key", auditor.key)
+    for note, code in ((honest, 0), (forged, 9)):
+        (auditor.tiles / "checkpoint").write_text(note)
+        for path in proofs.values():
+            path.write_text(path.read_text().replace(honest, note))
+        kept.write_text(note)
+        for answer in (
+            auditor.folder(), auditor(*of_entry, *told), auditor(*of_growth, *told), program(*here),
+        ):  # fmt: skip
+            assert (answer.code, "each key that was added" in answer.err) == (code, code == 9), answer
+        (auditor.tiles / "checkpoint").write_text(honest)
+        answer = program(*here, "--checkpoint", str(kept))
+        assert (answer.code, "each key that was added" in answer.err) == (code, code == 9), answer
+    check_ledger(database, Ledgers(database).get("dffh"))
+
+
+def test_attack_a_false_folder_is_refused_by_who_holds_what_adds_the_successor(
+    program: Program, tmp_path: Path
+) -> None:
+    folder = tmp_path / "false"
+    published(folder, keyed(by=KEY))
+    told = tmp_path / "4.entry"
+    told.write_bytes(keyed((4, added(1, SECOND, 5, KEY))).entries[4])
+    check = ("verify", "--tiles", str(folder), "--key", str(KEY.verifier), "--processes", "1")
+    assert program(*check).code == 0
+    fails(program(*check, "--history", str(told)), 9, "each key that was added")
 
 
 def forged(program: Program, event: str, fields: dict[str, Any]) -> Any:

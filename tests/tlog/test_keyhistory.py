@@ -20,6 +20,8 @@ def key(number: int, origin: str = ORIGIN) -> SigningKey:
 
 
 FIRST, SECOND, THIRD, FOREIGN = key(1), key(2), key(3), key(9)
+FOREIGN_HERE = key(8)
+"""Somebody's, by the name of the log."""
 
 
 def added(index: int, made: SigningKey, size: int, *by: SigningKey) -> Change:
@@ -156,3 +158,32 @@ def test_witnesses_and_other_logs_stay_trusted() -> None:
     assert [each.time for each in known.open(str(signed.also(line)).encode()).signed] == [None, 5]
     theirs = str(sign(Checkpoint("other.example/log", 3, bytes(32)), [other])).encode()
     assert known.open(theirs).checkpoint.size == 3
+
+
+def test_up_to_the_last_statement_that_is_held_no_other_counts() -> None:
+    """The thief of the first key retires its successor, or adds a key, before the true retirement."""
+    held, keys = HISTORY[:2], [FIRST.verifier]
+    for forged in (
+        retired(11, SECOND, 9, FIRST), retired(10, SECOND, 9, FIRST), added(10, FOREIGN_HERE, 9, FIRST),
+        added(3, FOREIGN_HERE, 1, FIRST), retired(19, SECOND, 9, FIRST),
+    ):  # fmt: skip
+        known = Keys(keys, ORIGIN, sorted([*held, forged], key=lambda each: each.at))
+        assert forged in known.counted
+        with pytest.raises(Untrusted, match=f"entry {forged.at}: .* not among the entries given.* entry 20$"):
+            known.require_between(held)
+        known.require_between([])
+    # What says nothing is no fault, nor is what comes after the last.
+    for other in (retired(15, SECOND, 9, FOREIGN_HERE), retired(20, SECOND, 9, FIRST), HISTORY[2]):
+        known = Keys(keys, ORIGIN, sorted([*held, other], key=lambda each: each.at))
+        known.require_between(held)
+    assert Keys(keys, ORIGIN, HISTORY).counted == HISTORY
+
+
+def test_several_keys_are_untold_where_nothing_held_counts() -> None:
+    both = [FIRST.verifier, SECOND.verifier]
+    assert Keys(both, ORIGIN, HISTORY).untold([])
+    assert not Keys(both, ORIGIN, HISTORY).untold(HISTORY[:1])
+    assert not Keys(both[:1], ORIGIN, HISTORY).untold([])
+    assert not Keys([FIRST.verifier, key(1, OTHER).verifier], ORIGIN, HISTORY).untold([])
+    nothing = retired(15, SECOND, 9, FOREIGN_HERE)
+    assert Keys(both, ORIGIN, [nothing]).untold([nothing])
