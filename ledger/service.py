@@ -24,7 +24,7 @@ from ledger.api.app import create_app
 from ledger.api.body import command_id, json_body
 from ledger.api.logs import configure
 from ledger.api.patience import patient
-from ledger.api.service import EmergencyState, SealingState, VaultState, WitnessState, principal
+from ledger.api.service import EmergencyState, Ended, SealingState, VaultState, WitnessState, principal
 from ledger.api.writes import answer
 from ledger.application import Installation, Principal
 from ledger.application.mail import Letterbox
@@ -250,6 +250,17 @@ def _beside(
         thread.join()
 
 
+def _while(lives: Callable[[], bool], state: Callable[[], T], what: str) -> Callable[[], T]:
+    """How something stands that runs beside the service; raises Ended once it does so no longer."""
+
+    def stands() -> T:
+        if not lives():
+            raise Ended(f"{what}: its thread has ended; why is in the log: start the service again")
+        return state()
+
+    return stands
+
+
 @contextmanager
 def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing | None]:
     """The sealing of all ledgers, on a thread, for as long as the service lives; None where another one seals.
@@ -294,8 +305,8 @@ def reconciling(installation: Installation, settings: Settings) -> Iterator[Vaul
     """
     vault = Reconciling(installation, structlog.get_logger("auditledger.vault").error)
     vault.all(whole=True)
-    with _beside("reconciling", vault.run, settings.reconcile_interval, settings.rewrite_vault):
-        yield vault.state
+    with _beside("reconciling", vault.run, settings.reconcile_interval, settings.rewrite_vault) as lives:
+        yield _while(lives, vault.state, "vault")
 
 
 @contextmanager
@@ -306,8 +317,8 @@ def telling(installation: Installation, settings: Settings) -> Iterator[Emergenc
     """
     letterbox = Letterbox.of(settings) if settings.seal else None
     told = Telling(installation, letterbox, structlog.get_logger("auditledger.emergency").error)
-    with _beside("telling", told.run):
-        yield told.state
+    with _beside("telling", told.run) as lives:
+        yield _while(lives, told.state, "emergency access")
 
 
 @contextmanager

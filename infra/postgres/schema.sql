@@ -471,12 +471,30 @@ END;
 
 ALTER FUNCTION vault.settle(p_id uuid, p_apart boolean) OWNER TO auditledger_vault;
 
+CREATE TABLE vault.search (
+    ledger integer NOT NULL,
+    token bytea NOT NULL,
+    index bigint NOT NULL,
+    path text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT vault_search_token CHECK ((octet_length(token) = 32))
+);
+ALTER TABLE ONLY vault.search ALTER COLUMN token SET STATISTICS 0;
+
+ALTER TABLE vault.search OWNER TO auditledger_vault;
+
+COMMENT ON TABLE vault.search IS 'Which entries hold an identifier, by tokens that say nothing without the search key';
+
 CREATE FUNCTION vault.standing() RETURNS TABLE(keys boolean, id uuid, apart boolean, server timestamp with time zone, database oid)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     BEGIN ATOMIC
- SELECT (EXISTS ( SELECT
-            FROM vault.keys)) AS "exists",
+ SELECT ((EXISTS ( SELECT
+            FROM vault.keys)) OR (EXISTS ( SELECT
+            FROM vault.sealed)) OR (EXISTS ( SELECT
+            FROM vault.attachments)) OR (EXISTS ( SELECT
+            FROM vault.actors)) OR (EXISTS ( SELECT
+            FROM vault.search))),
      i.id,
      i.apart,
      pg_postmaster_start_time() AS pg_postmaster_start_time,
@@ -690,20 +708,6 @@ CREATE TABLE vault.retired_keks (
 );
 
 ALTER TABLE vault.retired_keks OWNER TO auditledger_vault;
-
-CREATE TABLE vault.search (
-    ledger integer NOT NULL,
-    token bytea NOT NULL,
-    index bigint NOT NULL,
-    path text NOT NULL COLLATE pg_catalog."C",
-    key text NOT NULL COLLATE pg_catalog."C",
-    CONSTRAINT vault_search_token CHECK ((octet_length(token) = 32))
-);
-ALTER TABLE ONLY vault.search ALTER COLUMN token SET STATISTICS 0;
-
-ALTER TABLE vault.search OWNER TO auditledger_vault;
-
-COMMENT ON TABLE vault.search IS 'Which entries hold an identifier, by tokens that say nothing without the search key';
 
 CREATE TABLE vault.search_position (
     ledger integer NOT NULL,

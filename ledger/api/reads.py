@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ledger.api.metrics import of_emergency, of_ledgers, of_sealing, of_vault
-from ledger.api.service import Service, principal
+from ledger.api.service import Ended, Service, principal
 from ledger.application.access import Matter, allow_case, readable, roles
 from ledger.application.emergency import listed
 from ledger.application.outcome import parse_command_id, receipts_of
@@ -212,6 +212,10 @@ def router(service: Service) -> APIRouter:
     return api
 
 
+FAILED = ("failed", "ended; start the service again")
+"""Of what runs beside the service: it tries again; it does nothing any more."""
+
+
 def state(service: Service) -> tuple[dict[str, Any], bool]:
     """What ``GET /health`` says, and whether that is well."""
     content: dict[str, Any] = {"status": "ok", "version": version("auditledger")}
@@ -250,14 +254,14 @@ def state(service: Service) -> tuple[dict[str, Any], bool]:
         try:
             lost = sum(each.lost for each in service.vault().values())
             content["vault"] = "ok" if not lost else f"{lost} keys lost"
-        except Unavailable:
-            content["vault"] = "failed"
+        except Unavailable as error:
+            content["vault"] = FAILED[isinstance(error, Ended)]
     if service.emergency is not None:
         try:
             untold = sum(each.untold for each in service.emergency().values())
             content["emergency_access"] = "ok" if not untold else f"no privacy officer told of {untold}"
-        except Unavailable:
-            content["emergency_access"] = "failed"
+        except Unavailable as error:
+            content["emergency_access"] = FAILED[isinstance(error, Ended)]
     if not healthy:
         content["status"] = "unavailable"
     return content, healthy

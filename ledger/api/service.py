@@ -37,6 +37,10 @@ WitnessState = Callable[[], Mapping[str, Witnessed]]
 Times = Callable[[], WitnessedTimes | None]
 
 
+class Ended(Unavailable):
+    """What ran beside the service has ended, though nobody told it to: how it stood says nothing any more."""
+
+
 @dataclass(slots=True)
 class Service:
     """One process's service. ``lag`` says how far the projections are behind, ``standing`` by ledger."""

@@ -350,7 +350,7 @@ SELECT EXISTS (SELECT FROM vault.identity WHERE NOT apart);
 -- name: empty_vault
 -- Empties a vault, of what says that it lies elsewhere too.
 TRUNCATE vault.keys, vault.sealed, vault.attachments, vault.actors, vault.removals, vault.reconciled,
-    vault.retired_keks, vault.ahead, vault.identity;
+    vault.retired_keks, vault.ahead, vault.identity, vault.search, vault.search_position;
 
 -- name: close_ledger
 -- Closes a ledger that still has that size: nothing moves its head any more. No row where it has grown, or is closed.

@@ -55,23 +55,22 @@ class Ahead:
         then misses, reconciling removes.
         """
         held = Held(uuid.uuid4())
-        with ExitStack() as stack:
-            # What fails once the keys are held says nothing of the entries, which may be recorded.
-            stack.enter_context(suppress(psycopg.Error))
-            with ours():
-                connection = stack.enter_context(self._connect())
-                try:
-                    self._put(connection, held.id, ledger, commands, keys, rows)
-                except psycopg.errors.UniqueViolation as error:
-                    # Two marks of 63 random bits under one key were the same.
-                    raise KeyGone("vault: the place of a row is taken; seal the command anew") from error
+        with ours(), ExitStack() as stack:
+            connection = stack.enter_context(self._connect())
             try:
-                yield held
-            finally:
-                with suppress(psycopg.Error), connection.pipeline():
-                    if held.recorded:
-                        connection.execute(queries()["confirm"], (held.id,))
-                    connection.execute("COMMIT")
+                self._put(connection, held.id, ledger, commands, keys, rows)
+            except psycopg.errors.UniqueViolation as error:
+                # Two marks of 63 random bits under one key were the same.
+                raise KeyGone("vault: the place of a row is taken; seal the command anew") from error
+            holding = stack.pop_all()
+        try:
+            yield held
+        finally:
+            # What fails once the keys are held says nothing of the entries, which may be recorded.
+            with suppress(psycopg.Error), holding, connection.pipeline():
+                if held.recorded:
+                    connection.execute(queries()["confirm"], (held.id,))
+                connection.execute("COMMIT")
 
     @staticmethod
     def _put(

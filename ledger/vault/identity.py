@@ -13,7 +13,8 @@ MOVING = "see 'The vault in a database of its own' in docs/operations.md"
 
 
 class Standing(NamedTuple):
-    """A database's vault: whether it holds keys; its id, None before it has one; whether it lies elsewhere.
+    """A database's vault: whether it holds ``keys`` or what was made under some; its id, None before;
+    whether it lies elsewhere.
 
     ``server`` (when that was started) and ``database`` tell databases apart, however they are reached.
     """

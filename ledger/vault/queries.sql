@@ -3,7 +3,7 @@
 SELECT id, stream, subject, wrapped, kek_id FROM vault.keys_of(%s, %s);
 
 -- name: standing
--- Whether any wrapped key exists, which vault this is, and in which database.
+-- Whether any wrapped key exists, or what was made under one, which vault this is, and in which database.
 SELECT keys, id, apart, server, database FROM vault.standing();
 
 -- name: settle

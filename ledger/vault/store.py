@@ -323,15 +323,18 @@ def fetch(connect: Connect, query: str, parameters: tuple[Any, ...] | Mapping[st
 
 @contextmanager
 def ours() -> Iterator[None]:
-    """Database errors as ours: KeyGone for a key that is gone, Unavailable for a database that is away."""
+    """Database errors as ours: KeyGone for a key that is gone, Unavailable for whatever else a database says.
+
+    It may be away, take nothing (read-only, full) or lack rights: what it says of values is left out.
+    """
     try:
         yield
-    except psycopg.OperationalError as error:
-        raise Unavailable(f"vault: {' '.join(str(error).split())}") from error
-    except psycopg.DatabaseError as error:
+    except psycopg.Error as error:
         if (gone := key_gone(error)) is not None:
             raise gone from error
-        raise
+        operational = isinstance(error, psycopg.OperationalError)
+        said = str(error) if operational else error.diag.message_primary or str(error)
+        raise Unavailable(f"vault: {' '.join(said.split())}") from error
 
 
 class WrappedBy(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 
 from ledger.application.reconciling import Reconciling
+from ledger.application.telling import Telling
 from ledger.clock import melbourne_date
-from ledger.service import application
+from ledger.service import application, reconciling, telling
 from ledger.vault.shredding import Reconciled
 from tests.api.conftest import House, TestClient
 from tests.support import check_ledger
+from tests.waiting import until
 
 
 def act(house: House, who: str, word: str, **fields: Any) -> Any:
@@ -101,6 +104,32 @@ def test_metrics_and_health_tell_of_the_vault(house: House, tmp_path: Path) -> N
         assert 'auditledger_vault_destroyed_keys{ledger="dffh"} 7.0' in text
         vault.failed = "the disk is gone"
         assert client.get("/health").json()["vault"] == "failed"
+        assert "auditledger_vault" not in client.get("/metrics", headers=house.headers("officer")).text
+
+
+def test_health_says_that_what_looks_after_the_vault_or_tells_has_ended(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a fault of ours: nothing else says it, and what it said last stands no longer."""
+    go_on = threading.Event()
+    for each in (Reconciling, Telling):
+        monkeypatch.setattr(each, "run", lambda *_: go_on.wait(60))
+    with (
+        reconciling(house.installation, house.settings) as vault,
+        telling(house.installation, house.settings) as emergency,
+        TestClient(
+            application(house.installation, house.settings, vault=vault, emergency=emergency),
+            raise_server_exceptions=False,
+        ) as client,
+    ):
+
+        def said() -> set[str]:
+            health = client.get("/health").json()
+            return {health["vault"], health["emergency_access"]}
+
+        assert said() == {"ok"}
+        go_on.set()
+        until(lambda: said() == {"ended; start the service again"})
         assert "auditledger_vault" not in client.get("/metrics", headers=house.headers("officer")).text
 
 

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from ledger.application import Installation
 from ledger.application.reconciling import Reconciling, sweep
@@ -328,3 +330,62 @@ def test_a_mark_that_is_taken_is_sealed_anew(house: House) -> None:
         other.__enter__()
     assert counted(installation.vault, "sealed WHERE ciphertext = 'sealed'") == 1
     assert counted(installation.vault, "sealed WHERE ciphertext = 'other'") == 0
+
+
+def read_only(database: Database, on: bool) -> None:
+    """Has a database take nothing any more, or again; whoever was connected connects anew."""
+    with database.connect_admin() as connection:
+        name = Identifier(connection.info.dbname)
+        to = SQL("on" if on else "off")
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(SQL("ALTER DATABASE {} SET default_transaction_read_only = {}").format(name, to))
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def test_a_vault_that_takes_nothing_is_told_as_it_is_and_nothing_is_recorded(house: House) -> None:
+    installation = house.installation
+    size = installation.feed.head(house.ledger.id).size
+    writing = Ahead(lambda: installation.vault.connect(Role.WRITER))
+    key, _ = make_key(installation.kek, "s", "case")
+    read_only(installation.vault, True)
+    other = writing.written(1, [str(uuid.uuid4())], [key], [])
+    with pytest.raises(Unavailable, match=r"vault: cannot execute .* in a read-only transaction"):
+        other.__enter__()
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="vault: "):
+            house.run(RECEIVED, REQUEST)
+    assert installation.feed.head(house.ledger.id).size == size
+    read_only(installation.vault, False)
+    assert until(lambda: _runs(house)).receipts[0].index == size
+    check_ledger(installation.database, house.ledger)
+
+
+def test_reconciling_goes_on_once_a_vault_that_took_nothing_takes_it_again(house: House) -> None:
+    said: list[str] = []
+    reconciling, stop = Reconciling(house.installation, lambda what, **_: said.append(what)), threading.Event()
+    thread = threading.Thread(target=reconciling.run, args=(stop, 0.02, False))
+    thread.start()
+    try:
+        read_only(house.installation.vault, True)
+        until(lambda: "read-only transaction" in (reconciling.failed or "") or not thread.is_alive())
+        with pytest.raises(Unavailable, match="read-only transaction"):
+            reconciling.state()
+        read_only(house.installation.vault, False)
+        until(lambda: reconciling.failed is None or not thread.is_alive())
+        assert thread.is_alive()
+    finally:
+        stop.set()
+        thread.join()
+    assert "the vault cannot be held to the destruction entries" in said
+    check_ledger(house.installation.database, house.ledger)
+
+
+def test_what_the_body_of_a_held_write_raises_is_raised(house: House) -> None:
+    """Its own database's errors too: nobody takes the entries for recorded."""
+    installation = house.installation
+    writing = Ahead(lambda: installation.vault.connect(Role.WRITER))
+    with pytest.raises(psycopg.errors.DiskFull), writing.written(1, [str(uuid.uuid4())], [], []):
+        raise psycopg.errors.DiskFull("ledgers")

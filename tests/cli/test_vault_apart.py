@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from ledger.store.database import Database
+from ledger.store import queries
+from ledger.store.database import Database, Role
 from ledger.store.embedded import programs
 from ledger.store.ledgers import Ledgers
 from ledger.store.migrate import VAULT_ALONE, migrate, migrations
@@ -25,7 +27,7 @@ __all__ = ["another"]
 URL = "AUDITLEDGER_VAULT_DATABASE_URL"
 TABLES = (
     "vault.keys, vault.sealed, vault.attachments, vault.actors, vault.removals, vault.reconciled, "
-    "vault.retired_keks, vault.ahead"
+    "vault.retired_keks, vault.ahead, vault.search, vault.search_position"
 )
 
 
@@ -190,20 +192,52 @@ def test_a_restore_that_is_killed_goes_on(
         check(new)
 
 
-def test_moved_to_a_database_of_its_own_and_back(dffh: Program, another: MakeDatabase) -> None:
+def search_rebuilt(program: Program) -> None:
+    """Makes the search index of the ledger anew."""
+    program.ok("search", "--rebuild", "--ledger", "dffh", person="administrator")
+
+
+def test_what_empties_a_vault_names_every_table_of_it(another: MakeDatabase) -> None:
+    """The query, the docs, and what moves a vault here: so that the next table is not forgotten."""
+    database = another()
+    migrate(database)
+    with database.connect(Role.VAULT) as connection:
+        connection.execute(queries.get("empty_vault"))
+        found = {row[0] for row in connection.execute(
+            "SELECT 'vault.' || relname FROM pg_class "
+            "WHERE relnamespace = 'vault'::regnamespace AND relkind IN ('r', 'p')"
+        ).fetchall()}  # fmt: skip
+    named = [queries.get("empty_vault").decode(), f"{TABLES}, vault.identity"]
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+    (told,) = re.findall(r"-c 'TRUNCATE (vault\.[^']*)'", page)
+    named.append(f"{told}, vault.identity")
+    for each in named:
+        assert set(re.findall(r"vault\.\w+", each)) == found
+
+
+def test_moved_to_a_database_of_its_own_and_back(dffh: Program, another: MakeDatabase, tmp_path: Path) -> None:
     own, alone = dffh.environment["AUDITLEDGER_DATABASE_URL"], another().admin
     first = grant(dffh, "a")["receipts"][0]["index"]
+    search_rebuilt(dffh)
+    assert count(own, "search") > 0
     dffh.environment[URL] = alone
     said = refused(dffh, "reconcile")
     assert "which is in the ledgers' own database, got another: move it there first" in said
     moved(own, alone)
     assert "got it in the ledgers' own too; empty what is left there of it" in refused(dffh, "reconcile")
     with Database(own).connect_admin() as connection:
+        # Whatever was forgotten is told, and not the keys alone.
+        connection.execute(f"TRUNCATE {TABLES.removesuffix(', vault.search, vault.search_position')}".encode())
+        assert "empty what is left there of it" in refused(dffh, "reconcile")
         connection.execute(f"TRUNCATE {TABLES}".encode())
     assert opened(dffh, first) == {"opened"}
     second = grant(dffh, "b")["receipts"][0]["index"]
     assert opened(dffh, second) == {"opened"}
     dffh.ok("reconcile")
+    for slug in ("common", "dffh"):
+        dffh.ok("checkpoint", "--ledger", slug)
+    dffh.ok("backup", str(tmp_path / "set"))
+    assert dffh.ok("restore", "--drill", str(tmp_path / "set"))["drill"]
 
     del dffh.environment[URL]
     assert "expected the database of vault" in refused(dffh, "reconcile")

@@ -29,3 +29,15 @@ ALTER TABLE vault.search_position OWNER TO auditledger_vault;
 
 -- As of the vault's other columns: no copies of values in the statistics.
 ALTER TABLE vault.search ALTER COLUMN token SET STATISTICS 0;
+
+-- purpose: as before; what tokens or rows are left somewhere without their keys counts too
+CREATE OR REPLACE FUNCTION vault.standing()
+RETURNS TABLE (keys boolean, id uuid, apart boolean, server timestamptz, database oid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM vault.keys) OR EXISTS (SELECT FROM vault.sealed)
+        OR EXISTS (SELECT FROM vault.attachments) OR EXISTS (SELECT FROM vault.actors)
+        OR EXISTS (SELECT FROM vault.search),
+        i.id, i.apart, pg_postmaster_start_time(), d.oid
+    FROM pg_database d LEFT JOIN vault.identity i ON true WHERE d.datname = current_database();
+END;
