@@ -178,6 +178,19 @@ def reviewed_once(access: int, reviewed: bool) -> None:
         )
 
 
+def corrected_review_keeps_access_and_day(
+    was: tuple[int, date | None], proposed: tuple[int, date | None]
+) -> None:
+    """A correction of a review is of the same access and day: what was late does not become in time by it.
+
+    PDPA Sch 1 IPP 4.1; ours. Both as (access, day on which it happened). Raises LawRefused."""
+    if proposed != was:
+        raise LawRefused(
+            EMERGENCY,
+            f"as corrected, a review stays that of the emergency access of entry {was[0]}, and of {was[1]}",
+        )
+
+
 def review_states_why(words: object) -> None:
     """A review says in words why the access was justified, or was not (PDPA Sch 1 IPP 4.1; ours).
 

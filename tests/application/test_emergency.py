@@ -367,6 +367,34 @@ def test_what_was_done_under_it_is_never_corrected_away(clocked: House) -> None:
     check_ledger(clocked.installation.database, clocked.ledger)
 
 
+def test_a_late_review_stays_late_whatever_is_corrected_of_it(clocked: House) -> None:
+    """A correction is of the same access and of the day of the review, also one of a correction."""
+    case, _ = case_with_words(clocked)
+    access, other = take(clocked, case), take(clocked, case)
+    move(clocked, START + timedelta(days=30))
+    index = review(clocked, access)
+
+    def corrected(of: int, happened: str, named: int = access) -> int:
+        outcome = clocked.run(
+            "vault.EmergencyAccessReviewed", {"access": named, "justified": False, "words": "no need"},
+            principal=clocked.privacy_officer, happened=happened,
+            corrects={"index": of, "kind": "typing", "reason": "the wrong box"},
+        )  # fmt: skip
+        return outcome.receipts[0].index
+
+    reviewed_on = clocked.today
+    move(clocked, START + timedelta(days=31))
+    for day in ("2025-06-12", "2025-06-01", clocked.today):
+        with pytest.raises(LawRefused, match=f"entry {access}, and of {reviewed_on}"):
+            corrected(index, day)
+    with pytest.raises(LawRefused, match=f"entry {access}, and of {reviewed_on}"):
+        corrected(index, reviewed_on, other)
+    index = corrected(index, reviewed_on)
+    with pytest.raises(LawRefused, match=f"entry {access}, and of {reviewed_on}"):
+        corrected(index, "2025-06-12")
+    check_ledger(clocked.installation.database, clocked.ledger)
+
+
 def test_a_review_falls_due_after_seven_days(clocked: House) -> None:
     access = take(clocked, received(clocked))
     (seen,) = looked(clocked, clocked.administrator)

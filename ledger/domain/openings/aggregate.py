@@ -108,6 +108,12 @@ class Openings(Case):
         """Review an emergency access of another person: justified or not, and why."""
         if e.header.corrects is None:
             law.emergency_access_happens_when_recorded(e.happened_date, melbourne_date(e.timestamp))
+        for was in self.facts:
+            corrected = e.header.corrects is not None and was.header.at == e.header.corrects.index
+            if corrected and isinstance(was, EmergencyAccessReviewed):
+                law.corrected_review_keeps_access_and_day(
+                    (was.access, was.happened_date), (e.access, e.happened_date)
+                )
         found = self._found(e.access)
         law.reviewed_by_another(found.taker, _person(e))
         law.reviewed_when_over(e.access, found.until, found.moment(e.timestamp))
