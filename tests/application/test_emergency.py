@@ -15,7 +15,9 @@ import pytest
 from ledger.application import Installation, Principal
 from ledger.clock import SimulatedClock
 from ledger.errors import Forbidden, InvalidInput, LawRefused, NotFound
+from ledger.store.closing import end
 from ledger.store.database import Database
+from ledger.tlog.checkpoint import Checkpoint
 from ledger.vault.opening import Opened
 from tests.application.conftest import House, people
 from tests.application.glass import REASON, act, case_with_words, looked, reporter, review, take
@@ -295,6 +297,31 @@ def test_a_closed_ledger_still_lists(house: House) -> None:
     (seen,) = looked(house, house.privacy_officer)
     assert seen["told"] is None
     check_ledger(house.installation.database, house.ledger)
+
+
+def test_nobody_opens_a_closed_ledger_under_emergency_access(house: House) -> None:
+    """What goes on from it would name an entry of another ledger: neither its own access serves nor the heir's."""
+    case, index = case_with_words(house)
+    take(house, case)
+    installation = house.installation
+    size = installation.feed.head(house.ledger.id).size
+    assert end(installation.database, house.ledger, size)
+    installation.create_ledger(
+        "next", origin="example.vic.gov.au/next", organisation=house.organisation,
+        administrator=house.administrator, predecessor_note="its last",
+        predecessor=Checkpoint(house.ledger.origin, size, bytes(32)),
+    )  # fmt: skip
+    heir = installation.ledgers.get("next")
+    for _ in range(2):
+        with pytest.raises(Forbidden, match="there is no emergency access to a closed ledger"):
+            opened(house, index, house.administrator)
+        house.run(
+            "vault.EmergencyAccessTaken", {"reason": REASON, "whole_ledger": True}, ledger="next",
+            principal=house.administrator, happened=house.today,
+        )  # fmt: skip
+    assert "SealedFieldsOpened" not in str([row.event for row in installation.feed.stream(heir.id, "openings")])
+    check_ledger(installation.database, house.ledger)
+    check_ledger(installation.database, heir)
 
 
 def test_the_review_is_another_ones_once_it_is_over(house: House) -> None:
