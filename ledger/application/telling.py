@@ -77,7 +77,7 @@ class Telling:
         return dict(self._standing)
 
     def run(self, stop: Event) -> None:
-        """Looks every two seconds until told to stop; what fails is tried again."""
+        """Looks every two seconds until told to stop; what fails, in whatever way, is tried again."""
         while True:
             try:
                 self.look()
@@ -85,6 +85,10 @@ class Telling:
             except (AuditLedgerError, OSError) as error:
                 self.failed = str(error)
                 self._alarm("emergency access cannot be looked at", reason=str(error))
+            except Exception as error:  # noqa: BLE001 (a thread that ended would leave the last look standing)
+                # What it says may be anything: its kind alone is told.
+                self.failed = f"a fault of the program, {type(error).__name__}"
+                self._alarm("emergency access cannot be looked at", reason=self.failed)
             if stop.wait(LOOK):
                 return
 

@@ -113,7 +113,9 @@ def test_a_corrected_review_stays_of_its_access_and_its_day():
     day = date(2025, 6, 30)
     law.corrected_review_keeps_access_and_day((4, day), (4, day))
     for other in ((4, date(2025, 6, 12)), (4, date(2025, 7, 1)), (4, None), (5, day)):
-        with pytest.raises(LawRefused, match="stays that of the emergency access of entry 4, and of 2025-06-30"):
+        with pytest.raises(
+            LawRefused, match="stays that of the emergency access of entry 4, and of 2025-06-30"
+        ):
             law.corrected_review_keeps_access_and_day((4, day), other)
 
 
