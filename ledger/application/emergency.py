@@ -155,7 +155,7 @@ def tell(
 ) -> None:
     """Records that the privacy officer was told; where another process was first, its entry is the one.
 
-    A ledger that is closed takes no entry: then it is told again each time. Raises Unavailable, OutcomeUnknown.
+    A ledger that was left takes no entry: then it is told again each time. Raises Unavailable, OutcomeUnknown.
     """
     if takes_no_more(installation, ledger):
         return

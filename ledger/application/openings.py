@@ -149,9 +149,9 @@ class Openings(Commands):
             return own
         if into != ledger:
             raise Forbidden(
-                f"opening sealed fields of {ledger.slug}, which is closed, takes a role that writes the cases of "
-                f"{into.slug}, which goes on from it, or an auditor's grant that names {ledger.slug}: there is no "
-                "emergency access to a closed ledger"
+                f"opening sealed fields of {ledger.slug}, which is closed, takes a role that writes cases of "
+                f"{into.slug}, which goes on from it, or an auditor's grant that names {ledger.slug}: there "
+                "is no emergency access to a closed ledger"
             )
         try:
             return self.emergency_right(ledger, principal, streams)

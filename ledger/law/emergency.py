@@ -198,6 +198,19 @@ def review_states_why(words: object) -> None:
     must_state("the words of the review", words, EMERGENCY, imported=False)
 
 
+def closed_when_all_is_reviewed(unreviewed: Collection[int]) -> None:
+    """A ledger is closed once each emergency access to it is over, known to a privacy officer, and reviewed.
+
+    PDPA Sch 1 IPP 4.1; ours: after that no entry could tell of it or review it. ``unreviewed``: the entries
+    that took those that are not reviewed; a review comes when they are over. Raises LawRefused."""
+    if unreviewed:
+        named = ", ".join(map(str, sorted(unreviewed)))
+        raise LawRefused(
+            EMERGENCY,
+            f"the emergency access of entry {named} is not reviewed: a ledger is closed after its review",
+        )
+
+
 def review_due(taken: date) -> date:
     """The last day for the review: the seventh after the Melbourne date of the entry (IPP 4.1; our choice)."""
     return taken + REVIEW_WITHIN

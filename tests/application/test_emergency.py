@@ -291,16 +291,41 @@ def test_others_see_their_own_alone(house: House) -> None:
     check_ledger(house.installation.database, house.ledger)
 
 
-def test_a_closed_ledger_still_lists(house: House) -> None:
-    take(house, case_with_words(house)[0])
+def test_nobody_escapes_a_review_by_closing_the_ledger(house: House) -> None:
+    """Not while it is in force, nor untold, nor told and over and not reviewed; afterwards it still lists."""
+    case, _ = case_with_words(house)
+    access, other = take(house, case), take(house, case)
+
+    def refused(entries: str) -> None:
+        with pytest.raises(LawRefused, match=rf"emergency access of entry {entries} is not reviewed"):
+            house.run("ledger.LedgerClosed", {}, principal=house.administrator, happened=house.today)
+
+    refused(f"{access}, {other}")
+    looked(house, house.privacy_officer)
+    for each in (access, other):
+        act(house, "EmergencyAccessEnded", each, house.administrator)
+    refused(f"{access}, {other}")
+    review(house, other)
+    refused(str(access))
+    review(house, access)
     house.run("ledger.LedgerClosed", {}, principal=house.administrator, happened=house.today)
-    (seen,) = looked(house, house.privacy_officer)
-    assert seen["told"] is None
+    assert [each["told"]["how"] for each in looked(house, house.privacy_officer)] == ["list", "list"]
+    check_ledger(house.installation.database, house.ledger)
+
+
+def test_a_ledger_that_could_not_be_closed_still_lists(house: House) -> None:
+    """One that is left without an entry, since it cannot go on ('ledger continue'): told again each time."""
+    take(house, case_with_words(house)[0])
+    size = house.installation.feed.head(house.ledger.id).size
+    assert end(house.installation.database, house.ledger, size)
+    for _ in range(2):
+        (seen,) = looked(house, house.privacy_officer)
+        assert seen["told"] is None
     check_ledger(house.installation.database, house.ledger)
 
 
 def test_nobody_opens_a_closed_ledger_under_emergency_access(house: House) -> None:
-    """What goes on from it would name an entry of another ledger: neither its own access serves nor the heir's."""
+    """What goes on from it would name another ledger's entry: neither its own access serves nor the heir's."""
     case, index = case_with_words(house)
     take(house, case)
     installation = house.installation

@@ -320,7 +320,7 @@ def test_the_loop_outlives_whatever_it_fails_with_and_says_so(
     thread.start()
     try:
         until(lambda: len(alarms) > 1)
-        with pytest.raises(Unavailable, match="a fault of the program, RuntimeError$"):
+        with pytest.raises(Unavailable, match=r"a fault of the program, RuntimeError$"):
             told.state()
         assert "Petra" not in str(alarms)
         looking.set()

@@ -80,6 +80,9 @@ def test_taken_told_ended_reviewed_as_typed(office: Program, database: Database)
     assert (early.code, early.err.count("\n")) == (LawRefused.exit_code, 1)
     assert "end it first" in early.err
     office.ok(*ending, person="administrator")
+    closing = office("ledger", "close", "--ledger", "dffh", person="administrator")
+    assert (closing.code, closing.err.count("\n")) == (LawRefused.exit_code, 1)
+    assert f"the emergency access of entry {entry} is not reviewed" in closing.err
     office.ok(*reviewing, person="privacy")
     (seen,) = listed(office, "officer")
     assert seen["reviewed"]["justified"] is False
@@ -87,6 +90,7 @@ def test_taken_told_ended_reviewed_as_typed(office: Program, database: Database)
     assert "not justified" in text
     assert "Petra" not in text
     assert "not reviewed" not in emergency(office)[1]
+    office.ok("ledger", "close", "--ledger", "dffh", person="administrator")
     check_ledger(database, Ledgers(database).get("dffh"))
 
 

@@ -119,6 +119,13 @@ def test_a_corrected_review_stays_of_its_access_and_its_day():
             law.corrected_review_keeps_access_and_day((4, day), other)
 
 
+def test_a_ledger_is_closed_when_each_emergency_access_is_reviewed():
+    """PDPA Sch 1 IPP 4.1; ours: nobody escapes a review by closing the ledger."""
+    law.closed_when_all_is_reviewed(())
+    with pytest.raises(LawRefused, match="of entry 4, 11 is not reviewed: a ledger is closed after its review"):
+        law.closed_when_all_is_reviewed([11, 4])
+
+
 def test_the_review_is_due_on_the_seventh_day_after():
     assert law.review_due(date(2025, 4, 17)) == date(2025, 4, 24)
 
