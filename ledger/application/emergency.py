@@ -91,7 +91,6 @@ def right_under(
 def shown(access: EmergencyAccess, now: datetime) -> dict[str, Any]:
     """One emergency access as JSON: who, for what, until when, used, told, reviewed; sealed words apart."""
     taken, ended, told, reviewed = access.taken, access.ended, access.told, access.reviewed
-    due = access.review_due
     return {
         "entry": taken.index,
         "person": access.taker[0],
@@ -108,8 +107,8 @@ def shown(access: EmergencyAccess, now: datetime) -> dict[str, Any]:
         "told": None
         if told is None
         else {"how": told.how.value, "at": show(told.timestamp), "person": told.person},
-        "review_due": show(due),
-        "review_overdue": reviewed is None and melbourne_date(now) > due,
+        "review_due": show(access.review_due),
+        "review_overdue": access.overdue(melbourne_date(now)),
         "reviewed": None
         if reviewed is None
         else {

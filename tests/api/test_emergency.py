@@ -89,6 +89,7 @@ def test_health_and_metrics_say_that_nobody_was_told(house: House) -> None:
         assert client.get("/health").json()["emergency_access"] == "ok"
         assert 'auditledger_emergency_untold{ledger="dffh"} 0.0' in metrics("officer")
         assert 'auditledger_emergency_unreviewed{ledger="dffh"} 1.0' in metrics("officer")
+        assert 'auditledger_emergency_overdue{ledger="dffh"} 0.0' in metrics("officer")
         told.failed = "the database is gone"
         assert client.get("/health").json()["emergency_access"] == "failed"
         assert "auditledger_emergency" not in metrics("officer")

@@ -100,7 +100,7 @@ def test_a_mail_names_ledger_entry_person_and_end_and_nothing_personal(
     assert (entry.actor.role, entry.actor.id) == ("system", "system")
     (seen,) = looked(house, house.privacy_officer)
     assert (seen["told"]["how"], seen["told"]["person"]) == ("mail", None)
-    assert told.state()["dffh"] == telling.Untold(1, 0, 1)
+    assert told.state()["dffh"] == telling.Untold(1, 0, 1, 0)
     assert [what for what, _ in alarms] == ["emergency access was taken"]
     with house.installation.database.connect_admin() as connection:
         rows = connection.execute("SELECT entry FROM ledger.entries").fetchall()
