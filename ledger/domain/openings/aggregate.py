@@ -50,7 +50,7 @@ class Openings(Case):
 
     @command(SealedFieldsOpened, roles=OPENERS | law.TAKERS, stream=STREAM)
     def open(self, e: SealedFieldsOpened, context: Context) -> None:
-        """Record, before they are shown, which sealed fields one call opens and why."""
+        """Record, before they are shown, which sealed fields one call opens and why; opening does it itself."""
         for one in e.opened:
             for path in one.paths:
                 is_code("opened.paths", path)
@@ -65,7 +65,7 @@ class Openings(Case):
 
     @command(SealedFieldsSearched, roles=OPENERS, stream=STREAM)
     def search(self, e: SealedFieldsSearched, context: Context) -> None:
-        """Record, before it is answered, what one search of sealed identifiers found and why it was made."""
+        """Record, before it is answered, what one search found and why it was made; searching does it itself."""
         for one in e.found:
             for path in one.paths:
                 is_code("found.paths", path)
