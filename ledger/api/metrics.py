@@ -99,6 +99,7 @@ def of_emergency(found: Mapping[str, Untold], slugs: Collection[str]) -> bytes:
         "auditledger_emergency_in_force": ("Emergency accesses in force", "in_force"),
         "auditledger_emergency_untold": ("Emergency accesses that no privacy officer was told of", "untold"),
         "auditledger_emergency_unreviewed": ("Emergency accesses that were not reviewed yet", "unreviewed"),
+        "auditledger_emergency_overdue": ("Emergency accesses not reviewed by the last day for it", "overdue"),
     })  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from ledger.api.problem import BadRequest
 from ledger.api.service import Service, principal
 from ledger.application import Outcome
 from ledger.application.access import Matter, allow_opening
-from ledger.application.outcome import receipts_of
+from ledger.application.outcome import not_by_hand, receipts_of
 from ledger.application.searching import search
 from ledger.application.shown import shown_receipt
 from ledger.codec.entry import Source, SourceKind
@@ -53,6 +53,7 @@ def routes(service: Service) -> list[Route]:
         version = expected_version(request)
         asked = await acknowledgement(service, request)
         body = await json_body(request)
+        not_by_hand(request.path_params["command"], body)
         outcome = await service.command(
             lambda: installation.execute(
                 request.path_params["slug"],

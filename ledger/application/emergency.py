@@ -91,7 +91,6 @@ def right_under(
 def shown(access: EmergencyAccess, now: datetime) -> dict[str, Any]:
     """One emergency access as JSON: who, for what, until when, used, told, reviewed; sealed words apart."""
     taken, ended, told, reviewed = access.taken, access.ended, access.told, access.reviewed
-    due = access.review_due
     return {
         "entry": taken.index,
         "person": access.taker[0],
@@ -108,8 +107,8 @@ def shown(access: EmergencyAccess, now: datetime) -> dict[str, Any]:
         "told": None
         if told is None
         else {"how": told.how.value, "at": show(told.timestamp), "person": told.person},
-        "review_due": show(due),
-        "review_overdue": reviewed is None and melbourne_date(now) > due,
+        "review_due": show(access.review_due),
+        "review_overdue": access.overdue(melbourne_date(now)),
         "reviewed": None
         if reviewed is None
         else {
@@ -155,7 +154,7 @@ def tell(
 ) -> None:
     """Records that the privacy officer was told; where another process was first, its entry is the one.
 
-    A ledger that is closed takes no entry: then it is told again each time. Raises Unavailable, OutcomeUnknown.
+    A ledger that was left takes no entry: then it is told again each time. Raises Unavailable, OutcomeUnknown.
     """
     if takes_no_more(installation, ledger):
         return

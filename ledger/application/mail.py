@@ -51,6 +51,10 @@ class Letterbox:
         user, password = (None if part is None else unquote(part) for part in (url.username, url.password))
         if (user is None) != (password is None):
             raise SettingsError(f"{where}: expected a user and a password, or neither")
+        if not _can_be_looked_up(url.hostname):
+            raise SettingsError(f"{where}: expected the name or address of a host, got another text")
+        if not f"{user or ''}{password or ''}".isascii():
+            raise SettingsError(f"{where}: expected a user and a password of ASCII characters alone")
         return cls(
             url.scheme, url.hostname, port, user, password, settings.mail_sender, settings.privacy_officer_email
         )
@@ -62,18 +66,24 @@ class Letterbox:
         may do without; (3) sign in, where a user is set; (4) hand over. The server's certificate has to be
         one that this machine trusts, of that host.
         """
-        message = EmailMessage()
-        message["Subject"], message["From"], message["To"] = subject, self.sender, self.to
-        for name, value in headers.items():
-            message[name] = value
-        message.set_content(text)
         try:
+            message = EmailMessage()
+            message["Subject"], message["From"], message["To"] = subject, self.sender, self.to
+            for name, value in headers.items():
+                message[name] = value
+            message.set_content(text)
             with self._connected() as server:
                 if self.user is not None and self.password is not None:
                     server.login(self.user, self.password)
                 server.send_message(message)
         except (OSError, smtplib.SMTPException) as error:
             raise Unavailable(f"mail server {self.host}:{self.port}: {_said(error)}") from error
+        except ValueError as error:
+            # It may hold the password: of such an error nothing is said but its kind.
+            raise Unavailable(
+                f"mail server {self.host}:{self.port}: host, user, password or an address cannot be sent "
+                f"({type(error).__name__})"
+            ) from None
 
     def _connected(self) -> smtplib.SMTP:
         trusted = ssl.create_default_context()
@@ -90,6 +100,14 @@ class Letterbox:
             server.close()
             raise
         return server
+
+
+def _can_be_looked_up(host: str) -> bool:
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _said(error: Exception) -> str:

@@ -141,11 +141,18 @@ class Openings(Commands):
     ) -> Right:
         """By what a person opens fields of these cases: a role, an auditor's grant, or emergency access.
 
-        Of a closed ledger there is none of the latter: that was taken in the ledger itself. Raises Forbidden.
+        Of a closed ledger there is none of the latter: the entry of an access is one of the ledger that it was
+        taken in, and of no other. Raises Forbidden.
         """
         own = self._own_right(ledger, into, principal)
         if own is not None:
             return own
+        if into != ledger:
+            raise Forbidden(
+                f"opening sealed fields of {ledger.slug}, which is closed, takes a role that writes cases of "
+                f"{into.slug}, which goes on from it, or an auditor's grant that names {ledger.slug}: there "
+                "is no emergency access to a closed ledger"
+            )
         try:
             return self.emergency_right(ledger, principal, streams)
         except Forbidden as error:

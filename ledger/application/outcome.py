@@ -15,7 +15,7 @@ from ledger.codec.entry import Actor, Correction, CorrectionKind, HappenedOn, Pr
 from ledger.codec.jsonform import parse_fields, parse_happened, unsaid
 from ledger.domain.case import CommandSpec, command_table
 from ledger.domain.event import CaseEvent
-from ledger.errors import InvalidInput, NotFound
+from ledger.errors import Forbidden, InvalidInput, NotFound
 from ledger.law.general import Role
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import Ledger
@@ -24,6 +24,11 @@ from ledger.store.submission import Receipt
 _STREAM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}(; charset=[a-z0-9-]{1,20})?")
 """A media type stands in an entry in clear: no name or sentence fits in it."""
+_BY_DOING = {
+    "vault.SealedFieldsOpened": "open them by POST /ledgers/{slug}/openings",
+    "vault.SealedFieldsSearched": "search by 'auditledger search' or POST /ledgers/{slug}/search",
+}
+"""What an opening or a search records of itself, and how that is done."""
 _BODY = ("case", "happened", "fields", "corrects")
 
 
@@ -106,6 +111,16 @@ def parse_command_id(value: object) -> str:
         return str(UUID(str(value)))
     except ValueError:
         raise InvalidInput("command id (Idempotency-Key)", "a UUID", value) from None
+
+
+def not_by_hand(name: str, body: object) -> None:
+    """At the doors where somebody gives a command: of what was opened or searched they only correct an entry.
+
+    Else an entry would say that fields were opened which nobody was shown. Raises Forbidden.
+    """
+    corrects = body.get("corrects") if isinstance(body, Mapping) else None
+    if name in _BY_DOING and corrects is None:
+        raise Forbidden(f"{name} is recorded by what is done, never by hand: {_BY_DOING[name]}")
 
 
 def parse_command(name: str, body: object) -> CommandInput:

@@ -322,6 +322,11 @@ class Lookup:
         over = [each for each in ledgers.all() if each != ledger and streams.over(each)]
         return [each.origin for each in over if streams.heir(each) == ledger]
 
+    def unreviewed_accesses(self, origin: str) -> list[int]:
+        """The entries that took emergency access to a ledger that is not reviewed. Raises NotFound."""
+        accesses = self._commands.emergencies.of(self._commands.ledgers.by_origin(origin))
+        return [index for index, each in accesses.items() if each.reviewed is None]
+
     def signers_of(self, origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:
         """Those of the named keys that have signed the published checkpoint of a ledger. Raises NotFound."""
         note = self._commands.published.of(self._commands.ledgers.by_origin(origin)).checkpoint()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ledger.application.emergency import tell
 from ledger.application.mail import Letterbox
-from ledger.clock import MELBOURNE
+from ledger.clock import MELBOURNE, melbourne_date
 from ledger.domain.openings.events import ToldBy
 from ledger.domain.openings.standing import EmergencyAccess
 from ledger.errors import AuditLedgerError, Unavailable
@@ -32,11 +32,13 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """How many emergency accesses of a ledger are in force, unknown to every privacy officer, not reviewed."""
+    """How many emergency accesses of a ledger are in force, unknown to every privacy officer, not reviewed, and
+    not reviewed by the last day for it."""
 
     in_force: int
     untold: int
     unreviewed: int
+    overdue: int
 
 
 def standing_of(accesses: dict[int, EmergencyAccess], installation: Installation) -> Untold:
@@ -46,6 +48,7 @@ def standing_of(accesses: dict[int, EmergencyAccess], installation: Installation
         sum(each.moment(now) < each.until for each in accesses.values()),
         sum(not each.known for each in accesses.values()),
         sum(each.reviewed is None for each in accesses.values()),
+        sum(each.overdue(melbourne_date(now)) for each in accesses.values()),
     )
 
 
@@ -77,7 +80,7 @@ class Telling:
         return dict(self._standing)
 
     def run(self, stop: Event) -> None:
-        """Looks every two seconds until told to stop; what fails is tried again."""
+        """Looks every two seconds until told to stop; what fails, in whatever way, is tried again."""
         while True:
             try:
                 self.look()
@@ -85,6 +88,10 @@ class Telling:
             except (AuditLedgerError, OSError) as error:
                 self.failed = str(error)
                 self._alarm("emergency access cannot be looked at", reason=str(error))
+            except Exception as error:  # noqa: BLE001 (a thread that ended would leave the last look standing)
+                # What it says may be anything: its kind alone is told.
+                self.failed = f"a fault of the program, {type(error).__name__}"
+                self._alarm("emergency access cannot be looked at", reason=self.failed)
             if stop.wait(LOOK):
                 return
 

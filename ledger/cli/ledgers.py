@@ -9,6 +9,7 @@ import typer
 
 from ledger.application import Installation, Outcome, Principal
 from ledger.application.access import Matter, may
+from ledger.application.outcome import not_by_hand
 from ledger.application.shown import shown_receipt
 from ledger.application.streams import Lookup
 from ledger.cli.closing import close_ledger, continue_ledger
@@ -54,7 +55,8 @@ def give(
     command_id: str | None = None,
     expected_version: int | None = None,
 ) -> Outcome:
-    """Gives a command, as typed on the command line."""
+    """Gives a command, as typed on the command line. Raises as ``execute``."""
+    not_by_hand(command, body)
     return installation.execute(
         slug,
         command,

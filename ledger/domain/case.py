@@ -59,6 +59,10 @@ class Lookup(Protocol):
         """The closed ledgers that a ledger goes on from, and so speaks for. Raises NotFound."""
         ...
 
+    def unreviewed_accesses(self, origin: str) -> Collection[int]:
+        """The entries that took emergency access to a ledger that is not reviewed. Raises NotFound."""
+        ...
+
     def signers_of(self, origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:
         """Those of the named keys that have signed the published checkpoint of a ledger. Raises NotFound."""
         ...

@@ -178,11 +178,37 @@ def reviewed_once(access: int, reviewed: bool) -> None:
         )
 
 
+def corrected_review_keeps_access_and_day(
+    was: tuple[int, date | None], proposed: tuple[int, date | None]
+) -> None:
+    """A correction of a review is of the same access and day: what was late does not become in time by it.
+
+    PDPA Sch 1 IPP 4.1; ours. Both as (access, day on which it happened). Raises LawRefused."""
+    if proposed != was:
+        raise LawRefused(
+            EMERGENCY,
+            f"as corrected, a review stays that of the emergency access of entry {was[0]}, and of {was[1]}",
+        )
+
+
 def review_states_why(words: object) -> None:
     """A review says in words why the access was justified, or was not (PDPA Sch 1 IPP 4.1; ours).
 
     Raises LawRefused."""
     must_state("the words of the review", words, EMERGENCY, imported=False)
+
+
+def closed_when_all_is_reviewed(unreviewed: Collection[int]) -> None:
+    """A ledger is closed once each emergency access to it is over, known to a privacy officer, and reviewed.
+
+    PDPA Sch 1 IPP 4.1; ours: after that no entry could tell of it or review it. ``unreviewed``: the entries
+    that took those that are not reviewed; a review comes when they are over. Raises LawRefused."""
+    if unreviewed:
+        named = ", ".join(map(str, sorted(unreviewed)))
+        raise LawRefused(
+            EMERGENCY,
+            f"the emergency access of entry {named} is not reviewed: a ledger is closed after its review",
+        )
 
 
 def review_due(taken: date) -> date:

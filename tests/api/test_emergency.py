@@ -49,6 +49,12 @@ def test_emergency_access_through_the_front_door(house: House) -> None:
     (found,) = house.post("administrator", path, wanted(index)).json()["openings"]
     assert found["fields"]["requester_name"]["value"] == "Quentin Planted"
     assert house.post("reporter", path, wanted(index)).status_code == 403
+    # The entry of an opening is made by opening alone: nobody makes it look as if more had been opened.
+    said = {"opened": [{"entry": index, "paths": ["requester_name"]}], "reason": "r"}
+    for who, more in (("administrator", {"emergency_access": entry}), ("officer", {})):
+        by_hand = give(house, who, "SealedFieldsOpened", **said, **more)
+        assert by_hand.status_code == 403
+        assert "never by hand: open them by POST /ledgers/{slug}/openings" in by_hand.json()["detail"]
     denied = house.post("administrator", path, wanted(other["receipts"][0]["index"]))
     assert denied.status_code == 403
     assert f"entry {entry} is not for case" in denied.json()["detail"]
@@ -89,6 +95,7 @@ def test_health_and_metrics_say_that_nobody_was_told(house: House) -> None:
         assert client.get("/health").json()["emergency_access"] == "ok"
         assert 'auditledger_emergency_untold{ledger="dffh"} 0.0' in metrics("officer")
         assert 'auditledger_emergency_unreviewed{ledger="dffh"} 1.0' in metrics("officer")
+        assert 'auditledger_emergency_overdue{ledger="dffh"} 0.0' in metrics("officer")
         told.failed = "the database is gone"
         assert client.get("/health").json()["emergency_access"] == "failed"
         assert "auditledger_emergency" not in metrics("officer")

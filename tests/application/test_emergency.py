@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from ledger.application import Installation, Principal
+from ledger.application.telling import Telling
 from ledger.clock import SimulatedClock
 from ledger.errors import Forbidden, InvalidInput, LawRefused, NotFound
+from ledger.store.closing import end
 from ledger.store.database import Database
+from ledger.tlog.checkpoint import Checkpoint
 from ledger.vault.opening import Opened
 from tests.application.conftest import House, people
 from tests.application.glass import REASON, act, case_with_words, looked, reporter, review, take
@@ -289,12 +292,62 @@ def test_others_see_their_own_alone(house: House) -> None:
     check_ledger(house.installation.database, house.ledger)
 
 
-def test_a_closed_ledger_still_lists(house: House) -> None:
-    take(house, case_with_words(house)[0])
+def test_nobody_escapes_a_review_by_closing_the_ledger(house: House) -> None:
+    """Not while it is in force, nor untold, nor told and over and not reviewed; afterwards it still lists."""
+    case, _ = case_with_words(house)
+    access, other = take(house, case), take(house, case)
+
+    def refused(entries: str) -> None:
+        with pytest.raises(LawRefused, match=rf"emergency access of entry {entries} is not reviewed"):
+            house.run("ledger.LedgerClosed", {}, principal=house.administrator, happened=house.today)
+
+    refused(f"{access}, {other}")
+    looked(house, house.privacy_officer)
+    for each in (access, other):
+        act(house, "EmergencyAccessEnded", each, house.administrator)
+    refused(f"{access}, {other}")
+    review(house, other)
+    refused(str(access))
+    review(house, access)
     house.run("ledger.LedgerClosed", {}, principal=house.administrator, happened=house.today)
-    (seen,) = looked(house, house.privacy_officer)
-    assert seen["told"] is None
+    assert [each["told"]["how"] for each in looked(house, house.privacy_officer)] == ["list", "list"]
     check_ledger(house.installation.database, house.ledger)
+
+
+def test_a_ledger_that_could_not_be_closed_still_lists(house: House) -> None:
+    """One that is left without an entry, since it cannot go on ('ledger continue'): told again each time."""
+    take(house, case_with_words(house)[0])
+    size = house.installation.feed.head(house.ledger.id).size
+    assert end(house.installation.database, house.ledger, size)
+    for _ in range(2):
+        (seen,) = looked(house, house.privacy_officer)
+        assert seen["told"] is None
+    check_ledger(house.installation.database, house.ledger)
+
+
+def test_nobody_opens_a_closed_ledger_under_emergency_access(house: House) -> None:
+    """What goes on from it would name another ledger's entry: neither its own access serves nor the heir's."""
+    case, index = case_with_words(house)
+    take(house, case)
+    installation = house.installation
+    size = installation.feed.head(house.ledger.id).size
+    assert end(installation.database, house.ledger, size)
+    installation.create_ledger(
+        "next", origin="example.vic.gov.au/next", organisation=house.organisation,
+        administrator=house.administrator, predecessor_note="its last",
+        predecessor=Checkpoint(house.ledger.origin, size, bytes(32)),
+    )  # fmt: skip
+    heir = installation.ledgers.get("next")
+    for _ in range(2):
+        with pytest.raises(Forbidden, match="there is no emergency access to a closed ledger"):
+            opened(house, index, house.administrator)
+        house.run(
+            "vault.EmergencyAccessTaken", {"reason": REASON, "whole_ledger": True}, ledger="next",
+            principal=house.administrator, happened=house.today,
+        )  # fmt: skip
+    assert "SealedFieldsOpened" not in str([row.event for row in installation.feed.stream(heir.id, "openings")])
+    check_ledger(installation.database, house.ledger)
+    check_ledger(installation.database, heir)
 
 
 def test_the_review_is_another_ones_once_it_is_over(house: House) -> None:
@@ -367,16 +420,52 @@ def test_what_was_done_under_it_is_never_corrected_away(clocked: House) -> None:
     check_ledger(clocked.installation.database, clocked.ledger)
 
 
+def test_a_late_review_stays_late_whatever_is_corrected_of_it(clocked: House) -> None:
+    """A correction is of the same access and of the day of the review, also one of a correction."""
+    case, _ = case_with_words(clocked)
+    access, other = take(clocked, case), take(clocked, case)
+    move(clocked, START + timedelta(days=30))
+    index = review(clocked, access)
+
+    def corrected(of: int, happened: str, named: int = access) -> int:
+        outcome = clocked.run(
+            "vault.EmergencyAccessReviewed", {"access": named, "justified": False, "words": "no need"},
+            principal=clocked.privacy_officer, happened=happened,
+            corrects={"index": of, "kind": "typing", "reason": "the wrong box"},
+        )  # fmt: skip
+        return outcome.receipts[0].index
+
+    reviewed_on = clocked.today
+    move(clocked, START + timedelta(days=31))
+    for day in ("2025-06-12", "2025-06-01", clocked.today):
+        with pytest.raises(LawRefused, match=f"entry {access}, and of {reviewed_on}"):
+            corrected(index, day)
+    with pytest.raises(LawRefused, match=f"entry {access}, and of {reviewed_on}"):
+        corrected(index, reviewed_on, other)
+    index = corrected(index, reviewed_on)
+    with pytest.raises(LawRefused, match=f"entry {access}, and of {reviewed_on}"):
+        corrected(index, "2025-06-12")
+    check_ledger(clocked.installation.database, clocked.ledger)
+
+
 def test_a_review_falls_due_after_seven_days(clocked: House) -> None:
     access = take(clocked, received(clocked))
-    (seen,) = looked(clocked, clocked.administrator)
-    assert (seen["review_due"], seen["review_overdue"]) == ("2025-06-18", False)
+    told = Telling(clocked.installation, None, lambda *_, **__: None)
+
+    def overdue() -> bool:
+        told.look()
+        found: bool = looked(clocked, clocked.administrator)[0]["review_overdue"]
+        assert told.state()["dffh"].overdue == int(found)
+        return found
+
+    assert not overdue()
+    assert looked(clocked, clocked.administrator)[0]["review_due"] == "2025-06-18"
     move(clocked, datetime(2025, 6, 18, 13, 59, tzinfo=UTC))
-    assert looked(clocked, clocked.administrator)[0]["review_overdue"] is False
+    assert not overdue()
     move(clocked, datetime(2025, 6, 18, 14, 0, tzinfo=UTC))
-    assert looked(clocked, clocked.administrator)[0]["review_overdue"] is True
+    assert overdue()
     review(clocked, access, justified=False)
-    assert looked(clocked, clocked.administrator)[0]["review_overdue"] is False
+    assert not overdue()
     assert "Petra" not in json.dumps(looked(clocked, clocked.administrator))
     check_ledger(clocked.installation.database, clocked.ledger)
 

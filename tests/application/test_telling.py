@@ -25,6 +25,7 @@ from tests.application.conftest import House
 from tests.application.glass import act, case_with_words, looked, review, take
 from tests.application.postbox import OFFICE, PASSWORD, SENDER, USER, Received, certificate, free_port, postbox
 from tests.support import check_ledger
+from tests.waiting import until
 
 TOLD = "ledger.vault.v1.PrivacyOfficerTold"
 
@@ -83,7 +84,7 @@ def test_a_mail_names_ledger_entry_person_and_end_and_nothing_personal(
     (mail,) = received.mails
     text = str(mail)
     assert (mail["To"], mail["From"]) == (OFFICE, SENDER)
-    until = looked(house, house.administrator)[0]["until"]
+    ends = looked(house, house.administrator)[0]["until"]
     for said in (
         "example.vic.gov.au/dffh",
         f"Entry:     {access}",
@@ -94,12 +95,12 @@ def test_a_mail_names_ledger_entry_person_and_end_and_nothing_personal(
     assert "Petra" not in text
     assert "missing" not in text
     assert case not in text
-    assert until.startswith("20")
+    assert ends.startswith("20")
     (entry,) = entries(house)
     assert (entry.actor.role, entry.actor.id) == ("system", "system")
     (seen,) = looked(house, house.privacy_officer)
     assert (seen["told"]["how"], seen["told"]["person"]) == ("mail", None)
-    assert told.state()["dffh"] == telling.Untold(1, 0, 1)
+    assert told.state()["dffh"] == telling.Untold(1, 0, 1, 0)
     assert [what for what, _ in alarms] == ["emergency access was taken"]
     with house.installation.database.connect_admin() as connection:
         rows = connection.execute("SELECT entry FROM ledger.entries").fetchall()
@@ -290,6 +291,47 @@ def test_the_loop_tells_until_it_is_stopped_and_says_when_it_cannot_look(
     check_ledger(house.installation.database, house.ledger)
 
 
+def test_what_the_library_raises_is_a_server_that_does_not_accept(pem: Path) -> None:
+    """And is told without the password, which such an error holds."""
+    with postbox(Received(), pem) as port:
+        for box in (letterbox(port, password="pässwörd"), letterbox(port, host="a..b")):
+            with pytest.raises(Unavailable, match=r"cannot be sent \(Unicode\w*Error\)") as refused:
+                box.send("s", "t", {})
+            assert refused.value.__cause__ is None
+        with pytest.raises(Unavailable, match=r"cannot be sent \(ValueError\)"):
+            letterbox(port).send("two\nlines", "t", {})
+
+
+def test_the_loop_outlives_whatever_it_fails_with_and_says_so(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "LOOK", 0.05)
+    stop, alarms = threading.Event(), Alarms()
+    told = Telling(house.installation, None, alarms)
+    looked_at, looking = told.look, threading.Event()
+
+    def look() -> None:
+        if not looking.is_set():
+            raise RuntimeError("of Petra Planted")
+        looked_at()
+
+    monkeypatch.setattr(told, "look", look)
+    thread = threading.Thread(target=told.run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: len(alarms) > 1)
+        with pytest.raises(Unavailable, match=r"a fault of the program, RuntimeError$"):
+            told.state()
+        assert "Petra" not in str(alarms)
+        looking.set()
+        until(lambda: told.failed is None)
+        assert told.state()["dffh"].untold == 0
+    finally:
+        stop.set()
+        thread.join()
+    check_ledger(house.installation.database, house.ledger)
+
+
 MAIL = {"mail_sender": SENDER, "privacy_officer_email": OFFICE}
 
 
@@ -310,3 +352,8 @@ def test_settings_of_mail_are_whole_and_plain() -> None:
     for wrong in ("http://h", "smtp://", "smtp://h:x", "smtp://h/path", "smtp://user@h:25", "mail.example:25"):
         with pytest.raises(SettingsError, match=r"^smtp_url \(set in command line\): expected"):
             Letterbox.of(Settings.load({}, smtp_url=SecretStr(wrong), **MAIL))
+    for wrong in ("smtp://a..b", f"smtp://{'a' * 64}.example", "smtp://u:p%C3%A4ss@h", "smtp://%FF:pass@h"):
+        with pytest.raises(SettingsError, match=r"^smtp_url \(set in command line\): expected") as refused:
+            Letterbox.of(Settings.load({}, smtp_url=SecretStr(wrong), **MAIL))
+        assert "ss@" not in str(refused.value)
+        assert "päss" not in str(refused.value)

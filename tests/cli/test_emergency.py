@@ -80,6 +80,9 @@ def test_taken_told_ended_reviewed_as_typed(office: Program, database: Database)
     assert (early.code, early.err.count("\n")) == (LawRefused.exit_code, 1)
     assert "end it first" in early.err
     office.ok(*ending, person="administrator")
+    closing = office("ledger", "close", "--ledger", "dffh", person="administrator")
+    assert (closing.code, closing.err.count("\n")) == (LawRefused.exit_code, 1)
+    assert f"the emergency access of entry {entry} is not reviewed" in closing.err
     office.ok(*reviewing, person="privacy")
     (seen,) = listed(office, "officer")
     assert seen["reviewed"]["justified"] is False
@@ -87,7 +90,34 @@ def test_taken_told_ended_reviewed_as_typed(office: Program, database: Database)
     assert "not justified" in text
     assert "Petra" not in text
     assert "not reviewed" not in emergency(office)[1]
+    office.ok("ledger", "close", "--ledger", "dffh", person="administrator")
     check_ledger(database, Ledgers(database).get("dffh"))
+
+
+def test_what_was_opened_or_searched_is_not_recorded_by_hand(office: Program) -> None:
+    """An entry of it is corrected, as every other; there is one to correct where a search made it."""
+    _, index = received(office)
+    bodies = {
+        "Opened": {"opened": [{"entry": index, "paths": ["purpose"]}], "reason": "r"},
+        "Searched": {"found": [], "searched_from": 0, "searched_to": 1, "reason": "r"},
+    }
+    for name, fields in bodies.items():
+        answer = office(
+            "record", f"vault.SealedFields{name}", "-", "--ledger", "dffh", person="officer",
+            text=json.dumps({"fields": fields}),
+        )  # fmt: skip
+        assert (answer.code, answer.err.count("\n")) == (4, 1)
+        assert "is recorded by what is done, never by hand: " in answer.err
+    office.ok("search", "--reason", "r", "--ledger", "dffh", person="officer", text="nobody")
+    lines = office("entries", "--ledger", "dffh", "--json", person="officer").out.splitlines()
+    (entry,) = [
+        each["index"] for each in map(json.loads, lines) if each["event"].endswith("SealedFieldsSearched")
+    ]
+    corrects = {"index": entry, "kind": "typing", "reason": "the words of the reason"}
+    office.ok(
+        "record", "vault.SealedFieldsSearched", "-", "--ledger", "dffh", person="officer",
+        text=json.dumps({"fields": bodies["Searched"], "corrects": corrects}),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,8 @@ class Book:
         self.regulators = True
         self.signers: set[VerifierKey] = set()
         """The keys that have signed what is published."""
+        self.unreviewed: Collection[int] = ()
+        """The entries that took emergency access that is not reviewed."""
         self.next_index = 0
 
     def organisation(self, organisation: str) -> Any:
@@ -77,6 +79,9 @@ class Book:
 
     def predecessors(self, _origin: str) -> Collection[str]:
         return ()
+
+    def unreviewed_accesses(self, _origin: str) -> Collection[int]:
+        return self.unreviewed
 
     def signers_of(self, _origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:
         """Those of the named keys that are among ``signers``."""

@@ -27,5 +27,9 @@ def test_a_refill_is_the_programs_to_record_and_stays_and_a_closing_names_anothe
     assert command_table()["ledger.LedgerRestored"][0].roles == {Role.SYSTEM}
     with pytest.raises(LawRefused, match="its own successor"):
         book.act(LedgerClosed, "ledger", successor=CREATED["origin"])
+    book.unreviewed = [9, 4]
+    with pytest.raises(LawRefused, match="of entry 4, 9 is not reviewed"):
+        book.act(LedgerClosed, "ledger", reason="abolished")
+    book.unreviewed = []
     closed = book.act(LedgerClosed, "ledger", successor="example.vic.gov.au/next", reason="abolished")
     assert closed.successor == "example.vic.gov.au/next"

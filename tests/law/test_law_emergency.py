@@ -108,6 +108,24 @@ def test_it_is_told_once_and_reviewed_once_when_it_is_over():
     law.emergency_access_was_taken(4, {4})
 
 
+def test_a_corrected_review_stays_of_its_access_and_its_day():
+    """PDPA Sch 1 IPP 4.1; ours: a late review is late, whatever is corrected of it."""
+    day = date(2025, 6, 30)
+    law.corrected_review_keeps_access_and_day((4, day), (4, day))
+    for other in ((4, date(2025, 6, 12)), (4, date(2025, 7, 1)), (4, None), (5, day)):
+        with pytest.raises(
+            LawRefused, match="stays that of the emergency access of entry 4, and of 2025-06-30"
+        ):
+            law.corrected_review_keeps_access_and_day((4, day), other)
+
+
+def test_a_ledger_is_closed_when_each_emergency_access_is_reviewed():
+    """PDPA Sch 1 IPP 4.1; ours: nobody escapes a review by closing the ledger."""
+    law.closed_when_all_is_reviewed(())
+    with pytest.raises(LawRefused, match="of entry 4, 11 is not reviewed: a ledger is closed after its review"):
+        law.closed_when_all_is_reviewed([11, 4])
+
+
 def test_the_review_is_due_on_the_seventh_day_after():
     assert law.review_due(date(2025, 4, 17)) == date(2025, 4, 24)
 

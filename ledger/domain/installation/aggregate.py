@@ -28,6 +28,7 @@ from ledger.errors import InvalidInput
 from ledger.law import calendar as days
 from ledger.law import installation as law
 from ledger.law.calendar import Calendar
+from ledger.law.emergency import closed_when_all_is_reviewed
 from ledger.law.general import approver_is_another, not_before
 from ledger.law.organisations import head_office_is_named
 
@@ -72,6 +73,7 @@ class LedgerRecord(Case):
     def close(self, e: LedgerClosed, context: Context) -> None:
         """Record the end of the ledger, its last entry: nothing enters it any more."""
         law.successor_is_another(context.ledger, e.successor)
+        closed_when_all_is_reviewed(context.lookup.unreviewed_accesses(context.ledger))
 
 
 class RoleGrants(Case):

@@ -50,7 +50,7 @@ class Openings(Case):
 
     @command(SealedFieldsOpened, roles=OPENERS | law.TAKERS, stream=STREAM)
     def open(self, e: SealedFieldsOpened, context: Context) -> None:
-        """Record, before they are shown, which sealed fields one call opens and why."""
+        """Record, before they are shown, which sealed fields one call opens and why; opening does it itself."""
         for one in e.opened:
             for path in one.paths:
                 is_code("opened.paths", path)
@@ -65,7 +65,7 @@ class Openings(Case):
 
     @command(SealedFieldsSearched, roles=OPENERS, stream=STREAM)
     def search(self, e: SealedFieldsSearched, context: Context) -> None:
-        """Record, before it is answered, what one search of sealed identifiers found and why it was made."""
+        """Record, before it is answered, what one search found and why it was made; searching does it itself."""
         for one in e.found:
             for path in one.paths:
                 is_code("found.paths", path)
@@ -108,6 +108,12 @@ class Openings(Case):
         """Review an emergency access of another person: justified or not, and why."""
         if e.header.corrects is None:
             law.emergency_access_happens_when_recorded(e.happened_date, melbourne_date(e.timestamp))
+        for was in self.facts:
+            corrected = e.header.corrects is not None and was.header.at == e.header.corrects.index
+            if corrected and isinstance(was, EmergencyAccessReviewed):
+                law.corrected_review_keeps_access_and_day(
+                    (was.access, was.happened_date), (e.access, e.happened_date)
+                )
         found = self._found(e.access)
         law.reviewed_by_another(found.taker, _person(e))
         law.reviewed_when_over(e.access, found.until, found.moment(e.timestamp))

@@ -54,6 +54,10 @@ class EmergencyAccess:
         """The last day for its review, a Melbourne date."""
         return law.review_due(melbourne_date(self.taken.timestamp))
 
+    def overdue(self, today: date) -> bool:
+        """Whether it is not reviewed, and the last day for that is over; ``today``: the Melbourne date."""
+        return self.reviewed is None and today > self.review_due
+
     @property
     def known(self) -> bool:
         """Whether a privacy officer knows of it: was told, or reviewed it."""
