@@ -22,7 +22,7 @@ def search(
     reason: Annotated[str | None, typer.Option(help="Why it is searched for; it is sealed.")] = None,
     first: Annotated[int, typer.Option("--from", help="Only entries from this index on.")] = 0,
     command_id: Annotated[
-        str | None, typer.Option(help="UUID of this search: the same again adds no entry.")
+        str | None, typer.Option(help="UUID of this search; no search is repeated under it.")
     ] = None,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make the search index of the ledger anew; search nothing.")
