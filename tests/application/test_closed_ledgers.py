@@ -23,21 +23,22 @@ from tests.support import check_ledger
 
 @dataclass
 class Heir:
-    """The house's department has ended, and ``next`` goes on with its cases."""
+    """The house's department has ended, and this ledger (``next``) goes on with its cases."""
 
     house: House
     organisation: str
     administrator: Principal
     officer: Principal
     privacy_officer: Principal
+    slug: str = "next"
 
     @property
     def ledger(self) -> Ledger:
-        return self.house.installation.ledgers.get("next")
+        return self.house.installation.ledgers.get(self.slug)
 
     def act(self, word: str, principal: Principal | None = None, **fields: Any) -> Any:
         return self.house.run(
-            f"destruction.{word}", fields, principal=principal or self.privacy_officer, ledger="next",
+            f"destruction.{word}", fields, principal=principal or self.privacy_officer, ledger=self.slug,
             happened=self.house.today,
         )  # fmt: skip
 
@@ -54,27 +55,29 @@ class Heir:
         )[0]
 
 
-def closed(house: House, successor: str | None) -> int:
-    """The house's ledger records its end; gives its size, which is its last."""
-    house.run(
-        "ledger.LedgerClosed", {"successor": successor}, principal=house.administrator, happened=house.today
+def closed(house: House, successor: str | None, heir: Heir | None = None) -> int:
+    """The house's ledger, or its heir's, records its end; gives its size, which is its last."""
+    ledger, administrator = (
+        (house.ledger, house.administrator) if heir is None else (heir.ledger, heir.administrator)
     )
-    size = house.installation.feed.head(house.ledger.id).size
-    assert end(house.installation.database, house.ledger, size)
+    fields = {"successor": successor}
+    house.run("ledger.LedgerClosed", fields, principal=administrator, ledger=ledger.slug, happened=house.today)
+    size = house.installation.feed.head(ledger.id).size
+    assert end(house.installation.database, ledger, size)
     return size
 
 
-def founded(house: House) -> Heir:
+def founded(house: House, slug: str = "next") -> Heir:
     organisation = str(uuid.uuid4())
     administrator, officer, privacy = people(organisation)
     house.installation.create_ledger(
-        "next", origin="example.vic.gov.au/next", organisation=organisation, legal_name="Department of Next",
+        slug, origin=f"example.vic.gov.au/{slug}", organisation=organisation, legal_name=f"Department {slug}",
         administrator=administrator,
     )  # fmt: skip
     for person, role in ((officer, "officer"), (privacy, "privacy_officer")):
         grant = {"person": person.person, "role": role, "organisation": organisation}
-        house.run("role.RoleGranted", grant, happened="2025-01-01", ledger="next", principal=administrator)
-    return Heir(house, organisation, administrator, officer, privacy)
+        house.run("role.RoleGranted", grant, happened="2025-01-01", ledger=slug, principal=administrator)
+    return Heir(house, organisation, administrator, officer, privacy, slug)
 
 
 def check(heir: Heir, size: int) -> None:
@@ -166,6 +169,37 @@ def test_its_holds_stand_until_its_heir_releases_them_and_two_people_stay_two(ho
     with pytest.raises(LawRefused, match="nothing to destroy"):
         heir.propose(case)
     check(heir, size)
+
+
+def test_along_a_chain_what_each_closed_ledger_held_released_and_demanded_counts(house: House) -> None:
+    middle, last = founded(house), founded(house, "last")
+    case, other = received(house), received(house)
+    act(house, "HoldPlaced", house.privacy_officer, hold="first", reason="an inquiry", case=case)
+    size = closed(house, middle.ledger.origin)
+    middle.act("HoldReleased", hold="first", ledger=house.ledger.origin)
+    middle.act("HoldPlaced", hold="second", reason="an order", case=case, ledger=house.ledger.origin)
+    middle.act("DestructionAuthorised", destruction=middle.propose(other))
+    middle.act("SecondPersonDemanded", middle.administrator, demanded=True)
+    middle_size = closed(house, last.ledger.origin, middle)
+
+    planned = plan(house.installation, house.ledger, {"case": case, "scope": "case"})
+    assert (planned.holds, planned.demanded) == (("second",), True)
+    with pytest.raises(LawRefused, match="held: second;"):
+        last.propose(case)
+    with pytest.raises(LawRefused, match="hold first is not open"):
+        last.act("HoldReleased", hold="first", ledger=house.ledger.origin)
+    last.act("HoldReleased", hold="second", ledger=middle.ledger.origin)
+    assert plan(house.installation, house.ledger, {"case": case, "scope": "case"}).holds == ()
+    destruction = last.propose(case)
+    with pytest.raises(LawRefused, match="demands a second person"):
+        last.act("DestructionAuthorised", destruction=destruction)
+    last.act("DestructionApproved", last.administrator, destruction=destruction)
+    last.act("DestructionAuthorised", destruction=destruction)
+    for gone in (case, other):
+        with pytest.raises(LawRefused, match="nothing to destroy"):
+            last.propose(gone)
+    assert check_ledger(house.installation.database, middle.ledger) == middle_size
+    check(last, size)
 
 
 def test_where_no_ledger_goes_on_from_it_that_is_said_with_what_to_do(house: House) -> None:
