@@ -129,20 +129,21 @@ def plan(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> Plann
     """
     into = commands.recorded_in(ledger)
     standing = commands.streams.destruction(into)
-    closed = None if into == ledger else commands.streams.destruction(ledger)
+    before = [] if into == ledger else commands.streams.before(ledger, into)
+    closed = {each.origin: commands.streams.destruction(each) for each in before}
     commands.streams.destroyed(ledger)
     case = fields["case"]
     scope = DestructionScope(fields["scope"])
     ledgers_own_streams_stay(is_named_stream(case), scope is DestructionScope.CASE)
     keys = keys_of(commands, ledger, {**fields, "scope": scope})
     matter = matter_of(case, keys, ledger.origin, Lookup(commands))
-    holds = holds_on(standing, matter, closed, ledger.origin)
+    holds = holds_on(standing, matter, closed)
     rows = commands.feed.stream(ledger.id, case)
     counts = [sealed_under((row,), frozenset(keys)) for row in rows]
     return Planned(
         case=case, keys=keys, entries=sum(count != (0, 0) for count in counts),
         fields=sum(count[0] for count in counts), files=sum(count[1] for count in counts),
-        holds=tuple(sorted(holds)), demanded=standing.demanded or (closed is not None and closed.demanded),
+        holds=tuple(sorted(holds)), demanded=any(each.demanded for each in (standing, *closed.values())),
     )  # fmt: skip
 
 

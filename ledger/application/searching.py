@@ -9,16 +9,17 @@ destruction.
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ledger.application.openings import sealed_fields_of
+from ledger.application.outcome import parse_command_id
 from ledger.application.shown import shown_receipt
 from ledger.codec.declare import identifier_names, sealed_fields
 from ledger.domain.event import decode_event, load_events
-from ledger.domain.openings.events import SealedFieldsSearched
 from ledger.errors import CodecError, CommandReused, InvalidInput, Unavailable
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import Ledger
@@ -38,6 +39,7 @@ MOST = 100
 SHORTEST = 2
 """Characters that a value has at least, as it is normalised."""
 SEARCH = "vault.SealedFieldsSearched"
+_NOT_REPEATED = "a search is not repeated: nothing was looked up; take a new command id, which is another entry"
 
 
 def _never() -> bool:
@@ -188,12 +190,17 @@ def search(
 ) -> Found:
     """The entries of a ledger, from index ``first`` on, in which a sealed identifier equals ``value``.
 
-    Recorded before it is answered (4-wire 'Sealed fields'), for those who may open. ``command_id``: the same
-    again on the same day adds no entry, and is answered for the entries that were searched then; for who
-    searched, and for the same value. Raises Forbidden, NotFound, InvalidInput, CommandReused, Unavailable.
+    Recorded before it is answered (4-wire 'Sealed fields'), for those who may open; of a closed ledger in what
+    goes on from it. ``command_id``: a search is not repeated; under an id that is in an entry nothing is looked
+    up, whatever the value. Raises Forbidden, NotFound, InvalidInput, CommandReused, LawRefused (closed, and
+    nothing goes on from it), Unavailable.
     """
     ledger = installation.ledgers.get(slug)
-    role = installation.reader_of_sealed(ledger, principal)
+    into = installation.recorded_in(ledger)
+    role = installation.reader_of_sealed(ledger, into, principal)
+    command_id = str(uuid.uuid4()) if command_id is None else parse_command_id(command_id)
+    if installation.feed.by_command(into.id, command_id):
+        raise CommandReused(_NOT_REPEATED)
     if not reason.strip():
         raise InvalidInput("reason", "why it is searched for", reason)
     if any("\ud800" <= character <= "\udfff" for character in value):
@@ -207,18 +214,18 @@ def search(
     found = by_entry(hits)
     if len(found) == MOST:
         end = hits[-1].index + 1
-    fields = {
+    fields: dict[str, Any] = {
         "found": [{"entry": index, "paths": list(paths)} for index, paths in found.items()],
         "searched_from": first, "searched_to": end, "reason": reason,
     }  # fmt: skip
-    outcome = installation.record_reading(
-        ledger, SEARCH, fields, principal, command_id, role, given={"reason": reason, "from": first}
-    )
-    cut = len(found) == MOST
+    given: dict[str, Any] = {"reason": reason, "from": first}
+    if into != ledger:
+        fields["ledger"] = given["ledger"] = ledger.origin
+    outcome = installation.record_reading(into, SEARCH, fields, principal, command_id, role, given=given)
     if outcome.repeated:
-        event = _recorded(installation, ledger, outcome.receipts[0].index)
-        first, end, cut = event.searched_from, event.searched_to, len(event.found) == MOST
-        at, hits = _found_again(installation, ledger, value, event)
+        # Another of that id was recorded since: this one has no entry, and so no answer.
+        raise CommandReused(_NOT_REPEATED)
+    cut = len(found) == MOST
     # What was destroyed while the search was recorded is in no answer either.
     gone = installation.streams.destroyed_now(ledger.id)
     entries = _described(installation, ledger, by_entry([hit for hit in hits if hit.key not in gone]))
@@ -246,30 +253,6 @@ def _hits(
         # Started over between the catching up and this look: nothing found there would mean nothing.
         catch_up(installation, ledger)
     raise Unavailable("search index: it is being made anew; try again")
-
-
-def _recorded(installation: Installation, ledger: Ledger, index: int) -> SealedFieldsSearched:
-    """Raises CommandReused where the command was another one."""
-    event = decode_event(installation.feed.entry(ledger.id, index).decoded)
-    if not isinstance(event, SealedFieldsSearched):
-        raise CommandReused("the command id was used for another command; take a new id")
-    return event
-
-
-def _found_again(
-    installation: Installation, ledger: Ledger, value: str, event: SealedFieldsSearched
-) -> tuple[Position, list[Hit]]:
-    """What a search that was recorded found, as far as it was not destroyed since.
-
-    The value is in no record that this one could be held to. So what it finds is: where that is the same, the
-    answer is right for this value too. Raises CommandReused where it is not.
-    """
-    recorded = {(each.entry, path) for each in event.found for path in each.paths}
-    at, hits = _hits(installation, ledger, value, event.searched_from, event.searched_to, len(event.found) + 1)
-    gone = installation.destroyed_at(ledger.id, sorted(recorded))
-    if {(hit.index, hit.path) for hit in hits} != recorded - set(gone):
-        raise CommandReused("the command id was used to search for another value; take a new id")
-    return at, hits
 
 
 def _described(

@@ -9,6 +9,7 @@ from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import takewhile
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -182,6 +183,10 @@ class Streams:
         """The open ledger that goes on from a closed one; None where none does."""
         return next((each for each in self.after(ledger) if not self.over(each)), None)
 
+    def before(self, ledger: Ledger, heir: Ledger) -> list[Ledger]:
+        """A closed ledger and those, closed too, by which ``heir`` goes on from it, oldest first."""
+        return [ledger, *takewhile(lambda each: each != heir, self.after(ledger))]
+
     def _predecessor(self, ledger: Ledger) -> str | None:
         # A first entry never becomes another: it is asked for once.
         facts = self.as_read(ledger, ITSELF) or self.facts(ledger, ITSELF)
@@ -326,6 +331,11 @@ class Lookup:
         """The entries that took emergency access to a ledger that is not reviewed. Raises NotFound."""
         accesses = self._commands.emergencies.of(self._commands.ledgers.by_origin(origin))
         return [index for index, each in accesses.items() if each.reviewed is None]
+
+    def before(self, origin: str, heir: str) -> list[str]:
+        """A closed ledger and those, closed too, by which ``heir`` goes on from it. Raises NotFound."""
+        of = self._commands.ledgers.by_origin
+        return [each.origin for each in self._commands.streams.before(of(origin), of(heir))]
 
     def signers_of(self, origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:
         """Those of the named keys that have signed the published checkpoint of a ledger. Raises NotFound."""

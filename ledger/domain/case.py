@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -61,6 +61,10 @@ class Lookup(Protocol):
 
     def unreviewed_accesses(self, origin: str) -> Collection[int]:
         """The entries that took emergency access to a ledger that is not reviewed. Raises NotFound."""
+        ...
+
+    def before(self, origin: str, heir: str) -> Sequence[str]:
+        """A closed ledger and those, closed too, by which ``heir`` goes on from it, oldest first."""
         ...
 
     def signers_of(self, origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:

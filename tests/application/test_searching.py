@@ -194,34 +194,57 @@ def test_what_is_destroyed_while_a_search_is_recorded_is_not_in_its_answer(
     check_ledger(house.installation.database, house.ledger)
 
 
-def test_a_repeat_adds_no_entry_and_answers_for_the_entries_of_then(house: House) -> None:
-    case, index = received(house, "Jo Bloggs")
-    other, second = received(house, "Jo Bloggs")
-    command_id = str(uuid.uuid4())
-    first = look(house, "Jo Bloggs", command_id=command_id)
-    received(house, "Jo Bloggs")
-    assert look(house, "JO BLOGGS", command_id=command_id) == first
-    assert len(searches(house)) == 1
-    refused: list[tuple[str, dict[str, Any]]] = [
-        ("Jane Roe", {}), ("Jo Bloggs", {"reason": "another"}), ("Jo Bloggs", {"first": 1}),
-        ("Jo Bloggs", {"principal": house.privacy_officer}),
-    ]  # fmt: skip
-    for value, more in refused:
-        with pytest.raises(CommandReused):
-            look(house, value, **{"command_id": command_id, **more})
-    # What was destroyed since is in no answer, and tells no value from another.
-    destroy(house, case)
-    assert found(house, "Jo Bloggs", command_id=command_id) == [second]
-    destroy(house, other)
-    assert found(house, "Jo Bloggs", command_id=command_id) == []
-    assert found(house, "Jane Roe", command_id=command_id) == []
-    assert (len(searches(house)), index) == (1, first.entries[0].row.index)
-    used = str(uuid.uuid4())
+def test_a_search_is_not_repeated_and_under_a_used_id_nothing_is_looked_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, index = received(house, "Jo Bloggs")
+    received(house, "Jane Roe")
+    command_id, opened = str(uuid.uuid4()), str(uuid.uuid4())
+    assert found(house, "Jo Bloggs", command_id=command_id) == [index]
     house.installation.open_sealed(
-        "dffh", [(second, None)], reason="an inquiry", principal=house.officer, command_id=used
+        "dffh", [(index, None)], reason="an inquiry", principal=house.officer, command_id=opened
     )
-    with pytest.raises(CommandReused):
-        look(house, "Jo Bloggs", command_id=used)
+    size = house.installation.feed.head(house.ledger.id).size
+
+    def looked(*_: Any) -> None:
+        raise AssertionError("something was looked up")
+
+    monkeypatch.setattr(searching, "catch_up", looked)
+    monkeypatch.setattr(house.installation.search_index, "hits", looked)
+    # What was found, what else is there, what is nowhere; by whom and why: the same refusal.
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("Jo Bloggs", {}), ("Jane Roe", {}), ("Nobody", {}), ("Nobody", {"first": 1}), ("", {}),
+        ("Jane Roe", {"reason": "another"}), ("Jane Roe", {"principal": house.privacy_officer}),
+        ("Jane Roe", {"command_id": opened}), ("Nobody", {"command_id": command_id.upper()}),
+    ]  # fmt: skip
+    said = set()
+    for value, more in asked:
+        with pytest.raises(CommandReused, match="a search is not repeated") as refused:
+            look(house, value, **{"command_id": command_id, **more})
+        said.add(str(refused.value))
+    assert len(said) == 1
+    assert house.installation.feed.head(house.ledger.id).size == size
+    check_ledger(house.installation.database, house.ledger)
+
+
+@pytest.mark.parametrize("value", ["Jo Bloggs", "Jane Roe", "Nobody"])
+def test_of_two_searches_under_one_id_at_one_moment_one_is_answered(
+    house: House, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    received(house, "Jo Bloggs")
+    received(house, "Jane Roe")
+    command_id = str(uuid.uuid4())
+    record = house.installation.record_reading
+
+    def late(*arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(house.installation, "record_reading", record)
+        look(house, "Jo Bloggs", command_id=command_id)
+        return record(*arguments, **named)
+
+    monkeypatch.setattr(house.installation, "record_reading", late)
+    with pytest.raises(CommandReused, match="a search is not repeated"):
+        look(house, value, command_id=command_id)
+    assert len(searches(house)) == 1
     check_ledger(house.installation.database, house.ledger)
 
 
@@ -272,9 +295,6 @@ def test_many_are_found_page_by_page_each_an_entry(house: House, monkeypatch: py
     assert [(each.searched_from, len(each.found)) for each in searches(house)] == [
         (0, 3), (indexes[2] + 1, 3), (indexes[5] + 1, 1),
     ]  # fmt: skip
-    command_id = str(uuid.uuid4())
-    page = look(house, "Jo Bloggs", command_id=command_id)
-    assert look(house, "Jo Bloggs", command_id=command_id) == page
     check_ledger(house.installation.database, house.ledger)
 
 

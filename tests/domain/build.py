@@ -7,7 +7,7 @@ earlier fact's words would fail here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -82,6 +82,9 @@ class Book:
 
     def unreviewed_accesses(self, _origin: str) -> Collection[int]:
         return self.unreviewed
+
+    def before(self, origin: str, _heir: str) -> Sequence[str]:
+        return (origin,)
 
     def signers_of(self, _origin: str, named: Iterable[VerifierKey]) -> set[VerifierKey]:
         """Those of the named keys that are among ``signers``."""

@@ -23,7 +23,14 @@ from ledger.domain.destruction.events import (
     HoldReleased,
     SecondPersonDemanded,
 )
-from ledger.domain.destruction.standing import STREAM, Destruction, DestructionStanding, holds_on, standing_of
+from ledger.domain.destruction.standing import (
+    STREAM,
+    Destruction,
+    DestructionStanding,
+    holds_on,
+    released_in,
+    standing_of,
+)
 from ledger.domain.event import CaseEvent, load_events
 from ledger.domain.timeline import earliest, latest
 from ledger.errors import InvalidInput, NotFound
@@ -103,8 +110,9 @@ class DestructionRecord(Case):
         if e.ledger is None:
             retention.released_hold_is_open(e.hold, self.standing.holds)
             return
-        ended = {hold for origin, hold in self.standing.released if origin == e.ledger}
-        retention.released_hold_is_open(e.hold, _closed(e.ledger, context).holds.keys() - ended)
+        closed = _closed(e.ledger, context)
+        ended = {hold for origin, hold in released_in(self.standing, closed) if origin == e.ledger}
+        retention.released_hold_is_open(e.hold, closed[e.ledger].holds.keys() - ended)
 
     @command(DestructionProposed, roles=PROPOSERS, stream=STREAM)
     def propose(self, e: DestructionProposed, context: Context) -> None:
@@ -144,7 +152,7 @@ class DestructionRecord(Case):
         law.destruction_is_pending(e.destruction, standing)
         if found is None:
             return
-        before = e.ledger is not None and _closed(e.ledger, context).demanded
+        before = any(each.demanded for each in _closed(e.ledger, context).values())
         law.second_person_where_demanded(now.demanded or before, found.approved_by)
         wanted = found.proposed
         law.authorised_as_proposed(
@@ -176,11 +184,12 @@ class DestructionRecord(Case):
     def _held(self, ledger: str | None, case: str, keys: Sequence[str], context: Context) -> list[str]:
         origin = _of(ledger, context)
         matter = matter_of(case, keys, origin, context.lookup)
-        return holds_on(self.standing, matter, None if ledger is None else _closed(ledger, context), origin)
+        return holds_on(self.standing, matter, _closed(ledger, context))
 
     def _destroyed(self, ledger: str | None, context: Context) -> set[str]:
-        own = set(self.standing.destroyed)
-        return own if ledger is None else own | set(_closed(ledger, context).destroyed)
+        return set(self.standing.destroyed).union(
+            *(each.destroyed for each in _closed(ledger, context).values())
+        )
 
 
 def _of(ledger: str | None, context: Context) -> str:
@@ -191,11 +200,20 @@ def _of(ledger: str | None, context: Context) -> str:
     return ledger
 
 
-def _closed(ledger: str, context: Context) -> DestructionStanding:
-    """Where destruction stood in a closed ledger at its end."""
-    _of(ledger, context)
+def _closed(ledger: str | None, context: Context) -> dict[str, DestructionStanding]:
+    """Where destruction stood at their end in a closed ledger and in those between it and this one, by origin.
+
+    None of this ledger's own. Raises LawRefused where it is not one to speak for.
+    """
+    if ledger is None:
+        return {}
+    before = context.lookup.before(_of(ledger, context), context.ledger)
+    return {each: _ended(each, context.lookup) for each in before}
+
+
+def _ended(origin: str, lookup: Lookup) -> DestructionStanding:
     try:
-        found = context.lookup.case(CaseRef(ledger, STREAM, context.lookup.size_of(ledger)))
+        found = lookup.case(CaseRef(origin, STREAM, lookup.size_of(origin)))
     except NotFound:
         return DestructionStanding()
     assert isinstance(found, DestructionRecord)

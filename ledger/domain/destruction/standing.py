@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from ledger.domain.destruction.events import (
@@ -109,6 +110,9 @@ class DestructionStanding:
             self.destroyed[key] = Gone(index, fact.timestamp, under, fact.destruction)
 
 
+NO_LEDGERS: Mapping[str, DestructionStanding] = MappingProxyType({})
+
+
 def standing_of(facts: Iterable[CaseEvent]) -> DestructionStanding:
     """The standing after these facts of the stream."""
     now = DestructionStanding()
@@ -126,15 +130,25 @@ def reach_of(hold: HoldPlaced) -> Reach:
 
 
 def holds_on(
-    standing: DestructionStanding, matter: Matter, closed: DestructionStanding | None = None, origin: str = ""
+    standing: DestructionStanding, matter: Matter, closed: Mapping[str, DestructionStanding] = NO_LEDGERS
 ) -> list[str]:
     """The ids of the open holds that cover what would be destroyed.
 
-    ``closed``: of the closed ledger ``origin`` that it is of: its holds stay until they are released here.
+    ``closed``: by origin, the closed ledger that it is of and those between it and this one: their holds stay
+    until they are released in one that went on from them, or here.
     """
     held = [name for name, hold in standing.holds.items() if hold_covers(reach_of(hold), matter)]
+    ended = released_in(standing, closed)
     return held + [
         name
-        for name, hold in ({} if closed is None else closed.holds).items()
-        if (origin, name) not in standing.released and hold_covers(reach_of(hold), matter)
+        for origin, each in closed.items()
+        for name, hold in each.holds.items()
+        if (origin, name) not in ended and hold_covers(reach_of(hold), matter)
     ]
+
+
+def released_in(
+    standing: DestructionStanding, closed: Mapping[str, DestructionStanding]
+) -> set[tuple[str, str]]:
+    """The holds of closed ledgers that have ended, in this ledger or in a closed one before it: origin, id."""
+    return standing.released.union(*(each.released for each in closed.values()))
