@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -198,7 +199,10 @@ def sweep(commands: Commands, older_than: float = SWEPT_AFTER) -> int:
         except CodecError:
             # Of a newer version, which knows what its entries name.
             continue
-        begun = {case for _, case in written.made if commands.feed.stream(written.ledger, case, limit=1)}
-        keys = [key for key, case in written.made if case not in begun]
-        swept += commands.sweep.remove(written, written.rows - named, keys)
+        begun = partial(_begun, commands, written.ledger)
+        swept += commands.sweep.remove(written, written.rows - named, begun)
     return swept
+
+
+def _begun(commands: Commands, ledger: int, case: str) -> bool:
+    return bool(commands.feed.stream(ledger, case, limit=1))
