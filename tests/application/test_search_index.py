@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from ledger.application import searching
+from ledger.application import Installation, searching
 from ledger.application.reconciling import Reconciling
 from ledger.application.searching import catch_up, fields_form
 from ledger.errors import AuditLedgerError, InvalidInput, LawRefused
 from ledger.vault.searching import SearchIndex
+from ledger.vault.store import Opener
 from tests.application.conftest import House
 from tests.application.test_destroying import destroy, propose
 from tests.application.test_reconciling import dumped, keys_of, restored
@@ -265,3 +266,29 @@ def test_no_destruction_reaches_the_search_key(house: House) -> None:
     with pytest.raises(LawRefused, match="own streams"):
         propose(house, "ledger")
     assert house.installation.search_index.key(house.ledger.id)[0] == key_id
+
+
+def test_what_is_destroyed_while_it_is_looked_for_is_not_counted_as_unread(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another process, once this one has asked the entries which keys are destroyed."""
+    case, _ = received(house, "Jo Bloggs")
+    pairs = Opener._pairs
+    done: list[bool] = []
+
+    def late(self: Opener, *arguments: Any) -> Any:
+        if not done:
+            done.append(True)
+            destroy(elsewhere, case)
+        return pairs(self, *arguments)
+
+    with (
+        Installation(house.installation.database, house.installation.data_dir) as other,
+        monkeypatch.context() as patch,
+    ):
+        elsewhere = House(other, house.organisation, house.administrator, house.officer, house.privacy_officer)
+        patch.setattr(Opener, "_pairs", late)
+        assert catch_up(house.installation, house.ledger).unread == 0
+    assert done
+    assert found(house, "Jo Bloggs") == []
+    check_ledger(house.installation.database, house.ledger)
