@@ -61,19 +61,34 @@ class Reconciling:
         ``rewrite``: whether pages that hold what was removed are written anew, while writers wait.
         """
         while not stop.wait(interval):
+            failed: list[str] = []
             try:
                 self.all(whole=False)
                 if rewrite and not self._commands.shredder.rewrite():
                     self._alarm("the vault's pages still hold what was removed: somebody reads there")
-                self.failed = None
             except (AuditLedgerError, OSError) as error:
-                self.failed = str(error)
+                failed.append(str(error))
                 self._alarm("the vault cannot be held to the destruction entries", reason=str(error))
-            try:
-                for ledger in self._commands.ledgers.all():
+            failed += self._indexed(stop)
+            self.failed = "; ".join(failed) or None
+
+    def _indexed(self, stop: Event) -> list[str]:
+        """Brings the search index of each ledger up to its entries; why that of one or another could not be."""
+        failed: list[str] = []
+        try:
+            for ledger in self._commands.ledgers.all():
+                try:
                     catch_up(self._commands, ledger, stop=stop.is_set)
-            except (AuditLedgerError, OSError) as error:
-                self._alarm("the search index cannot be brought up to the entries", reason=str(error))
+                except (AuditLedgerError, OSError) as error:
+                    failed.append(f"the search index of {ledger.slug}: {error}")
+                    self._alarm(
+                        "the search index cannot be brought up to the entries",
+                        ledger=ledger.slug, reason=str(error),
+                    )  # fmt: skip
+        except (AuditLedgerError, OSError) as error:
+            failed.append(f"the search index: {error}")
+            self._alarm("the search index cannot be brought up to the entries", reason=str(error))
+        return failed
 
     def all(
         self, *, whole: bool, every_entry: bool = False, progress: Progress = _quiet
