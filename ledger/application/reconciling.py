@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -60,19 +61,34 @@ class Reconciling:
         ``rewrite``: whether pages that hold what was removed are written anew, while writers wait.
         """
         while not stop.wait(interval):
+            failed: list[str] = []
             try:
                 self.all(whole=False)
                 if rewrite and not self._commands.shredder.rewrite():
                     self._alarm("the vault's pages still hold what was removed: somebody reads there")
-                self.failed = None
             except (AuditLedgerError, OSError) as error:
-                self.failed = str(error)
+                failed.append(str(error))
                 self._alarm("the vault cannot be held to the destruction entries", reason=str(error))
-            try:
-                for ledger in self._commands.ledgers.all():
+            failed += self._indexed(stop)
+            self.failed = "; ".join(failed) or None
+
+    def _indexed(self, stop: Event) -> list[str]:
+        """Brings the search index of each ledger up to its entries; why that of one or another could not be."""
+        failed: list[str] = []
+        try:
+            for ledger in self._commands.ledgers.all():
+                try:
                     catch_up(self._commands, ledger, stop=stop.is_set)
-            except (AuditLedgerError, OSError) as error:
-                self._alarm("the search index cannot be brought up to the entries", reason=str(error))
+                except (AuditLedgerError, OSError) as error:
+                    failed.append(f"the search index of {ledger.slug}: {error}")
+                    self._alarm(
+                        "the search index cannot be brought up to the entries",
+                        ledger=ledger.slug, reason=str(error),
+                    )  # fmt: skip
+        except (AuditLedgerError, OSError) as error:
+            failed.append(f"the search index: {error}")
+            self._alarm("the search index cannot be brought up to the entries", reason=str(error))
+        return failed
 
     def all(
         self, *, whole: bool, every_entry: bool = False, progress: Progress = _quiet
@@ -198,7 +214,10 @@ def sweep(commands: Commands, older_than: float = SWEPT_AFTER) -> int:
         except CodecError:
             # Of a newer version, which knows what its entries name.
             continue
-        begun = {case for _, case in written.made if commands.feed.stream(written.ledger, case, limit=1)}
-        keys = [key for key, case in written.made if case not in begun]
-        swept += commands.sweep.remove(written, written.rows - named, keys)
+        begun = partial(_begun, commands, written.ledger)
+        swept += commands.sweep.remove(written, written.rows - named, begun)
     return swept
+
+
+def _begun(commands: Commands, ledger: int, case: str) -> bool:
+    return bool(commands.feed.stream(ledger, case, limit=1))

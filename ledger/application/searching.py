@@ -120,12 +120,17 @@ def _identifiers(
             asked.append((row.index, sealed_fields_of(event)))
             marked[row.index] = paths
     opened = commands.opener.open(ledger.id, asked, lambda index, field: field.path in marked[index])
-    found = []
+    found, lost = [], []
     for (index, fields), openings in zip(asked, opened, strict=True):
         for field, opening in zip(fields, openings, strict=True):
             if isinstance(opening, Opened):
                 found.append(Row(token(key, str(opening.value)), index, field.path, field.key))
-            unread += isinstance(opening, Lost)
+            elif isinstance(opening, Lost):
+                lost.append(field.key)
+    if lost:
+        # Destroyed while it was looked for: the entry was recorded before its key went.
+        gone = commands.streams.destroyed_now(ledger.id)
+        unread += sum(each not in gone for each in lost)
     return found, unread
 
 

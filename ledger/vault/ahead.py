@@ -7,7 +7,7 @@ entry names, which nobody misses, and which are swept; never an entry whose valu
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -127,7 +127,23 @@ class Sweep:
                     name, ledger, tuple(commands), rows, tuple(zip(made, streams, strict=True))
                 )  # fmt: skip
 
-    def remove(self, written: Written, rows: Collection[tuple[int, str]], keys: Collection[str]) -> int:
-        """Forgets a submission, with those of its rows and keys that no entry names; how many rows went."""
-        left_over = [mark for mark, _ in rows], [key for _, key in rows]
-        return int(fetch(self._connect, "sweep_ahead", (written.id, *left_over, list(keys)))[0][0])
+    def remove(self, written: Written, rows: Collection[tuple[int, str]], begun: Callable[[str], bool]) -> int:
+        """Forgets a submission, with those of its rows that no entry names, and the keys of cases never begun.
+
+        How many rows went. ``begun`` is asked of a case once nobody holds its keys: whoever did has recorded
+        entries by then, or never will; who comes later finds the keys gone, and seals anew. Raises Unavailable.
+        """
+        made = [key for key, _ in written.made]
+        with ours(), self._connect() as connection, connection.transaction():
+            if made:
+                connection.execute(queries()["sweep_held"], (written.ledger, made))
+            cases = {case for _, case in written.made}
+            over = {case for case in cases if not begun(case)}
+            parameters = {
+                "id": written.id,
+                "marks": [mark for mark, _ in rows],
+                "under": [key for _, key in rows],
+                "keys": [key for key, case in written.made if case in over],
+            }
+            row = connection.execute(queries()["sweep_ahead"], parameters).fetchone()
+        return 0 if row is None else int(row[0])

@@ -38,16 +38,32 @@ FROM vault.ahead a CROSS JOIN LATERAL (
 WHERE a.written_at < clock_timestamp() - make_interval(secs => %s) AND (a.written_at, a.id) > (%s, %s)
 ORDER BY a.written_at, a.id LIMIT %s;
 
+-- name: sweep_held
+-- Takes keys, in order of id as writers hold them; waits for all who hold one.
+SELECT id FROM vault.keys WHERE ledger = %s AND id = ANY (%s) ORDER BY id FOR UPDATE;
+
 -- name: sweep_ahead
--- Removes what a submission wrote and no entry names: sealed rows, and keys of cases that were never begun.
-WITH swept AS (
-    DELETE FROM vault.ahead WHERE id = %s RETURNING ledger
+-- Removes what a submission wrote and no entry names: sealed rows, and keys of cases that were never begun. While
+-- another submission names one of these keys, that key stays, and what is known of it.
+WITH asked AS (
+    SELECT %(id)s::uuid AS id, %(keys)s::text[] AS keys
+), waits AS (
+    SELECT k.id FROM asked JOIN vault.ahead own ON own.id = asked.id
+    JOIN vault.keys k ON k.ledger = own.ledger AND k.id = ANY (asked.keys)
+    WHERE EXISTS (
+        SELECT FROM vault.ahead other
+        WHERE other.ledger = own.ledger AND other.id <> own.id AND k.id = ANY (other.keys)
+    )
+), about AS (
+    SELECT a.ledger FROM asked JOIN vault.ahead a ON a.id = asked.id
+), swept AS (
+    DELETE FROM vault.ahead a USING asked WHERE a.id = asked.id AND NOT EXISTS (SELECT FROM waits)
 ), rows AS (
-    DELETE FROM vault.sealed s USING swept, unnest(%s::bigint[], %s::text[]) AS left_over (mark, key)
-    WHERE s.ledger = swept.ledger AND s.index = left_over.mark AND s.key = left_over.key RETURNING s.key
+    DELETE FROM vault.sealed s USING about, unnest(%(marks)s::bigint[], %(under)s::text[]) AS left_over (mark, key)
+    WHERE s.ledger = about.ledger AND s.index = left_over.mark AND s.key = left_over.key RETURNING s.key
 ), keys AS (
-    DELETE FROM vault.keys k USING swept
-    WHERE k.ledger = swept.ledger AND k.id = ANY (%s)
+    DELETE FROM vault.keys k USING about, asked
+    WHERE k.ledger = about.ledger AND k.id = ANY (asked.keys) AND k.id NOT IN (SELECT id FROM waits)
         AND NOT EXISTS (SELECT FROM vault.attachments a WHERE a.ledger = k.ledger AND a.key = k.id)
     RETURNING k.id
 ), noted AS (

@@ -207,6 +207,65 @@ def test_the_connection_that_holds_the_keys_is_cut_and_the_entry_stands(
     check_ledger(house.installation.database, house.ledger)
 
 
+def abandoned(house: House, made: list[Any], rows: list[VaultRow], *, old: bool) -> None:
+    """What a process wrote ahead that died before its commit."""
+    vault = house.installation.vault
+    with Ahead(lambda: vault.connect(Role.WRITER)).written(house.ledger.id, [str(uuid.uuid4())], made, rows):
+        pass
+    if old:
+        grow_old(house)
+
+
+def test_a_key_that_a_commit_holds_while_it_is_looked_at_is_not_swept(house: House) -> None:
+    """Made by a process that died; the case is begun while the sweep goes for the key."""
+    installation, stream = house.installation, str(uuid.uuid4())
+    key, _ = make_key(installation.kek, stream, "case")
+    abandoned(house, [key], [], old=True)
+    row = VaultRow(0, key.id, b"sealed", mark_of(b"\xff" * 32))
+    sweeper = threading.Thread(target=sweep, args=(installation,))
+
+    def waiting() -> bool:
+        with installation.vault.connect_admin() as connection:
+            found = connection.execute(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() "
+                "AND wait_event_type = 'Lock' AND query LIKE '%FROM vault.keys%')"
+            ).fetchone()
+        return found == (True,)
+
+    writing = Ahead(lambda: installation.vault.connect(Role.WRITER))
+    with writing.written(house.ledger.id, [str(uuid.uuid4())], [], [row]) as held:
+        sweeper.start()
+        until(waiting)
+        step = Step(RECEIVED, {"happened": "2025-06-11", "fields": REQUEST}, str(uuid.uuid4()))
+        submission = Together(installation, "dffh", house.officer).submit(
+            stream, [step], Source(SourceKind.API)
+        )
+        assert submission is not None
+        submission.result()
+        held.recorded = True
+    sweeper.join()
+    assert key.id in keys_of(house, stream)
+    assert counted(installation.vault, "sealed WHERE ciphertext = 'sealed'") == 1
+    assert ahead(house) == 0
+    assert Reconciling(installation).all(whole=True)["dffh"].lost == 0
+    check_ledger(installation.database, house.ledger)
+
+
+def test_a_key_that_another_submission_names_is_swept_after_it(house: House) -> None:
+    """That other one may be recorded yet, though the connection that held the key for it is gone."""
+    stream = str(uuid.uuid4())
+    key, _ = make_key(house.installation.kek, stream, "case")
+    abandoned(house, [key], [], old=True)
+    abandoned(house, [], [VaultRow(0, key.id, b"sealed", mark_of(b"\xff" * 32))], old=False)
+    assert sweep(house.installation) == 0
+    assert (keys_of(house, stream), ahead(house)) == ((key.id,), 2)
+    grow_old(house)
+    assert (sweep(house.installation), ahead(house)) == (1, 1)
+    assert (sweep(house.installation), ahead(house)) == (0, 0)
+    assert keys_of(house, stream) == ()
+    check_ledger(house.installation.database, house.ledger)
+
+
 @pytest.fixture
 def proxied(house: House, vault: Database) -> Iterator[tuple[Proxy, House]]:
     """The house as a process sees it that reaches the vault through a proxy."""

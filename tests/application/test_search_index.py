@@ -13,16 +13,18 @@ from typing import Any
 
 import pytest
 
-from ledger.application import searching
+from ledger.application import Installation, searching
 from ledger.application.reconciling import Reconciling
 from ledger.application.searching import catch_up, fields_form
-from ledger.errors import AuditLedgerError, InvalidInput, LawRefused
+from ledger.errors import AuditLedgerError, InvalidInput, LawRefused, Unavailable
 from ledger.vault.searching import SearchIndex
+from ledger.vault.store import Opener
 from tests.application.conftest import House
 from tests.application.test_destroying import destroy, propose
 from tests.application.test_reconciling import dumped, keys_of, restored
 from tests.application.test_searching import found, held, identifiers, look, received
 from tests.support import check_ledger
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["not persisted", "persisted"])
@@ -265,3 +267,59 @@ def test_no_destruction_reaches_the_search_key(house: House) -> None:
     with pytest.raises(LawRefused, match="own streams"):
         propose(house, "ledger")
     assert house.installation.search_index.key(house.ledger.id)[0] == key_id
+
+
+def test_what_is_destroyed_while_it_is_looked_for_is_not_counted_as_unread(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another process, once this one has asked the entries which keys are destroyed."""
+    case, _ = received(house, "Jo Bloggs")
+    pairs = Opener._pairs
+    done: list[bool] = []
+
+    def late(self: Opener, *arguments: Any) -> Any:
+        if not done:
+            done.append(True)
+            destroy(elsewhere, case)
+        return pairs(self, *arguments)
+
+    with (
+        Installation(house.installation.database, house.installation.data_dir) as other,
+        monkeypatch.context() as patch,
+    ):
+        elsewhere = House(other, house.organisation, house.administrator, house.officer, house.privacy_officer)
+        patch.setattr(Opener, "_pairs", late)
+        assert catch_up(house.installation, house.ledger).unread == 0
+    assert done
+    assert found(house, "Jo Bloggs") == []
+    check_ledger(house.installation.database, house.ledger)
+
+
+def test_one_ledger_that_cannot_be_indexed_keeps_no_other_out_of_the_index(house: House) -> None:
+    received(house, "Jo Bloggs")
+    installation, said = house.installation, []
+    first = installation.ledgers.all()[0]
+    assert first.id != house.ledger.id
+    key, _ = installation.search_index.key(first.id)
+    reconciling = Reconciling(installation, lambda what, **about: said.append((what, about.get("ledger"))))
+    stop = threading.Event()
+    with installation.vault.connect_admin() as connection:
+        (kept,) = connection.execute("SELECT wrapped FROM vault.keys WHERE id = %s", (key,)).fetchone()
+        connection.execute("UPDATE vault.keys SET wrapped = set_byte(wrapped, 5, 0) WHERE id = %s", (key,))
+    thread = threading.Thread(target=reconciling.run, args=(stop, 0.02, False))
+    thread.start()
+    try:
+        until(lambda: reconciling.failed)
+        assert f"the search index of {first.slug}: " in str(reconciling.failed)
+        assert installation.search_index.position(house.ledger.id, "none").unread == 0
+        assert len(held(house)) > 0
+        with pytest.raises(Unavailable, match="the search index of"):
+            reconciling.state()
+        with installation.vault.connect_admin() as connection:
+            connection.execute("UPDATE vault.keys SET wrapped = %s WHERE id = %s", (kept, key))
+        until(lambda: reconciling.failed is None)
+    finally:
+        stop.set()
+        thread.join()
+    assert set(said) == {("the search index cannot be brought up to the entries", first.slug)}
+    check_ledger(installation.database, house.ledger)
