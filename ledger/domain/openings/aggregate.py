@@ -65,7 +65,7 @@ class Openings(Case):
 
     @command(SealedFieldsSearched, roles=OPENERS, stream=STREAM)
     def search(self, e: SealedFieldsSearched, context: Context) -> None:
-        """Record, before it is answered, what one search found and why it was made; searching does it itself."""
+        """Record, before it is answered, what one search found and why it was made; searching itself does."""
         for one in e.found:
             for path in one.paths:
                 is_code("found.paths", path)
