@@ -82,12 +82,12 @@ class Openings(Commands):
         role = self.streams.role_for(ledger, principal, "emergency access", TAKERS, melbourne_date(now))
         return right_under(self.emergencies.of(ledger).values(), principal, role, streams, now)
 
-    def reader_of_sealed(self, ledger: Ledger, principal: Principal) -> Role | None:
+    def reader_of_sealed(self, ledger: Ledger, into: Ledger, principal: Principal) -> Role | None:
         """The role in which somebody searches sealed fields: as of opening them, but under emergency access.
 
-        Raises Forbidden.
+        ``into``: where it is recorded, and whose grants count. Raises Forbidden.
         """
-        right = self._own_right(ledger, ledger, principal)
+        right = self._own_right(ledger, into, principal)
         if right is None:
             raise Forbidden(
                 f"searching sealed fields of {ledger.slug} takes a role that writes its cases, or an auditor's "

@@ -190,14 +190,16 @@ def search(
 ) -> Found:
     """The entries of a ledger, from index ``first`` on, in which a sealed identifier equals ``value``.
 
-    Recorded before it is answered (4-wire 'Sealed fields'), for those who may open. ``command_id``: a search
-    is not repeated; under an id that is in an entry nothing is looked up, whatever the value. Raises Forbidden,
-    NotFound, InvalidInput, CommandReused, Unavailable.
+    Recorded before it is answered (4-wire 'Sealed fields'), for those who may open; of a closed ledger in what
+    goes on from it. ``command_id``: a search is not repeated; under an id that is in an entry nothing is looked
+    up, whatever the value. Raises Forbidden, NotFound, InvalidInput, CommandReused, LawRefused (closed, and
+    nothing goes on from it), Unavailable.
     """
     ledger = installation.ledgers.get(slug)
-    role = installation.reader_of_sealed(ledger, principal)
+    into = installation.recorded_in(ledger)
+    role = installation.reader_of_sealed(ledger, into, principal)
     command_id = str(uuid.uuid4()) if command_id is None else parse_command_id(command_id)
-    if installation.feed.by_command(ledger.id, command_id):
+    if installation.feed.by_command(into.id, command_id):
         raise CommandReused(_NOT_REPEATED)
     if not reason.strip():
         raise InvalidInput("reason", "why it is searched for", reason)
@@ -212,13 +214,14 @@ def search(
     found = by_entry(hits)
     if len(found) == MOST:
         end = hits[-1].index + 1
-    fields = {
+    fields: dict[str, Any] = {
         "found": [{"entry": index, "paths": list(paths)} for index, paths in found.items()],
         "searched_from": first, "searched_to": end, "reason": reason,
     }  # fmt: skip
-    outcome = installation.record_reading(
-        ledger, SEARCH, fields, principal, command_id, role, given={"reason": reason, "from": first}
-    )
+    given: dict[str, Any] = {"reason": reason, "from": first}
+    if into != ledger:
+        fields["ledger"] = given["ledger"] = ledger.origin
+    outcome = installation.record_reading(into, SEARCH, fields, principal, command_id, role, given=given)
     if outcome.repeated:
         # Another of that id was recorded since: this one has no entry, and so no answer.
         raise CommandReused(_NOT_REPEATED)

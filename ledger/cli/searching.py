@@ -35,7 +35,8 @@ def search(
 
     What is searched for is asked for, or read from standard input: an argument would be seen by others on this
     machine. It is the whole of an identifier; capitals and spacing do not count. The search itself is an entry,
-    without what was searched for; the fields that it finds stay sealed.
+    without what was searched for; the fields that it finds stay sealed. Of a closed ledger it is recorded in
+    the one that goes on from it, by the roles that are granted there.
     """
     session = of(context)
     if rebuild and reason is not None:
@@ -53,7 +54,7 @@ def search(
                 lambda: f"Search index of {ledger.slug}: {made.size} entries" + _lost(made.unread),
             )
             return
-        principal = session.principal(ledger, person, organisation)
+        principal = session.principal(installation.recorded_in(ledger), person, organisation)
         allow(installation, ledger.slug, principal, Matter.CASES)
         assert reason is not None
         found = searching.search(

@@ -106,7 +106,7 @@ def ledger_is_open(origin: str, closed: bool) -> None:
 
 
 def closed_ledger_goes_on(origin: str, goes_on: bool) -> None:
-    """What is opened or destroyed of a closed ledger is recorded in the one that goes on from it.
+    """What is opened, searched or destroyed of a closed ledger is recorded in the one that goes on from it.
 
     4-wire 'Ledgers'. The duty to destroy what is no longer needed outlives the organisation (PDPA IPP 4.2).
     Raises LawRefused."""

@@ -12,7 +12,10 @@ from ledger.application import Installation, Principal
 from ledger.application.access import Matter, may
 from ledger.application.destroying import plan
 from ledger.application.reconciling import Reconciling
-from ledger.errors import Forbidden, LawRefused
+from ledger.application.searching import SEARCH, search
+from ledger.domain.event import decode_event
+from ledger.domain.openings.events import SealedFieldsSearched
+from ledger.errors import CommandReused, Forbidden, LawRefused
 from ledger.store.closing import end
 from ledger.store.ledgers import Ledger
 from ledger.vault.opening import Destroyed, Lost, Opened, Opening
@@ -171,6 +174,39 @@ def test_its_holds_stand_until_its_heir_releases_them_and_two_people_stay_two(ho
     check(heir, size)
 
 
+def test_it_is_searched_in_the_ledger_that_goes_on_from_it(house: House) -> None:
+    heir = founded(house)
+    # Its heir has fewer entries than it: what was searched is told by its own.
+    cases = [received(house, requester_name="Jo Bloggs") for _ in range(20)]
+    (entry,) = rows(house, cases[-1])
+    value = "jo bloggs"
+    size = closed(house, heir.ledger.origin)
+    command_id = str(uuid.uuid4())
+
+    def look(text: str, principal: Principal = heir.officer, **more: Any) -> list[int]:
+        answer = search(house.installation, "dffh", text, reason="access", principal=principal, **more)
+        assert answer.end == size
+        return [each.row.index for each in answer.entries]
+
+    assert house.installation.feed.head(heir.ledger.id).size < size
+    found = look(value, command_id=command_id)
+    assert (entry.index in found, len(found)) == (True, 20)
+    (row,) = house.installation.feed.stream(heir.ledger.id, "openings")
+    event = decode_event(row.decoded)
+    assert isinstance(event, SealedFieldsSearched)
+    assert (event.ledger, event.searched_to, len(event.found)) == (house.ledger.origin, size, 20)
+    with pytest.raises(CommandReused, match="a search is not repeated"):
+        look(value, command_id=command_id)
+    for who in (house.officer, heir.administrator):
+        with pytest.raises(Forbidden, match="searching sealed fields of dffh takes a role"):
+            look(value, who)
+    heir.act("DestructionAuthorised", destruction=heir.propose(cases[-1]))
+    assert len(look(value)) == 19
+    # In its own search of the heir's entries nothing of it is found.
+    assert search(house.installation, "next", value, reason="access", principal=heir.officer).entries == ()
+    check(heir, size)
+
+
 def test_along_a_chain_what_each_closed_ledger_held_released_and_demanded_counts(house: House) -> None:
     middle, last = founded(house), founded(house, "last")
     case, other = received(house), received(house)
@@ -210,6 +246,8 @@ def test_where_no_ledger_goes_on_from_it_that_is_said_with_what_to_do(house: Hou
     with pytest.raises(LawRefused, match=r"no ledger goes on from it .*'auditledger ledger continue'"):
         heir.opened(entry.index, house.privacy_officer)
     with pytest.raises(LawRefused, match="no ledger goes on from it"):
+        search(house.installation, "dffh", "Jo Bloggs", reason="access", principal=house.officer)
+    with pytest.raises(LawRefused, match="no ledger goes on from it"):
         plan(house.installation, house.ledger, {"case": case, "scope": "case"})
     with pytest.raises(LawRefused, match="goes on from no closed ledger"):
         heir.propose(case)
@@ -231,6 +269,9 @@ def test_nobody_speaks_for_a_ledger_that_is_open_or_anothers(house: House) -> No
         heir.act("HoldReleased", hold="h-1", ledger="example.vic.gov.au/nobody")
     with pytest.raises(Forbidden):
         heir.opened(entry.index)
+    said = {"found": [], "searched_from": 0, "searched_to": 1, "reason": "x", "ledger": house.ledger.origin}
+    with pytest.raises(LawRefused, match="goes on from no closed ledger"):
+        house.installation.record_reading(heir.ledger, SEARCH, said, heir.officer, None, None)
     size = closed(house, "example.vic.gov.au/elsewhere")
     with pytest.raises(LawRefused, match="goes on from no closed ledger"):
         heir.propose(case)

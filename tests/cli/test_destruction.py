@@ -297,7 +297,14 @@ def test_what_a_closed_ledger_has_sealed_is_destroyed_by_the_one_that_goes_on(of
     assert office(*destroy, person="privacy").code == 3
     hold(office, "HoldReleased", "dffh-2", ledger="example.vic.gov.au/dffh")
     assert office.ok("replay", "holds", "--ledger", "dffh-2", person="privacy")["rows"] == []
+    look = ("search", "--ledger", "dffh", "--reason", "an inquiry")
+    found = office.ok(*look, text="petra planted", person="privacy")
+    assert ([each["case"] for each in found["found"]], found["receipts"][0]["ledger"]) == (
+        [case], "example.vic.gov.au/dffh/2",
+    )  # fmt: skip
+    assert office(*look, text="petra planted", person="officer").code == 4
     said = office.ok(*destroy, person="privacy")
+    assert office.ok(*look, text="petra planted", person="privacy")["found"] == []
     assert said["destroyed"] == {"keys": 2, "fields": 3, "files": 0}
     assert entry(office, case)["fields"]["purpose"]["sealed"] == "destroyed"
     (row,) = office.ok("replay", "requests", "--ledger", "dffh", person="officer")["rows"]

@@ -54,8 +54,7 @@ class Openings(Case):
         for one in e.opened:
             for path in one.paths:
                 is_code("opened.paths", path)
-        if e.ledger is not None:
-            goes_on_from(context.ledger, e.ledger, context.lookup.predecessors(context.ledger))
+        _of(e.ledger, context)
         opening_states_what_and_why(len(e.opened), [len(one.paths) for one in e.opened], e.reason)
         law.opening_rests_on_a_right(e.header.actor.role, OPENERS, e.emergency_access)
         if e.emergency_access is not None:
@@ -73,7 +72,7 @@ class Openings(Case):
         search_states_what_it_covered(
             e.searched_from, e.searched_to, [one.entry for one in e.found], [len(one.paths) for one in e.found]
         )
-        size = context.lookup.size_of(context.ledger)
+        size = context.lookup.size_of(_of(e.ledger, context))
         if e.searched_to > size:
             raise InvalidInput("searched_to", f"at most {size}, the entries that there are", e.searched_to)
 
@@ -118,6 +117,14 @@ class Openings(Case):
         known = accesses_of(self.history)
         law.emergency_access_was_taken(access, known)
         return known[access]
+
+
+def _of(ledger: str | None, context: Context) -> str:
+    """The origin of the ledger whose entries are read. Raises LawRefused where that is not one to speak for."""
+    if ledger is None:
+        return context.ledger
+    goes_on_from(context.ledger, ledger, context.lookup.predecessors(context.ledger))
+    return ledger
 
 
 def _person(e: CaseEvent) -> tuple[str, str]:

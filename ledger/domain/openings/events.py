@@ -48,13 +48,15 @@ class SealedFieldsSearched(CaseEvent):
     """One search for an identifier; recorded before it is answered (4-wire 'Sealed fields').
 
     In the entries from ``searched_from`` to before ``searched_to``, of which ``found`` hold it. What was
-    searched for is recorded in no form.
+    searched for is recorded in no form. ``ledger``: the origin of the closed ledger whose entries they are, and
+    that this one goes on from; None: this one.
     """
 
     found: tuple[FoundEntry, ...]
     searched_from: int
     searched_to: int
     reason: Text
+    ledger: str | None = None
 
 
 @avro_event("ledger.vault.v1.EmergencyAccessTaken")
