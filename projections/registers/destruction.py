@@ -111,8 +111,10 @@ class Holds(Register):
 
     name = "holds"
     title = "Holds on sealed values"
+    version = 2
     columns = (
         Column("hold", Kind.TEXT, "the id of the hold"),
+        Column("of_ledger", Kind.TEXT, "the closed ledger that it is about, or was placed in; empty: this one"),
         Column("kind", Kind.TEXT, "why it was placed"),
         Column("reason", Kind.SEALED, "… in words"),
         Column("case_id", Kind.TEXT, "the case that it covers; empty: any, so of the others"),
@@ -122,19 +124,27 @@ class Holds(Register):
         Column("organisation", Kind.TEXT, "cases of this organisation, or that name it"),
         Column("opened_from", Kind.DATE, "cases opened from this day on"),
         Column("opened_to", Kind.DATE, "cases opened up to this day"),
-        Column("placed_on", Kind.DATE, "the day on which it was placed"),
+        Column(
+            "placed_on", Kind.DATE, "the day on which it was placed; empty: see the closed ledger's register"
+        ),
         Column("released_on", Kind.DATE, "the day on which it was released; empty: it is open"),
     )
     opened_by = OPENINGS
 
     def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
-        """One row a hold; an id can be used again once its hold was released."""
+        """One row a hold; an id can be used again once its hold was released.
+
+        A hold of a closed ledger that was released here has its row here: nothing enters that one any more.
+        """
         placed: dict[str, HoldPlaced] = {}
         for fact in facts:
             if isinstance(fact, HoldPlaced):
                 placed[fact.hold] = fact
             elif isinstance(fact, HoldReleased) and fact.ledger is None:
                 yield _hold(placed.pop(fact.hold), fact)
+            elif isinstance(fact, HoldReleased):
+                said = {"hold": fact.hold, "of_ledger": fact.ledger, "released_on": fact.happened_date}
+                yield Row(fact, said, str(fact.index), (fact,))
         for fact in placed.values():
             yield _hold(fact, None)
 
@@ -142,6 +152,7 @@ class Holds(Register):
 def _hold(placed: HoldPlaced, released: HoldReleased | None) -> Row:
     values = {
         "hold": placed.hold,
+        "of_ledger": placed.ledger,
         "kind": None if placed.kind is None else placed.kind.value,
         "reason": pointer(placed, "reason"),
         "case_id": placed.case,

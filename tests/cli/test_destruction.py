@@ -296,7 +296,11 @@ def test_what_a_closed_ledger_has_sealed_is_destroyed_by_the_one_that_goes_on(of
     assert (dry["fields"], dry["holds"]) == (3, ["inquiry"])
     assert office(*destroy, person="privacy").code == 3
     hold(office, "HoldReleased", "dffh-2", ledger="example.vic.gov.au/dffh")
-    assert office.ok("replay", "holds", "--ledger", "dffh-2", person="privacy")["rows"] == []
+    (released,) = office.ok("replay", "holds", "--ledger", "dffh-2", person="privacy")["rows"]
+    assert (released["hold"], released["of_ledger"]) == ("inquiry", "example.vic.gov.au/dffh")
+    assert (released["placed_on"], released["released_on"] is None) == (None, False)
+    (placed,) = office.ok("replay", "holds", "--ledger", "dffh", person="privacy")["rows"]
+    assert (placed["of_ledger"], placed["placed_on"] is None, placed["released_on"]) == (None, False, None)
     look = ("search", "--ledger", "dffh", "--reason", "an inquiry")
     found = office.ok(*look, text="petra planted", person="privacy")
     assert ([each["case"] for each in found["found"]], found["receipts"][0]["ledger"]) == (
