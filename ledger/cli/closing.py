@@ -40,9 +40,9 @@ def close_ledger(
 ) -> None:
     """Close a ledger for good: its last entry, its last checkpoint; nothing enters it or is signed after that.
 
-    For an organisation that has ended. What is opened or destroyed of it later is recorded in the ledger that
-    goes on from it: --successor, or 'auditledger ledger continue'. A second time it finishes what a crash left
-    of the first.
+    For an organisation that has ended. What is opened, searched or destroyed of it later is recorded in the
+    ledger that goes on from it, by the people who have roles there: --successor, or 'auditledger ledger
+    continue'. A second time it finishes what a crash left of the first.
     """
     session = of(context)
     with session.installation() as installation:

@@ -127,7 +127,10 @@ def goes_on_from(origin: str, named: str, predecessors: Collection[str]) -> None
 def successor_is_another(origin: str, successor: str | None) -> None:
     """A ledger that is closed may name the origin that goes on with its cases, not its own (4-wire 'Restore').
 
-    Raises InvalidInput, LawRefused."""
+    One administrator's word gives that ledger's people, of another organisation too, the rights to read, open,
+    search and destroy all that the closed one has sealed; nobody else is asked, and the one named neither
+    (choice: the last entry says by whom, and a body that ended may have one administrator left). Raises
+    InvalidInput, LawRefused."""
     if successor is not None:
         is_origin("successor", successor)
     if successor == origin:
