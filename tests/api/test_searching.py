@@ -44,7 +44,7 @@ def test_a_search_is_an_entry_and_shows_where_and_no_value(house: House) -> None
     assert fields.pop("reason")["sealed"] == "withheld"
     assert fields == {
         "found": [{"entry": made["receipts"][0]["index"], "paths": ["requester_name"]}],
-        "searched_from": 0, "searched_to": before,
+        "searched_from": 0, "searched_to": before, "ledger": None,
     }  # fmt: skip
     # Nothing is looked up under that key again, whatever is searched for, and by whom.
     house.receive()
