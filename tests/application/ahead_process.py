@@ -26,7 +26,7 @@ def main() -> None:
 
     database, vault = (Database(orders[name], orders["passwords"]) for name in ("admin", "vault"))
     with Installation(database, Path(orders["folder"]), vault=vault) as installation:
-        Writer.submit = killed  # type: ignore[method-assign]
+        Writer.submit = killed
         installation.execute(
             "dffh", orders["command"], orders["body"], principal=Principal(*orders["principal"]),
             command_id=orders["command_id"],

@@ -23,12 +23,12 @@ def main() -> None:
         count += 1
         if count == orders["at"] and not orders["done"]:
             os.kill(os.getpid(), signal.SIGKILL)
-        added = add(self, *arguments)  # type: ignore[arg-type]
+        added = add(self, *arguments)
         if count == orders["at"]:
             os.kill(os.getpid(), signal.SIGKILL)
         return added
 
-    SearchIndex.add = dying  # type: ignore[method-assign, assignment]
+    SearchIndex.add = dying
     searching.BATCH = orders["batch"]
     with Installation(Database(orders["admin"], orders["passwords"]), Path(orders["folder"])) as installation:
         searching.catch_up(installation, installation.ledgers.get("dffh"))

@@ -181,7 +181,7 @@ def test_a_key_goes_only_after_what_is_being_added_under_it_is_there_to_go_too(
             def __exit__(self, *_: object) -> None:
                 """It goes on."""
 
-        slow = SearchIndex(Held, keys)  # type: ignore[arg-type]
+        slow = SearchIndex(Held, keys)
         assert slow.add(LEDGER, at, Position("f", 1, b"h"), [Row(bytes(32), 0, "who", key)])
         thread = threading.Thread(target=lambda: done.append(shredder.keys(LEDGER, [key])))
         thread.start()
