@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
@@ -44,6 +44,8 @@ ORPHAN_SECONDS = 30.0
 """How long the children of a killed server may take to notice that it is gone."""
 RECOVERING = ("is starting up", "in recovery mode", "not yet accepting connections")
 """What a server says that will take sign-ins later; it speaks English by its locale."""
+STATE = b"SELECT CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() END"
+"""How the recovery of archived log stands; NULL where there is none, or it is over."""
 SERVICE_USERS = ("auditledger", "postgres", "nobody")
 
 # What differs from PostgreSQL's defaults, and why.
@@ -315,16 +317,28 @@ class EmbeddedServer:
                 return
 
     def _await_recovery(self) -> None:
-        """Waits for a server that recovers: pg_ctl waited for one we started, nobody for one we joined."""
+        """Waits for a server that recovers: pg_ctl waited for one we started, nobody for one we joined.
+
+        One that reads archived log takes readers before it has done so, and writers after. Raises Unavailable
+        where it pauses there.
+        """
         while True:
             try:
-                self._admin_database("postgres").connect_admin().close()
+                with closing(self._admin_database("postgres").connect_admin()) as connection:
+                    row = connection.execute(STATE).fetchone()
             except Unavailable as error:
                 if not any(said in str(error) for said in RECOVERING):
                     raise
-                sleep(0.1)
             else:
-                return
+                assert row is not None
+                if row[0] == "paused":
+                    raise Unavailable(
+                        "embedded database: it has paused where recovery was told to end; set "
+                        "recovery_target_action to promote, or run pg_wal_replay_resume() as its administrator"
+                    )
+                if row[0] is None:
+                    return
+            sleep(0.1)
 
     def _admin_database(self, name: str) -> Database:
         return Database(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ledger.errors import InvalidInput
 from ledger.settings import Settings, place_of, without_secrets
+from ledger.store.growing import Grow, grow
 from ledger.store.ledgers import Ledger
 from ledger.store.sealing import Link, Sealer
 from ledger.store.tiles import TileFolder, Tiles
@@ -39,9 +40,9 @@ class Published:
         """The published files of the ledger with this slug."""
         return tiles_at(f"{self._place}/{slug}")
 
-    def sealer(self, link: Link, ledger: Ledger) -> Sealer:
+    def sealer(self, link: Link, ledger: Ledger, grow: Grow = grow) -> Sealer:
         """What seals a ledger; its link is to be closed by who asks."""
-        return Sealer(link, ledger, self.of(ledger), self.keys)
+        return Sealer(link, ledger, self.of(ledger), self.keys, grow=grow)
 
 
 def tiles_at(place: str, given_by: str = "tiles_url") -> Tiles:

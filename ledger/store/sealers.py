@@ -12,6 +12,7 @@ import structlog
 from ledger.errors import AuditLedgerError, Unavailable
 from ledger.store.database import Database
 from ledger.store.feed import Feed
+from ledger.store.grower import Grower
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.published import Published
 from ledger.store.sealing import Link, Sealer
@@ -46,6 +47,7 @@ class Sealing:
         self._ledgers = Ledgers(database)
         self._interval = interval
         self._link = Link(database)
+        self._grower = Grower(database)
         self._sealers: dict[int, Sealer] = {}
         self._standing: dict[str, Sealed] = {}
         self._again: set[str] = set()
@@ -63,6 +65,7 @@ class Sealing:
     def close(self) -> None:
         """Lets go of what it seals."""
         self._link.close()
+        self._grower.close()
 
     def again(self, slug: str) -> None:
         """Has a ledger looked at again though it has not grown: a witness has cosigned its checkpoint."""
@@ -126,7 +129,7 @@ class Sealing:
             # Kept: what it knows to be durable it need not make durable again.
             sealer = self._sealers.get(ledger.id)
             if sealer is None:
-                sealer = self._sealers[ledger.id] = self._published.sealer(self._link, ledger)
+                sealer = self._sealers[ledger.id] = self._published.sealer(self._link, ledger, self._grower)
             try:
                 found = sealer.seal()
             except Unavailable as error:

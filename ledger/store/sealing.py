@@ -13,53 +13,32 @@ checkpoint that the next seal publishes.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import Connection
 
-from ledger.codec.avro import encode_long
-from ledger.codec.entry import MAX_ENTRY, prefix
-from ledger.errors import AuditLedgerError, CodecError, Diverged, NotFound, Tampered, Unavailable, VaultError
+from ledger.errors import AuditLedgerError, CodecError, Diverged, NotFound, Unavailable, VaultError
 from ledger.store import queries
-from ledger.store.copying import copied
 from ledger.store.database import Database, Role
 from ledger.store.followed import recorded, signed_last
+from ledger.store.growing import Batch, Edge, Grow, Step, check_end, grow
 from ledger.store.ledgers import Ledger
 from ledger.store.tiles import Tiles
-from ledger.tlog.chain import GENESIS, HASH_LENGTH, leaf_hash
+from ledger.tlog.chain import GENESIS, leaf_hash
 from ledger.tlog.checkpoint import Checkpoint, sign
 from ledger.tlog.keyhistory import Change, Keys
 from ledger.tlog.merkle import EMPTY_ROOT, fold, subtrees
 from ledger.tlog.note import Note, SigningKey, VerifierKey
-from ledger.tlog.tiles import WIDTH, Tile, bundle, bundle_at, edge, edge_root, grown, hashes_of, split, unbundle
+from ledger.tlog.tiles import WIDTH, bundle_at, edge, hashes_of, split, unbundle
 from ledger.vault.signing import SigningKeys
 
 BATCH = 64 * WIDTH
 """Entries of a seal at most: what is waiting goes batch by batch, each signed and published."""
 ENDED, LEFT = "ended", "left"
 """Why a ledger is closed: by its own last entry; or for one that goes on under a new origin."""
-_ROW = struct.Struct(">hiqi32si")
-_LENGTHS = (3, 8, HASH_LENGTH)
-
-Step = Callable[[str], None]
-
-
-class _Edge(NamedTuple):
-    """Where a tree goes on from: its size, the hashes of its partial tiles by level, its last leaf."""
-
-    size: int
-    tiles: dict[int, list[bytes]]
-    entries: list[bytes]
-    """Of the partial bundle."""
-    last: bytes
-
-    @property
-    def root(self) -> bytes:
-        return edge_root(self.tiles)
 
 
 class Standing(NamedTuple):
@@ -115,7 +94,8 @@ class Link:
 class Sealer:
     """Seals one ledger, for as long as it holds the lease of it. Not for several threads at once.
 
-    ``step`` is called with the name of each step of a seal that a crash could follow.
+    ``grow`` does steps (4) and (5) of a batch; ``step`` is called with the name of each step of a seal that a
+    crash could follow.
     """
 
     def __init__(
@@ -125,12 +105,14 @@ class Sealer:
         tiles: Tiles,
         keys: SigningKeys,
         *,
+        grow: Grow = grow,
         step: Step = lambda _: None,
     ) -> None:
         self.ledger = ledger
         self.tiles = tiles
         self._link = link
         self._keys = keys
+        self._grow = grow
         self._step = step
         self._changes: list[Change] = []
         self._read = 0
@@ -175,7 +157,8 @@ class Sealer:
             if standing.signed is not None:
                 held = self._keys.of(self.ledger.slug, self.ledger.origin)
                 self._compare(standing, standing.signed, published, self._known(connection, standing, held))
-                self._check_end(standing, self._edge(connection, standing.signed))
+                reached = self._edge(connection, standing.signed)
+                check_end(self.ledger, reached, standing.size, standing.head)
             elif published is not None:
                 raise self._diverged("a checkpoint is published, and the database has signed none")
             return standing
@@ -229,15 +212,12 @@ class Sealer:
         if standing.signed is not None and published != standing.note:
             self.tiles.publish(standing.note)
             self._step("published")
-        self._check_end(standing, reached)
+        check_end(self.ledger, reached, standing.size, standing.head)
         while reached.size < standing.size:
             until = min(standing.size, (reached.size // BATCH + 1) * BATCH)
             before = reached.size
-            reached, files = self._grow(connection, reached, until)
-            self._check_end(standing, reached)
-            self._step("hashed")
-            self.tiles.add(files)
-            self._step("tiles")
+            batch = Batch(self.ledger, self.tiles, reached, until, standing.size, standing.head)
+            reached = self._grow(connection, batch, self._step)
             found = Checkpoint(self.ledger.origin, reached.size, reached.root)
             signed = self._sign(connection, found, before, self._signing(known, held, found.size))
         return signed
@@ -329,7 +309,7 @@ class Sealer:
         except AuditLedgerError as error:
             raise self._diverged(f"a tile that was signed is not what it was: {error}") from error
 
-    def _edge(self, connection: Connection[Any], signed: Checkpoint) -> _Edge:
+    def _edge(self, connection: Connection[Any], signed: Checkpoint) -> Edge:
         """(2): what the tree goes on from, as the tiles have it, which must be what was signed."""
         size = signed.size
         with self._reading():
@@ -337,7 +317,7 @@ class Sealer:
             last = hashes_of([(0, size - 1)], size, self.tiles.read)[0] if size else GENESIS
             part = bundle_at(size // WIDTH, size)
             entries = unbundle(part, self.tiles.read(part)) if part.width else []
-        found = _Edge(size, tiles, entries, last)
+        found = Edge(size, tiles, entries, last)
         if found.root != signed.root:
             raise self._diverged(f"the tiles fold to another root of {size} entries than was signed")
         if entries and list(map(leaf_hash, entries)) != tiles[0]:
@@ -353,72 +333,7 @@ class Sealer:
     def _diverged(self, what: str) -> Diverged:
         return Diverged(f"{self.ledger.origin}: {what}; nothing is signed before this is looked into")
 
-    # --- (4) to (7): growing -----------------------------------------------------------------------------
-
-    def _grow(
-        self, connection: Connection[Any], before: _Edge, until: int
-    ) -> tuple[_Edge, list[tuple[Tile, bytes]]]:
-        """(4): the entries up to ``until``, hashed anew, as the files that they add and the new edge."""
-        entries = [*before.entries]
-        leaves: list[bytes] = []
-        previous, index = before.last, before.size
-        begin = prefix(self.ledger.origin)
-        for kept, entry in self._entries(connection, before.size, until):
-            leaf = leaf_hash(entry)
-            if leaf != kept:
-                raise Tampered(
-                    self.ledger.origin,
-                    index,
-                    f"expected leaf hash {kept.hex()}, got {leaf.hex()} from its bytes",
-                )
-            if not entry.startswith(begin + encode_long(index) + previous):
-                raise Tampered(
-                    self.ledger.origin, index, "its previous is not the leaf hash of the entry before"
-                )
-            if len(entry) > MAX_ENTRY:
-                raise Tampered(
-                    self.ledger.origin, index, f"expected at most {MAX_ENTRY} bytes, got {len(entry)}"
-                )
-            leaves.append(leaf)
-            entries.append(entry)
-            previous = leaf
-            index += 1
-        if index != until:
-            raise Tampered(self.ledger.origin, index, "it is missing")
-        files = [*grown(before.size, leaves, before.tiles)]
-        first = before.size // WIDTH
-        for at in range(0, len(entries), WIDTH):
-            part = entries[at : at + WIDTH]
-            files.append((Tile(None, first + at // WIDTH, len(part)), bundle(part)))
-        made = dict(files)
-        # A partial tile of a level that got no new hash is as it was.
-        tiles = {
-            tile.level or 0: split(tile, made[tile]) if tile in made else before.tiles[tile.level or 0]
-            for tile in edge(until)
-        }
-        rest = entries[len(entries) - until % WIDTH :]
-        return _Edge(until, tiles, rest, previous), files
-
-    def _check_end(self, standing: Standing, reached: _Edge) -> None:
-        """(4), of the last entry, which none behind it vouches for yet: the head row does. Raises Tampered."""
-        if reached.size == standing.size and reached.last != standing.head:
-            what = f"expected the head row's hash {standing.head.hex()}, got the leaf hash {reached.last.hex()}"
-            raise Tampered(self.ledger.origin, max(reached.size - 1, 0), what)
-
-    def _entries(self, connection: Connection[Any], start: int, until: int) -> Iterator[tuple[bytes, bytes]]:
-        """Leaf hash as kept, and bytes, of the entries of a range in order."""
-        statement = queries.text("scan_sealing").format(ledger=self.ledger.id, start=start, until=until)
-        expected = start
-        for row, at in copied(connection.pgconn, statement.encode()):
-            # A row of another shape may be too short to be read; what is read of it then says so.
-            columns, eight, index, thirty_two, kept, size = _ROW.unpack_from(row.ljust(at + _ROW.size), at)
-            if (columns, eight, thirty_two) != _LENGTHS:
-                raise Tampered(self.ledger.origin, expected, "its leaf hash is not of 32 bytes")
-            if index != expected:
-                raise Tampered(self.ledger.origin, expected, "it is missing")
-            at += _ROW.size
-            yield kept, row[at : at + size]
-            expected += 1
+    # --- (6) and (7): signing ----------------------------------------------------------------------------
 
     def _sign(
         self, connection: Connection[Any], found: Checkpoint, after: int | None, keys: Sequence[SigningKey]

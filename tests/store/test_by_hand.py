@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from ledger.errors import Diverged
+from ledger.errors import Diverged, Unavailable
 from ledger.store.database import Database
 from ledger.store.embedded import EmbeddedServer, programs
 from ledger.store.ledgers import Ledgers
@@ -124,16 +124,19 @@ def test_a_moment_out_of_the_archived_log_is_refilled(archiving: tuple[EmbeddedS
         shutil.copytree(place.data / name, folder / "second" / name)
     (home / "data" / "recovery.signal").touch()
     (home / "data" / "auditledger.conf").touch()
+    shutil.copytree(home, folder / "third" / "postgres")
     if os.geteuid() == 0:
         owner = server.home.stat()
-        for each in (home, *home.rglob("*")):
+        for each in (home, *home.rglob("*"), *(folder / "third").rglob("*")):
             os.chown(each, owner.st_uid, owner.st_gid, follow_symlinks=False)
     settings = {
         "restore_command": f"cp {folder}/archive/%f %p",
         "recovery_target_time": row[0],
         "recovery_target_action": "promote",
     }
-    with EmbeddedServer(folder / "second", settings=settings) as second:
+    # It is there once it takes writers; what is replayed late would show that readers come before.
+    delayed = {**settings, "recovery_min_apply_delay": "8s"}
+    with EmbeddedServer(folder / "second", settings=delayed) as second:
         new = Place(second.database, ledger, folder / "second")
         assert check_ledger(second.database, ledger) == 300
         with pytest.raises(Diverged, match="450 entries are published, 300 signed here"):
@@ -144,3 +147,7 @@ def test_a_moment_out_of_the_archived_log_is_refilled(archiving: tuple[EmbeddedS
         new.fill(5)
         assert new.seal().size == 455
         assert check_ledger(second.database, ledger) == 455
+
+    # Where it would wait for a person it says so, and is stopped again.
+    with pytest.raises(Unavailable, match="set recovery_target_action to promote"):
+        EmbeddedServer(folder / "third", settings={**settings, "recovery_target_action": "pause"})
