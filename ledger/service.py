@@ -339,8 +339,8 @@ def witnessing(
                 stack.enter_context(_beside("own witness", own.run, began))
                 witnesses.policy = own.policy
             asking = Witnessing(installation.database, installation.published, witnesses.policy, sealed)
-            stack.enter_context(_beside("witnessing", asking.run, settings.seal_interval))
-            witnesses.standing = asking.standing
+            lives = stack.enter_context(_beside("witnessing", asking.run, settings.seal_interval))
+            witnesses.standing = _while(lives, asking.standing, "witnessing")
         yield witnesses
 
 

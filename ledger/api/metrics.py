@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -17,6 +17,8 @@ from ledger.store.sealers import Sealed
 from ledger.store.witnessing import Witnessed
 from ledger.vault.shredding import Reconciled
 
+Of = TypeVar("Of")
+"""How one ledger stands."""
 GAUGES: Mapping[str, tuple[str, str]] = {
     "entries": ("auditledger_ledger_entries", "Entries of the ledger"),
     "behind": ("auditledger_projection_lag_entries", "Entries that the registers do not hold yet"),
@@ -54,63 +56,94 @@ def of_ledgers(standing: Standing, slugs: Collection[str]) -> bytes:
     return generate_latest(registry)
 
 
-def of_sealing(
-    sealed: Mapping[str, Sealed], witnessed: Mapping[str, Witnessed], slugs: Collection[str]
-) -> bytes:
-    """How sealing, and witnesses, of these ledgers stand, as Prometheus reads it."""
-    gauges = {
-        "auditledger_sealed_entries": ("Entries under the last signed checkpoint", {
-            slug: each.size for slug, each in sealed.items()
-        }),
-        "auditledger_sealing_alarm": ("1 where nothing more is signed before a person has looked, else 0", {
-            slug: int(each.alarm is not None) for slug, each in sealed.items()
-        }),
-        "auditledger_witnessed_entries": ("Entries under a checkpoint that meets the policy's quorum", {
-            slug: each.size for slug, each in witnessed.items()
-        }),
-        "auditledger_witnesses_away": ("Witnesses that have not cosigned the last checkpoint asked for", {
-            slug: len(each.away) for slug, each in witnessed.items()
-        }),
-    }  # fmt: skip
-    made: list[Metric] = []
-    for name, (says, numbers) in gauges.items():
-        gauge = GaugeMetricFamily(name, says, labels=["ledger"])
-        for slug, number in numbers.items():
-            if slug in slugs:
-                gauge.add_metric([slug], number)
-        made.append(gauge)
-    registry = CollectorRegistry()
-    registry.register(_Made(tuple(made)))
-    return generate_latest(registry)
+def of_sealing(found: Mapping[str, Sealed], slugs: Collection[str]) -> bytes:
+    """How sealing of these ledgers stands, as Prometheus reads it."""
+    return _gauges(
+        found,
+        slugs,
+        {
+            "auditledger_sealed_entries": ("Entries under the last signed checkpoint", lambda each: each.size),
+            "auditledger_sealing_alarm": (
+                "1 where nothing more is signed before a person has looked, else 0",
+                lambda each: each.alarm is not None,
+            ),
+        },
+    )
+
+
+def of_witnessing(found: Mapping[str, Witnessed], slugs: Collection[str]) -> bytes:
+    """How far the witnesses of these ledgers are, as Prometheus reads it."""
+    return _gauges(
+        found,
+        slugs,
+        {
+            "auditledger_witnessed_entries": (
+                "Entries under a checkpoint that meets the policy's quorum",
+                lambda each: each.size,
+            ),
+            "auditledger_witnesses_away": (
+                "Witnesses that have not cosigned the last checkpoint asked for",
+                lambda each: len(each.away),
+            ),
+        },
+    )
 
 
 def of_vault(found: Mapping[str, Reconciled], slugs: Collection[str]) -> bytes:
     """How the vault stands to what entries of these ledgers destroyed, as Prometheus reads it."""
-    return _by_field(found, slugs, {
-        "auditledger_vault_destroyed_keys": ("Keys that entries of the ledger destroyed", "destroyed"),
-        "auditledger_vault_came_back": ("How often destroyed values were in the vault again", "came_back"),
-        "auditledger_vault_lost_keys": ("Keys that are missing and that no entry destroyed", "lost"),
-    })  # fmt: skip
+    return _gauges(
+        found,
+        slugs,
+        {
+            "auditledger_vault_destroyed_keys": (
+                "Keys that entries of the ledger destroyed",
+                lambda each: each.destroyed,
+            ),
+            "auditledger_vault_came_back": (
+                "How often destroyed values were in the vault again",
+                lambda each: each.came_back,
+            ),
+            "auditledger_vault_lost_keys": (
+                "Keys that are missing and that no entry destroyed",
+                lambda each: each.lost,
+            ),
+        },
+    )
 
 
 def of_emergency(found: Mapping[str, Untold], slugs: Collection[str]) -> bytes:
     """How emergency access in these ledgers stands, as Prometheus reads it."""
-    return _by_field(found, slugs, {
-        "auditledger_emergency_in_force": ("Emergency accesses in force", "in_force"),
-        "auditledger_emergency_untold": ("Emergency accesses that no privacy officer was told of", "untold"),
-        "auditledger_emergency_unreviewed": ("Emergency accesses that were not reviewed yet", "unreviewed"),
-        "auditledger_emergency_overdue": ("Emergency accesses not reviewed by the last day for it", "overdue"),
-    })  # fmt: skip
+    return _gauges(
+        found,
+        slugs,
+        {
+            "auditledger_emergency_in_force": ("Emergency accesses in force", lambda each: each.in_force),
+            "auditledger_emergency_untold": (
+                "Emergency accesses that no privacy officer was told of",
+                lambda each: each.untold,
+            ),
+            "auditledger_emergency_unreviewed": (
+                "Emergency accesses that were not reviewed yet",
+                lambda each: each.unreviewed,
+            ),
+            "auditledger_emergency_overdue": (
+                "Emergency accesses not reviewed by the last day for it",
+                lambda each: each.overdue,
+            ),
+        },
+    )
 
 
-def _by_field(found: Mapping[str, Any], slugs: Collection[str], gauges: Mapping[str, tuple[str, str]]) -> bytes:
-    """Gauges by ledger: name → (what it says, the field that it shows)."""
+def _gauges(
+    found: Mapping[str, Of], slugs: Collection[str], gauges: Mapping[str, tuple[str, Callable[[Of], float]]]
+) -> bytes:
+    """Gauges by ledger: name → (what it says, its number)."""
     made: list[Metric] = []
-    for name, (says, field) in gauges.items():
+    for name, (says, number) in gauges.items():
         gauge = GaugeMetricFamily(name, says, labels=["ledger"])
         for slug, each in found.items():
             if slug in slugs:
-                gauge.add_metric([slug], getattr(each, field))
+                gauge.add_metric([slug], number(each))
         made.append(gauge)
     registry = CollectorRegistry()
     registry.register(_Made(tuple(made)))

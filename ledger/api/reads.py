@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ledger.api.metrics import of_emergency, of_ledgers, of_sealing, of_vault
+from ledger.api.metrics import of_emergency, of_ledgers, of_sealing, of_vault, of_witnessing
 from ledger.api.service import Ended, Service, principal
 from ledger.application.access import Matter, allow_case, readable, roles
 from ledger.application.emergency import listed
@@ -181,11 +181,13 @@ def router(service: Service) -> APIRouter:
         slugs = {each.slug for each in readable(installation, principal(request), Matter.LEDGER)}
         if service.standing is not None:
             text += of_ledgers(service.standing, slugs)
+        # Of what has ended there are no gauges, as of the registers.
         if service.sealing is not None:
-            witnessed = {} if service.witnessing is None else service.witnessing()
-            # Where sealing has failed there are no gauges of it, as of the registers.
             with suppress(Unavailable):
-                text += of_sealing(service.sealing(), witnessed, slugs)
+                text += of_sealing(service.sealing(), slugs)
+        if service.witnessing is not None:
+            with suppress(Unavailable):
+                text += of_witnessing(service.witnessing(), slugs)
         if service.vault is not None:
             with suppress(Unavailable):
                 text += of_vault(service.vault(), slugs)
@@ -249,7 +251,13 @@ def state(service: Service) -> tuple[dict[str, Any], bool]:
             said = [f"stopped for {stopped} ledgers"] * bool(stopped) + [f"waits for {waits}"] * bool(waits)
             content["sealing"] = ", ".join(said) or "ok"
         except Unavailable:
-            content["sealing"] = "failed"
+            content["sealing"] = FAILED[True]
+    if service.witnessing is not None:
+        try:
+            away = {name for each in service.witnessing().values() for name in each.away}
+            content["witnessing"] = "ok" if not away else f"{len(away)} witnesses away"
+        except Unavailable as error:
+            content["witnessing"] = FAILED[isinstance(error, Ended)]
     if service.vault is not None:
         try:
             lost = sum(each.lost for each in service.vault().values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,16 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ledger.service import application
+from ledger.service import Witnesses, application, witnessing
 from ledger.store.database import Database
-from ledger.store.sealers import Sealed
+from ledger.store.sealers import Sealed, Sealing
 from ledger.store.sealing import Link
+from ledger.store.witnessing import Witnessed, Witnessing
 from ledger.tlog.checkpoint import open_checkpoint
 from ledger.tlog.tiles import Tile, edge
 from tests.api.conftest import House, TestClient
 from tests.api.test_commands import check
+from tests.waiting import until
 
 PUBLIC, PRIVATE = "open", "dffh"
 
@@ -315,8 +318,64 @@ def test_metrics_and_health_say_how_sealing_stands_of_what_one_may_read(hall: Ha
         assert client.get("/health").json()["sealing"] == "ok"
 
 
+def test_metrics_and_health_say_how_far_witnesses_are_of_what_one_may_read(hall: Hall) -> None:
+    away = {"witness.example/w1": "it was shown another history", "witness.example/w2": "planted"}
+    standing = {"dffh": Witnessed(7, {}), "djcs": Witnessed(4, away), "common": Witnessed(9, {})}
+    witnesses = Witnesses(lambda: None, lambda: standing)
+    app = application(hall.house.installation, hall.house.settings, witnessed=witnesses)
+    with TestClient(app) as client:
+        expected: dict[str, dict[str, tuple[float, float]]] = {
+            "officer": {"dffh": (7, 0), "common": (9, 0)},
+            "regulator": {"dffh": (7, 0), "djcs": (4, 2), "common": (9, 0)},
+        }
+        for who, told in expected.items():
+            found = gauges(client.get("/metrics", headers=hall.house.headers(who)).text)
+            size, gone = found["auditledger_witnessed_entries"], found["auditledger_witnesses_away"]
+            assert {slug: (size[slug], gone[slug]) for slug in size} == told
+        health = client.get("/health").json()
+        assert (health["status"], health["witnessing"]) == ("ok", "2 witnesses away")
+        del standing["djcs"]
+        assert client.get("/health").json()["witnessing"] == "ok"
+
+
+def test_health_says_that_what_seals_or_asks_witnesses_has_ended(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a fault of ours: what it said last stands no longer."""
+    house, go_on = hall.house, threading.Event()
+
+    def fault(_: object, __: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Sealing, "seal", fault)
+    monkeypatch.setattr(Witnessing, "run", lambda *_: go_on.wait(60))
+    sealed = Sealing(house.installation.database, house.installation.published, interval=0.01)
+    with (
+        witnessing(house.installation, house.settings, sealed, threading.Event()) as witnessed,
+        TestClient(
+            application(house.installation, house.settings, sealed=sealed.standing, witnessed=witnessed),
+            raise_server_exceptions=False,
+        ) as client,
+    ):
+
+        def said() -> set[str]:
+            health = client.get("/health").json()
+            return {health["sealing"], health["witnessing"]}
+
+        assert said() == {"ok"}
+        with pytest.raises(RuntimeError, match="a fault of ours"):
+            sealed.run(threading.Event())
+        go_on.set()
+        until(lambda: said() == {"ended; start the service again"})
+        text = client.get("/metrics", headers=house.headers("officer")).text
+        assert "auditledger_sealed" not in text
+        assert "auditledger_witness" not in text
+
+
 def test_where_nothing_is_sealed_nothing_is_said_of_it(hall: Hall) -> None:
-    assert "sealing" not in hall.house.client.get("/health").json()
+    health = hall.house.client.get("/health").json()
+    assert "sealing" not in health
+    assert "witnessing" not in health
     assert "auditledger_sealed" not in hall.house.get("officer", "/metrics").text
 
 
