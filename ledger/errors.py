@@ -31,6 +31,10 @@ class InvalidInput(AuditLedgerError):
         self.field, self.expected, self.got = field, expected, got
         super().__init__(f"{field}: expected {expected}, got {_shown(got)}")
 
+    def __reduce__(self) -> tuple[type[InvalidInput], tuple[str, str, object]]:
+        # Errors go from one process to another whole.
+        return type(self), (self.field, self.expected, self.got)
+
 
 class LawRefused(AuditLedgerError):
     """A rule of law refuses the act. ``citation`` is the section, as the statute book writes it."""
@@ -42,6 +46,9 @@ class LawRefused(AuditLedgerError):
     def __init__(self, citation: str, reason: str) -> None:
         self.citation, self.reason = citation, reason
         super().__init__(f"{reason} ({citation})")
+
+    def __reduce__(self) -> tuple[type[LawRefused], tuple[str, str]]:
+        return type(self), (self.citation, self.reason)
 
 
 class Forbidden(AuditLedgerError):
@@ -132,7 +139,6 @@ class Tampered(AuditLedgerError):
         super().__init__(f"{ledger}: entry {index}: {what}")
 
     def __reduce__(self) -> tuple[type[Tampered], tuple[str, int, str]]:
-        # A process that checks a range tells it to the one that asked.
         return type(self), (self.ledger, self.index, self.what)
 
 

@@ -28,6 +28,8 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import IO
 
+import psycopg
+import structlog
 from psycopg.conninfo import make_conninfo
 
 from ledger.durable import sync_directory
@@ -47,6 +49,8 @@ RECOVERING = ("is starting up", "in recovery mode", "not yet accepting connectio
 STATE = b"SELECT CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() END"
 """How the recovery of archived log stands; NULL where there is none, or it is over."""
 SERVICE_USERS = ("auditledger", "postgres", "nobody")
+
+log = structlog.get_logger(__name__)
 
 # What differs from PostgreSQL's defaults, and why.
 SETTINGS: dict[str, str] = {
@@ -320,24 +324,28 @@ class EmbeddedServer:
         """Waits for a server that recovers: pg_ctl waited for one we started, nobody for one we joined.
 
         One that reads archived log takes readers before it has done so, and writers after. Raises Unavailable
-        where it pauses there.
+        where it pauses there, and where it follows another server and never takes any.
         """
+        said = False
         while True:
             try:
                 with closing(self._admin_database("postgres").connect_admin()) as connection:
                     row = connection.execute(STATE).fetchone()
-            except Unavailable as error:
-                if not any(said in str(error) for said in RECOVERING):
-                    raise
+            except (Unavailable, psycopg.Error) as error:
+                if not any(each in str(error) for each in RECOVERING):
+                    raise Unavailable(f"embedded database: {' '.join(str(error).split())}") from error
             else:
                 assert row is not None
-                if row[0] == "paused":
-                    raise Unavailable(
-                        "embedded database: it has paused where recovery was told to end; set "
-                        "recovery_target_action to promote, or run pg_wal_replay_resume() as its administrator"
-                    )
                 if row[0] is None:
                     return
+                if row[0] == "paused" or (self.data / "standby.signal").exists():
+                    raise Unavailable(
+                        "embedded database: it takes no writers, as it has paused in its recovery or follows "
+                        "another server; set recovery_target_action to promote, and take standby.signal away"
+                    )
+                if not said:
+                    log.warning("embedded database: waits until archived log is replayed", data=str(self.data))
+                    said = True
             sleep(0.1)
 
     def _admin_database(self, name: str) -> Database:

@@ -72,7 +72,7 @@ def grow(connection: Connection[Any], batch: Batch, step: Step) -> Edge:
 
 
 def check_end(ledger: Ledger, reached: Edge, size: int, head: bytes) -> None:
-    """Holds the last entry, which none behind it vouches for yet, to the head row. Raises Tampered."""
+    """Step (4) of the last entry, which none behind it vouches for yet: the head row does. Raises Tampered."""
     if reached.size == size and reached.last != head:
         what = f"expected the head row's hash {head.hex()}, got the leaf hash {reached.last.hex()}"
         raise Tampered(ledger.origin, max(size - 1, 0), what)

@@ -10,15 +10,13 @@ import json
 import os
 import select
 import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 from time import monotonic
 
 import structlog
 
-from ledger import durable
+from ledger import children, durable
 from ledger.errors import AuditLedgerError, Unavailable
 from ledger.store.supervise import POLL, STEADY, pauses
 from ledger.store.witnessed import LOCAL, POLICY
@@ -105,8 +103,9 @@ class OwnWitness:
         self._seen = changed
 
     def _start(self, stop: Event) -> None:
-        command: Sequence[str] = (
-            sys.executable, "-m", "ledger.main", "witness", str(self._folder), "--name", NAME,
+        command = children.command(
+            "ledger.main",
+            "witness", str(self._folder), "--name", NAME,
             "--log", str(self._folder / LEDGERS), "--port", "0", "--until-closed", "--json",
         )  # fmt: skip
         # In a session of its own: Ctrl-C is for the service, which then ends it in its turn.

@@ -47,7 +47,8 @@ class Sealing:
         self._ledgers = Ledgers(database)
         self._interval = interval
         self._link = Link(database)
-        self._grower = Grower(database)
+        self.grower = Grower(database)
+        """Where large batches are hashed."""
         self._sealers: dict[int, Sealer] = {}
         self._standing: dict[str, Sealed] = {}
         self._again: set[str] = set()
@@ -65,7 +66,7 @@ class Sealing:
     def close(self) -> None:
         """Lets go of what it seals."""
         self._link.close()
-        self._grower.close()
+        self.grower.close()
 
     def again(self, slug: str) -> None:
         """Has a ledger looked at again though it has not grown: a witness has cosigned its checkpoint."""
@@ -91,6 +92,7 @@ class Sealing:
 
     def run(self, stop: Event) -> None:
         """Seals what is recorded, until told to stop (and to hurry). A database that is away is waited for."""
+        self.grower.stop = stop
         with Feed(self._database) as feed:
             try:
                 pause = self._interval
@@ -129,7 +131,7 @@ class Sealing:
             # Kept: what it knows to be durable it need not make durable again.
             sealer = self._sealers.get(ledger.id)
             if sealer is None:
-                sealer = self._sealers[ledger.id] = self._published.sealer(self._link, ledger, self._grower)
+                sealer = self._sealers[ledger.id] = self._published.sealer(self._link, ledger, self.grower)
             try:
                 found = sealer.seal()
             except Unavailable as error:

@@ -67,7 +67,7 @@ class Signers(NamedTuple):
 class Link:
     """A sealer's way to the database: one connection, and the leases of ledgers that end with it.
 
-    However many ledgers a process seals, this is all that it has open.
+    However many ledgers a process seals, it has one of them.
     """
 
     def __init__(self, database: Database) -> None:
@@ -94,8 +94,8 @@ class Link:
 class Sealer:
     """Seals one ledger, for as long as it holds the lease of it. Not for several threads at once.
 
-    ``grow`` does steps (4) and (5) of a batch; ``step`` is called with the name of each step of a seal that a
-    crash could follow.
+    ``grow`` does steps (4) and (5) of a batch; ``step`` is called with the name of each step of a seal, done
+    here, that a crash could follow.
     """
 
     def __init__(

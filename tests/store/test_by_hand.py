@@ -151,3 +151,4 @@ def test_a_moment_out_of_the_archived_log_is_refilled(archiving: tuple[EmbeddedS
     # Where it would wait for a person it says so, and is stopped again.
     with pytest.raises(Unavailable, match="set recovery_target_action to promote"):
         EmbeddedServer(folder / "third", settings={**settings, "recovery_target_action": "pause"})
+    assert not (folder / "third" / "postgres" / "data" / "postmaster.pid").exists()

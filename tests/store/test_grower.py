@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection as Channel
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from typing import cast
 
 import pytest
 
@@ -16,10 +18,14 @@ from ledger.errors import AuditLedgerError, Tampered, Unavailable
 from ledger.store import grower as grower_module
 from ledger.store import sealing as sealing_module
 from ledger.store.database import Database
+from ledger.store.feed import Feed
 from ledger.store.grower import Grower
-from ledger.store.growing import Step
+from ledger.store.growing import Batch, Edge, Step
 from ledger.store.ledgers import Ledger
+from ledger.store.sealers import Sealing
 from ledger.store.sealing import Link, Sealer
+from ledger.store.tiles import Tiles
+from ledger.tlog.chain import GENESIS
 from tests.store.proxy import Proxy
 from tests.store.published import Place, place
 from tests.store.s3 import Store, running, store
@@ -39,8 +45,9 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 def grower(database: Database) -> Iterator[Grower]:
     found = Grower(database)
     yield found
+    pid = found.pid
     found.close()
-    assert found.pid is None
+    assert pid is None or gone(pid)
 
 
 def sealer(place: Place, grower: Grower, step: Step = lambda _: None) -> Sealer:
@@ -154,14 +161,124 @@ def at_once(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def test_one_that_is_killed_is_started_again(place: Place, grower: Grower) -> None:
+def test_one_that_is_killed_at_work_is_told_and_started_again(place: Place, grower: Grower) -> None:
     place.fill(MANY)
     said = killed(place, grower, at_once)
-    assert "the process that hashes what is sealed has ended: " in str(said)
+    assert str(said) == "the process that hashes what is sealed has ended with -9"
     assert grower.pid is None
     with sealer(place, grower) as sealing:
         assert until(sealing.seal).size == MANY
     assert place.check() == MANY
+
+
+def test_one_that_has_died_meanwhile_is_started_again(place: Place, grower: Grower) -> None:
+    place.fill(MANY)
+    with sealer(place, grower) as sealing:
+        sealing.seal()
+        first = grower.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        until(lambda: gone(first))
+        place.fill(MANY)
+        assert until(sealing.seal).size == 2 * MANY
+        assert grower.pid not in (None, first)
+    assert place.check(MANY) == 2 * MANY
+
+
+@pytest.mark.parametrize("stopping", [False, True], ids=["patience is over", "the service stops"])
+def test_one_that_hangs_is_ended(
+    place: Place, grower: Grower, monkeypatch: pytest.MonkeyPatch, *, stopping: bool
+) -> None:
+    place.fill(200)
+    with sealer(place, grower) as sealing:
+        sealing.seal()
+        first = grower.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        place.fill(200)
+        if stopping:
+            grower.stop.set()
+        with monkeypatch.context() as patch:
+            patch.setattr(grower_module, "LAST_WORDS" if stopping else "PATIENCE", 0.5)
+            with pytest.raises(Unavailable, match="did not answer in time"):
+                sealing.seal()
+        assert gone(first)
+        assert until(sealing.seal).size == 400
+    assert place.check(200) == 400
+
+
+def test_an_answer_that_nobody_took_is_none_to_the_next_question(
+    place: Place, grower: Grower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.fill(200)
+    with sealer(place, grower) as sealing:
+        sealing.seal()
+        place.fill(200)
+
+        def interrupted(_: Channel) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Channel, "recv", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                sealing.seal()
+        place.fill(200)
+        assert until(sealing.seal).size == 600
+    assert place.check(200, 400) == 600
+
+
+def test_a_fault_of_ours_is_raised_where_it_was_asked(place: Place, grower: Grower) -> None:
+    """As it would be without the process: it is no reason to try again and again."""
+    place.fill(200)
+    with Link(place.database).open() as connection, sealer(place, grower) as sealing:
+        standing = sealing.check()
+        edge = Edge(0, {}, [], GENESIS)
+        batch = Batch(place.ledger, cast("Tiles", "none"), edge, 200, standing.size, standing.head)
+        with pytest.raises(RuntimeError, match=r"(?s)Traceback .*'str' object has no attribute 'add'"):
+            grower(connection, batch, lambda _: None)
+        assert until(sealing.seal).size == 200
+
+
+def test_one_that_cannot_be_started_is_waited_for(
+    place: Place, grower: Grower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.fill(200)
+    with sealer(place, grower) as sealing:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", "/nonexistent")
+            with pytest.raises(Unavailable, match=r"cannot start: .*No such file"):
+                sealing.seal()
+        assert grower.pid is None
+        assert until(sealing.seal).size == 200
+
+
+def test_no_module_is_taken_from_where_the_service_was_started(
+    place: Place, grower: Grower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    for name in ("psycopg", "ledger", "secrets", "runpy"):
+        (here / f"{name}.py").write_text(f"open({str(here / 'ran')!r}, 'w').close()")
+    monkeypatch.chdir(here)
+    place.fill(200)
+    with sealer(place, grower) as sealing:
+        assert until(sealing.seal).size == 200
+    assert grower.pid is not None
+    assert not (here / "ran").exists()
+
+
+def test_sealing_has_it_and_ends_it(place: Place) -> None:
+    sealing = Sealing(place.database, place.published, interval=0.01)
+    with Feed(place.database) as feed:
+        place.fill(200)
+        sealing.seal(feed)
+    pid = sealing.grower.pid
+    assert pid is not None
+    stop = Event()
+    stop.set()
+    sealing.run(stop)
+    assert gone(pid)
+    assert place.check() == 200
 
 
 def test_one_that_is_killed_in_the_middle_of_its_tiles_leaves_what_the_next_makes(
