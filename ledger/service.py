@@ -272,6 +272,8 @@ def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing 
         return
     sealed = Sealing(installation.database, installation.published, interval=settings.seal_interval)
     sealed.check()
+    # They were just now; and where their files are away, no command has to find that out once more.
+    installation.compared.update(ledger.id for ledger in installation.ledgers.all())
     with _beside("sealing", sealed.run, wake=sealed.hurry):
         yield sealed
 

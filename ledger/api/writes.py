@@ -24,7 +24,7 @@ from ledger.application.outcome import not_by_hand, receipts_of
 from ledger.application.searching import search
 from ledger.application.shown import shown_receipt
 from ledger.codec.entry import Source, SourceKind
-from ledger.errors import InvalidInput
+from ledger.errors import Diverged, InvalidInput
 from ledger.store.receipts import signed_receipts
 from ledger.store.submission import Level
 from ledger.vault.opening import Destroyed, Lost, Opened, Opening, Withheld
@@ -171,7 +171,11 @@ class Asked(NamedTuple):
 
 
 async def acknowledgement(service: Service, request: Request) -> Asked:
-    """``acknowledge`` and ``receipt`` of the query. Raises InvalidInput, NotFound; nothing is recorded."""
+    """``acknowledge`` and ``receipt`` of the query. Nothing is recorded yet.
+
+    Raises InvalidInput, NotFound; Diverged where receipts are to be signed of a ledger that is not sealed any
+    more, Unavailable where nothing seals any more.
+    """
     if not request.query_params:
         return Asked()
     for name, _ in request.query_params.multi_items():
@@ -189,6 +193,14 @@ async def acknowledgement(service: Service, request: Request) -> Asked:
     signed = request.query_params.get("receipt")
     if signed not in (None, "signed"):
         raise InvalidInput("receipt", "signed, or no such parameter", signed)
+    if signed is not None and service.sealing is not None:
+        slug = service.installation.ledgers.get(request.path_params["slug"]).slug
+        standing = service.sealing().get(slug)
+        if standing is not None and standing.alarm is not None:
+            raise Diverged(
+                f"{slug}: nothing was recorded: its sealing was stopped, and its key promises nothing before a "
+                "person has looked into that; without 'receipt' it is recorded"
+            )
     return Asked(level, signed is not None)
 
 
@@ -210,8 +222,9 @@ async def acknowledged(service: Service, asked: Asked, outcome: Outcome, slug: s
     reached = await service.acknowledged(ledger, size, asked.level)
     beside: dict[str, Any] = {"acknowledged": reached.value}
     if asked.signed:
+        house = service.installation
         notes = await service.run(
-            signed_receipts, service.installation.published, ledger, outcome.receipts, service.promise
+            signed_receipts, house.feed, house.published, ledger, outcome.receipts, service.promise
         )
         beside["signed_receipts"] = [str(note) for note in notes]
     said = answer(outcome, slug, **beside)

@@ -32,6 +32,7 @@ from ledger.domain.case import Case, CommandSpec, Context, command_table
 from ledger.domain.destruction.standing import STREAM as DESTRUCTION
 from ledger.domain.event import CaseEvent, Header, decode_event
 from ledger.errors import (
+    CodecError,
     CommandReused,
     Conflict,
     ContentDestroyed,
@@ -39,6 +40,7 @@ from ledger.errors import (
     InvalidInput,
     LawRefused,
     NotFound,
+    Unavailable,
 )
 from ledger.law.general import Role
 from ledger.law.installation import closed_ledger_goes_on, ledger_is_open
@@ -49,6 +51,7 @@ from ledger.store.feed import Feed, StoredRow
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.mapper import Batch, sealing_into
 from ledger.store.pools import pool
+from ledger.store.prefix import not_behind
 from ledger.store.published import Published
 from ledger.store.recorder import LedgerRecorder
 from ledger.store.settle import FirstReceipts
@@ -143,6 +146,8 @@ class Commands:
         self._applications: dict[int, LedgerApplication] = {}
         self.supervisor: Supervisor | None = None
         """What keeps an embedded database up, in a service that does."""
+        self.compared: set[int] = set()
+        """Ledgers, by number, that this process has compared with what is published of them."""
         self.gate: WitnessGate | None = None
         """What refuses to go on without witnesses, where that is set."""
 
@@ -332,11 +337,18 @@ class Commands:
         closed_ledger_goes_on(ledger.origin, heir is not None)
         return heir or ledger
 
-    def insist_on_witnesses(self, ledger: Ledger) -> None:
-        """Raises Unavailable where entries may not be without a witness for so long, and have been.
+    def may_go_on(self, ledger: Ledger) -> None:
+        """Raises Diverged where the database was set back behind what is published: an entry more would be a
+        fork, which no refill mends.
 
-        A demonstration goes on: its clock is simulated.
+        Unavailable where entries may not be without a witness for so long, and have been. A demonstration goes
+        on: its clock is simulated.
         """
+        if ledger.id not in self.compared:
+            # Files that are lost or away keep nobody from writing: sealing tells of them.
+            with suppress(Unavailable, NotFound, CodecError):
+                not_behind(self.feed, self.published.of(ledger), ledger)
+            self.compared.add(ledger.id)
         if self.gate is not None and not ledger.demonstration:
             self.gate.check(ledger)
 
@@ -368,7 +380,7 @@ class Commands:
         role: Role | None,
     ) -> Outcome:
         ledger_is_open(ledger.origin, self.streams.closed(ledger))
-        self.insist_on_witnesses(ledger)
+        self.may_go_on(ledger)
         application = self.application(ledger)
         self.simulated_moment(ledger)
         begun = self.streams.destruction_record(ledger) if command.stream == DESTRUCTION else None

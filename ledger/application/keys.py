@@ -271,7 +271,7 @@ class KeyChanges:
         installation.streams.facts(ledger, "roles")
         administrators = frozenset({Role.ADMINISTRATOR})
         installation.streams.role_for(ledger, self._principal, "changing keys", administrators, today)
-        installation.insist_on_witnesses(ledger)
+        installation.may_go_on(ledger)
 
     def record(
         self, ledger: Ledger, command: str, fields: Mapping[str, Any], command_id: str | None = None

@@ -123,7 +123,7 @@ def _sign(
     from ledger.store.receipts import signed_receipts
 
     notes = signed_receipts(
-        installation.published, ledger, outcome.receipts, session.settings().receipt_promise
+        installation.feed, installation.published, ledger, outcome.receipts, session.settings().receipt_promise
     )
     files = []
     try:

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from ledger.errors import ProofFailed
 from ledger.service import application
 from ledger.store.acknowledging import Acknowledging
-from ledger.store.sealers import Sealing
+from ledger.store.sealers import Sealed, Sealing
 from ledger.tlog.chain import leaf_hash
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.proof import InclusionProof
@@ -149,6 +149,40 @@ def test_who_holds_no_key_that_signs_refuses_at_once_what_it_could_never_see(
     assert size_of(sealing) == before + 1
     assert receive(sealing, "?acknowledge=sealed").json()["acknowledged"] == "sealed"
     check(sealing)
+
+
+def test_a_ledger_whose_sealing_was_stopped_promises_nothing(sealing: House) -> None:
+    receive(sealing, "?acknowledge=sealed")
+    standing = {"dffh": Sealed(1, "Diverged: Planted reason")}
+    app = application(sealing.installation, sealing.settings, sealed=lambda: standing)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        there, sealing.client = sealing.client, client
+        before = size_of(sealing)
+        answer = receive(sealing, "?receipt=signed")
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+        assert "nothing was recorded: its sealing was stopped" in answer.json()["detail"]
+        assert "Planted" not in answer.text
+        assert size_of(sealing) == before
+        # It is recorded all the same where no promise is asked for.
+        assert receive(sealing, "").status_code == 201
+        standing["dffh"] = Sealed(1)
+        assert len(receive(sealing, "?receipt=signed").json()["signed_receipts"]) == 1
+        sealing.client = there
+    assert size_of(sealing) == before + 2
+
+
+def test_a_database_behind_what_is_published_takes_nothing(sealing: House) -> None:
+    receive(sealing, "?acknowledge=sealed")
+    before, installation = size_of(sealing), sealing.installation
+    mine = (installation.ledgers.get("dffh").id,)
+    installation.compared.clear()
+    with installation.database.connect_admin() as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE ledger.heads SET size = size - 1 WHERE ledger = %s", mine)
+        assert receive(sealing, "").status_code == 503
+        connection.execute("UPDATE ledger.heads SET size = size + 1 WHERE ledger = %s", mine)
+    assert receive(sealing, "").status_code == 201
+    assert size_of(sealing) == before + 1
 
 
 def test_an_opening_waits_for_nothing_and_says_so(sealing: House) -> None:

@@ -107,6 +107,13 @@ def test_lost_and_restored_and_refilled_and_going_on(
     assert (answer.code, "the database is an older one" in answer.err) == (10, True)
     done = command({**os.environ, **new.environment, "AUDITLEDGER_PORT": "0"}, "up")
     assert (done.returncode, "the database is an older one" in done.stderr) == (10, True)
+    # Nor is anything added: it would be a fork, which no refill mends.
+    more = {"fields": {"person": "c", "role": "officer", "organisation": new.people["organisation"]}}
+    answer = new(
+        "record", "role.RoleGranted", "-", "--ledger", "dffh", text=json.dumps(more), person="administrator"
+    )
+    assert (answer.code, answer.out) == (10, "")
+    assert f"{size + 1} entries are published, the database holds {size}: it is an older one" in answer.err
     (refilled,) = new.ok("refill")["refilled"]
     assert (refilled["ledger"], refilled["size"], refilled["until"]) == ("dffh", size, size + 1)
     assert (refilled["came_back"], refilled["lost_keys"]) == (0, 1)

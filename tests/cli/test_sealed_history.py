@@ -277,15 +277,14 @@ class Office:
         assert done.returncode == code, done.stderr
         return done
 
-    def receive(self) -> int:
-        """A request is recorded; gives its index."""
+    def receive(self, *more: str, code: int = 0) -> Any:
+        """A request is recorded; gives its index, or what is said of the failure."""
         fields = {"scheme": "vps", "form": "informal", "provider": self.organisation}
         done = self.run(
             "record", "request.RequestReceived", "-", "--ledger", "x", "--person", self.officer, "--json",
-            input=json.dumps({"happened": "2025-06-11", "fields": fields}),
+            *more, code=code, input=json.dumps({"happened": "2025-06-11", "fields": fields}),
         )  # fmt: skip
-        index: int = json.loads(done.stdout)["receipts"][0]["index"]
-        return index
+        return json.loads(done.stdout)["receipts"][0]["index"] if code == 0 else done.stderr
 
     def sealed(self, slug: str = "x") -> int:
         """Entries under the published checkpoint, which the ledger's own key signed."""
@@ -404,6 +403,11 @@ def test_a_fork_under_a_running_service_stops_sealing_alone_and_the_next_start(o
         # Writing goes on, and what was signed stays what it was.
         assert office.receive() == last + 2
         assert office.gauges(url)["ledger_entries"] == last + 3
+        # But the ledger's key promises nothing of it.
+        kept = office.data_dir.parent / "receipts"
+        refused = office.receive("--receipts", str(kept), code=10)
+        assert f"entry {last} in the database is not the one that is published: a fork" in refused
+        assert [*kept.iterdir()] == []
         assert (office.gauges(url)["sealed_entries"], office.sealed()) == (last + 1, last + 1)
         assert (health(url)["status"], health(url)["sealing"]) == ("ok", "stopped for 1 ledgers")
         doctor = office.run("doctor", code=6)
@@ -426,7 +430,7 @@ def test_a_fork_under_a_running_service_stops_sealing_alone_and_the_next_start(o
     office.mend(last, was)
     with office.service() as running:
         url = running.started["url"]
-        office.until_sealed(url, last + 3)
+        office.until_sealed(url, last + 4)
         assert (office.gauges(url)["sealing_alarm"], health(url)["sealing"]) == (0, "ok")
     assert json.loads(office.run("verify", "--json").stdout)["clean"] is True
 
