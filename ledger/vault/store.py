@@ -6,7 +6,7 @@ import hmac
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -43,6 +43,10 @@ def none_destroyed(_ledger: int) -> Mapping[str, Destroyed]:
 
 
 _HEADING = re.compile(r"^-- name: (\w+)\n-- \S.*\n", re.MULTILINE)
+
+
+MISSING = Lost("key missing")
+"""What is said of every field under a key that the vault has no row of."""
 
 
 class KeyGone(VaultError):
@@ -203,13 +207,19 @@ class Opener:
     ) -> list[list[Opening]]:
         """For each entry ``(index, its sealed fields, ALL of them, in the order of the entry)`` the openings.
 
-        Fields that ``may_open`` denies are withheld. Raises ``WrongKek`` where the key-encryption key is not
+        Fields that ``may_open`` denies are withheld. A key that is missing is noted as lost, which whoever
+        reconciles takes from there. Raises ``WrongKek`` where the key-encryption key is not
         the one in use at sealing: that is a wrong setting, and no value is called lost for it.
         """
         asked = {(i, f.key) for i, fields in entries for f in fields if may_open(i, f)}
         gone = self._destroyed(ledger) if asked else {}
         wanted = sorted(each for each in asked if each[1] not in gone)
         opened = self._pairs(ledger, entries, wanted) if wanted else {}
+        missing = {key for (_, key), fields in opened.items() if MISSING in fields.values()}
+        if missing:
+            # The answer says it too, and stands whatever becomes of the note.
+            with suppress(Unavailable):
+                fetch(self._connect, "note_lost", (len(missing), min(missing), ledger))
 
         def opening(index: int, field: SealedField) -> Opening:
             if not may_open(index, field):
@@ -263,7 +273,7 @@ class Opener:
 
     def _unwrap(self, key_id: str, wrapped: bytes | None, kek_id: str) -> bytes | Lost:
         if wrapped is None:
-            return Lost("key missing")
+            return MISSING
         try:
             return self._kek.unwrap(key_id, wrapped, kek_id)
         except (WrongKek, KekDenied):
