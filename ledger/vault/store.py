@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -51,6 +51,10 @@ MISSING = Lost("key missing")
 
 class KeyGone(VaultError):
     """A key was destroyed between sealing and commit: nothing was written; seal anew or refuse."""
+
+
+class KekRetired(KeyGone):
+    """A rotation replaced the key-encryption key in use and retired it: nothing was written; set the newest."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -318,10 +322,20 @@ def queries() -> dict[str, bytes]:
     }
 
 
-def key_gone(error: psycopg.Error) -> KeyGone | None:
-    """Our error for SQLSTATE AL001 (it names the keys), None for any other database error."""
+def key_gone(error: psycopg.Error, keks: Iterable[str] = ()) -> KeyGone | None:
+    """Our error for SQLSTATE AL001 (it names the keys), None for any other database error.
+
+    ``keks``: the key-encryption keys that wrapped the new keys, where they are known.
+    """
     if error.sqlstate != KEY_GONE:
         return None
+    if "retired" in (error.diag.message_detail or ""):
+        # The new keys are nobody's yet; what is wrong is by what they were wrapped.
+        got = ", ".join(sorted(set(keks))) or "one"
+        return KekRetired(
+            f"key-encryption key: expected the one in use since the last rotation, got {got}, which is "
+            "retired; nothing was written: set the right key"
+        )
     return KeyGone(f"{error.diag.message_primary}: expected it until the commit; seal the command anew")
 
 
@@ -332,15 +346,17 @@ def fetch(connect: Connect, query: str, parameters: tuple[Any, ...] | Mapping[st
 
 
 @contextmanager
-def ours() -> Iterator[None]:
+def ours(keks: Iterable[str] = ()) -> Iterator[None]:
     """Database errors as ours: KeyGone for a key that is gone, Unavailable for whatever else a database says.
+
+    ``keks`` as of ``key_gone``.
 
     It may be away, take nothing (read-only, full) or lack rights: what it says of values is left out.
     """
     try:
         yield
     except psycopg.Error as error:
-        if (gone := key_gone(error)) is not None:
+        if (gone := key_gone(error, keks)) is not None:
             raise gone from error
         operational = isinstance(error, psycopg.OperationalError)
         said = str(error) if operational else error.diag.message_primary or str(error)
