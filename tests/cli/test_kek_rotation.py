@@ -407,6 +407,9 @@ def test_a_program_keeps_the_key_and_this_one_never_sees_it(
     all_open(filled, database)
     assert rotate(filled)["before"] == ["kms-1"]
     assert list(wrapping(database)) == ["kms-2"]
+    answer = filled("keys", "rotate", "kek", person="administrator")
+    fails(answer, 2, "kek_provider: expected one that wraps by another key than wraps the vault now")
+    assert "kek_previous" not in answer.err
     for wrong, code, said in [
         ({"deny": True}, 1, "no rights to this key"), ({"away": True}, 6, "it is down for the moment"),
     ]:  # fmt: skip
