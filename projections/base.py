@@ -18,7 +18,7 @@ from functools import cache, cached_property
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from ledger.codec.declare import CaseRef
-from ledger.domain.event import CaseEvent
+from ledger.domain.event import CaseEvent, load_events
 from ledger.errors import InvalidInput, NotFound
 from ledger.law.calendar import Calendar
 
@@ -116,7 +116,7 @@ class Register:
     """Raised when ``rows`` gives other rows for the same facts: the live table is then rebuilt."""
     columns: ClassVar[tuple[Column, ...]]
     opened_by: ClassVar[tuple[type[CaseEvent], ...] | None]
-    """The events that open the streams it looks at; None: every stream."""
+    """The events that open the streams it looks at; None: every one. Of a named stream all of its events."""
     public: ClassVar[bool] = False
     """Whether 3-registers opens it to anyone."""
 
@@ -167,6 +167,15 @@ def pointer(fact: CaseEvent, path: str) -> str | None:
         if value is None:
             return None
     return f"{fact.index}:{path}"
+
+
+def events_of(area: str) -> tuple[type[CaseEvent], ...]:
+    """Every event of an area (``openings``, ``destruction``) that has a named stream to itself.
+
+    What such a stream begins with is chance: whichever of them is recorded first.
+    """
+    module = f"ledger.domain.{area}.events"
+    return tuple(event for event in load_events().values() if event.__module__ == module)
 
 
 def case_of(ref: CaseRef | None) -> str | None:

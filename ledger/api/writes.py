@@ -110,13 +110,12 @@ def routes(service: Service) -> list[Route]:
         unknown = set(body) - {"index", "path", "reason"}
         if unknown:
             raise InvalidInput(min(unknown), "one of index, path, reason", "an unknown field")
-        index, path, reason = body.get("index"), body.get("path", "file"), body.get("reason")
+        index, path = body.get("index"), body.get("path", "file")
         if type(index) is not int:
             raise InvalidInput("index", "the index of an entry", index)
         if not isinstance(path, str):
             raise InvalidInput("path", "the dotted path of an attachment", path)
-        if not isinstance(reason, str):
-            raise InvalidInput("reason", "text: why the file is opened", type(reason).__name__)
+        reason = _reason(body, "why the file is opened")
         into = await service.run(installation.recorded_in, ledger)
         attachment, chunks = await service.run(
             lambda: installation.read_attachment(
@@ -278,7 +277,8 @@ def _wanted(body: dict[str, Any]) -> tuple[list[tuple[int, list[str] | None]], s
             raise InvalidInput(name, "one of wanted, reason", "an unknown field")
     listed = body.get("wanted")
     if not isinstance(listed, list) or not listed:
-        raise InvalidInput("wanted", "a list of objects with index and paths", listed)
+        got = "an empty list" if listed == [] else listed
+        raise InvalidInput("wanted", "a list of one or more objects with index and paths", got)
     wanted: list[tuple[int, list[str] | None]] = []
     for place, each in enumerate(listed):
         expected = "an object with index (a number) and, for some fields only, paths (a list of text)"
@@ -288,10 +288,22 @@ def _wanted(body: dict[str, Any]) -> tuple[list[tuple[int, list[str] | None]], s
         if paths is not None and not (isinstance(paths, list) and all(isinstance(p, str) for p in paths)):
             raise InvalidInput(f"wanted.{place}.paths", "a list of text", paths)
         wanted.append((each["index"], paths))
+    return wanted, _reason(body, "why these fields are opened")
+
+
+def _reason(body: dict[str, Any], why: str) -> str:
+    """The reason that a body states. Raises InvalidInput, which repeats none: it is sealed."""
     reason = body.get("reason")
     if not isinstance(reason, str) or not reason.strip():
-        raise InvalidInput("reason", "text: why these fields are opened", type(reason).__name__)
-    return wanted, reason
+        raise InvalidInput("reason", f"text that is not blank: {why}", _kind(reason))
+    return reason
+
+
+def _kind(value: Any) -> Any:
+    """What an error shows of a value that it may not repeat; of objects and lists it shows no more itself."""
+    if isinstance(value, str):
+        return "text" if value.strip() else "blank text"
+    return "a number" if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _searched(body: dict[str, Any]) -> tuple[str, str, int]:
@@ -299,13 +311,12 @@ def _searched(body: dict[str, Any]) -> tuple[str, str, int]:
     unknown = set(body) - {"value", "reason", "from"}
     if unknown:
         raise InvalidInput(min(unknown), "one of value, reason, from", "an unknown field")
-    value, reason, first = body.get("value"), body.get("reason"), body.get("from", 0)
+    value, first = body.get("value"), body.get("from", 0)
     if not isinstance(value, str):
-        raise InvalidInput("value", "text: one whole identifier", type(value).__name__)
-    if not isinstance(reason, str) or not reason.strip():
-        raise InvalidInput("reason", "text: why it is searched for", type(reason).__name__)
+        raise InvalidInput("value", "text: one whole identifier", _kind(value))
+    reason = _reason(body, "why it is searched for")
     if type(first) is not int:
-        raise InvalidInput("from", "the index of an entry", type(first).__name__)
+        raise InvalidInput("from", "the index of an entry, a whole number", _kind(first))
     return value, reason, first
 
 

@@ -193,6 +193,12 @@ class KeyChanges:
         ended = keks_before(self.facts(ledger))
         before = {each.kek_id for each in wrapped_by(reach)} - {newest} | (set(kek.older()) - ended)
         if not before:
+            if kek.source.provider is not None:
+                raise InvalidInput(
+                    "kek_provider",
+                    "one that wraps by another key than wraps the vault now: make its new key there first, or "
+                    "name it in kek_argument and begin every service anew", newest,
+                )  # fmt: skip
             if not kek.source.in_file:
                 raise InvalidInput(
                     "kek",

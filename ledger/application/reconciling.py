@@ -13,7 +13,7 @@ from ledger.domain.destruction.events import DestructionAuthorised
 from ledger.domain.destruction.standing import DestructionStanding
 from ledger.errors import AuditLedgerError, CodecError, Unavailable
 from ledger.store.ledgers import Ledger
-from ledger.vault.shredding import Reconciled
+from ledger.vault.shredding import NotedLost, Reconciled
 
 if TYPE_CHECKING:
     from ledger.application.commands import Commands
@@ -23,6 +23,8 @@ SWEPT_AFTER = 3600.0
 RECENT = 1_000
 """The last entries, whose keys are looked for first: a vault older than its ledger lacks them."""
 BATCH = 1_000
+IN_TURN = 5_000
+"""Older entries whose keys each look goes through, from where the one before it ended, round and round."""
 Progress = Callable[[int, int], None]
 Alarm = Callable[..., object]
 """Takes what is wrong, in words, and what it is of by name: a logger's ``error``."""
@@ -44,6 +46,7 @@ class Reconciling:
         self._alarm = alarm
         self._seen: dict[int, int] = {}
         self._lost: dict[int, set[str]] = {}
+        self._turn: dict[int, int] = {}
         self.standing: dict[str, Reconciled] = {}
         self.failed: str | None = None
         """Why the last look of ``run`` failed; None where it did not."""
@@ -94,7 +97,8 @@ class Reconciling:
         self, *, whole: bool, every_entry: bool = False, progress: Progress = _quiet
     ) -> dict[str, Reconciled]:
         """Reconciles every ledger. ``whole``: reads the vault's tables whole, as on a start, after a restore;
-        ``every_entry``: looks for the keys of all entries, not of those recorded since the last time alone.
+        ``every_entry``: looks for the keys of all entries, not of those recorded since the last time and of
+        ``IN_TURN`` older ones alone.
 
         ``progress``: entries looked at, and how many there are. Raises Unavailable, VaultError, once the others
         were reconciled: of the first that could not be.
@@ -120,14 +124,19 @@ class Reconciling:
         standing = commands.streams.destruction(ledger)
         before = len(standing.came_back)
         again = self._again(ledger, standing, whole)
-        lost = self._lost_keys(ledger, standing, whole, every_entry, progress)
         came_back = before + bool(again)
-        found = Reconciled(
-            len(standing.destroyed), finished, again, came_back, len(lost), min(lost, default=None)
-        )
-        commands.shredder.note(ledger.id, found)
-        self.standing[ledger.slug] = found
-        return found
+        noted = commands.shredder.lost(ledger.id)
+        lost = self._lost_keys(ledger, noted, whole, every_entry, progress)
+        while True:
+            found = Reconciled(
+                len(standing.destroyed), finished, again, came_back, len(lost), min(lost, default=None)
+            )
+            if commands.shredder.note(ledger.id, found, noted):
+                self.standing[ledger.slug] = found
+                return found
+            # Another process, or an opening, found a lost key while this one looked.
+            noted = commands.shredder.lost(ledger.id)
+            lost = self._lost_keys(ledger, noted)
 
     def _again(self, ledger: Ledger, standing: DestructionStanding, whole: bool) -> int:
         """Removes what came back; under how many keys something had."""
@@ -170,30 +179,46 @@ class Reconciling:
         return len(back)
 
     def _lost_keys(
-        self, ledger: Ledger, standing: DestructionStanding, whole: bool, every_entry: bool,
-        progress: Progress,
+        self, ledger: Ledger, noted: NotedLost, whole: bool = False, every_entry: bool = False,
+        progress: Progress = _quiet,
     ) -> set[str]:  # fmt: skip
-        """Keys that entries or the vault's rows name, that are missing, and that no entry destroyed."""
+        """Keys that entries or the vault's rows name, that are missing, and that no entry destroyed.
+
+        What is known as lost, here or as ``noted`` by another process, is looked for each time.
+        """
         commands = self._commands
         size = commands.feed.head(ledger.id).size
         first = 0 if every_entry else self._seen.get(ledger.id, max(0, size - RECENT))
-        candidates = set(self._lost.get(ledger.id, ()))
+        known = self._lost.get(ledger.id, set())
+        candidates = known | ({noted.key} if noted.key else set())
         if whole:
             candidates |= commands.shredder.keyless(ledger.id)
-        lost = self._missing(ledger, standing, candidates)
-        named: set[str] = set()
-        for rows in commands.feed.scan(ledger.id, start=first, until=size) if first < size else ():
-            named |= {sealed.key for row in rows for sealed, _ in sealed_in(row)}
-            if len(named) > BATCH or rows[-1].index == size - 1:
-                lost |= self._missing(ledger, standing, named)
-                named = set()
-            progress(rows[-1].index + 1, size)
-        for key in lost - self._lost.get(ledger.id, set()):
+        lost = self._missing(ledger, candidates) | self._unheld(ledger, first, size, progress)
+        if noted.keys > len(candidates):
+            # Another process knows of more of them, and has told one.
+            lost |= self._unheld(ledger, 0, first)
+        else:
+            start = self._turn.get(ledger.id, 0)
+            start = start if start < first else 0
+            self._turn[ledger.id] = until = min(start + IN_TURN, first)
+            lost |= self._unheld(ledger, start, until)
+        for key in lost - known:
             self._alarm("a key is lost: no entry destroyed it", ledger=ledger.slug, key=key)
         self._seen[ledger.id], self._lost[ledger.id] = size, lost
         return lost
 
-    def _missing(self, ledger: Ledger, standing: DestructionStanding, keys: set[str]) -> set[str]:
+    def _unheld(self, ledger: Ledger, first: int, until: int, progress: Progress = _quiet) -> set[str]:
+        """Keys that entries from ``first`` to before ``until`` name and that are missing."""
+        lost, named = set[str](), set[str]()
+        for rows in self._commands.feed.scan(ledger.id, start=first, until=until) if first < until else ():
+            named |= {sealed.key for row in rows for sealed, _ in sealed_in(row)}
+            if len(named) > BATCH or rows[-1].index == until - 1:
+                lost |= self._missing(ledger, named)
+                named = set()
+            progress(rows[-1].index + 1, until)
+        return lost
+
+    def _missing(self, ledger: Ledger, keys: set[str]) -> set[str]:
         gone = self._commands.streams.destroyed(ledger)
         wanted = {key for key in keys if key not in gone}
         return wanted - self._commands.shredder.present(ledger.id, wanted, whole=False).keys

@@ -97,7 +97,7 @@ def destroy(
                 "disposal_authority": disposal_authority,
             }  # fmt: skip
             said = desk.propose({k: v for k, v in (stated | grounds).items() if v}, planned)
-    session.show(as_json, said, lambda: _text(said))
+    session.show(as_json, said, lambda: _text(said, into))
 
 
 class _Desk:
@@ -146,7 +146,7 @@ def _plan_text(planned: Planned) -> str:
     )
 
 
-def _text(said: dict[str, Any]) -> str:
+def _text(said: dict[str, Any], ledger: Ledger) -> str:
     destruction = said["destruction"]
     if "destroyed" in said:
         gone = said["destroyed"]
@@ -160,7 +160,8 @@ def _text(said: dict[str, Any]) -> str:
     if said.get("waits_for"):
         return (
             f"Proposed {destruction}: the organisation demands a second person; an administrator runs "
-            f"'auditledger destroy --approve {destruction}', then run it with --authorise"
+            f"'auditledger destroy --approve {destruction} --ledger {ledger.slug}', then run it with "
+            "--authorise"
         )
     return f"Recorded {said['recorded']} of {destruction}"
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ledger.application import Installation
-from ledger.application.access import Matter, allow
+from ledger.application.access import NAMED_STREAMS, Matter, allow, allow_case
 from ledger.application.shown import DEMONSTRATION, shown_bracket, shown_entry
 from ledger.cli.appeared import appeared
 from ledger.cli.session import (
@@ -53,7 +53,11 @@ def entries(
     organisation: Organisation = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a ledger's entries in order, decoded; sealed values stay sealed. With --json one entry a line."""
+    """Show a ledger's entries in order, decoded; sealed values stay sealed. With --json one entry a line.
+
+    Who reads no cases reads with --case the streams about the ledger itself (ledger, roles, calendar,
+    destruction), and a case that they have taken emergency access to (without --follow).
+    """
     session = of(context)
     wanted = event_names(event)
     if raw and not as_json:
@@ -61,7 +65,11 @@ def entries(
     with session.installation() as installation:
         found = the_ledger(installation, slug)
         principal = session.principal(found, person, organisation)
-        allow(installation, found.slug, principal, Matter.CASES)
+        if case is None or (follow and case not in NAMED_STREAMS):
+            # Emergency access to a case ends within the hour, and following it would not.
+            allow(installation, found.slug, principal, Matter.CASES)
+        else:
+            allow_case(installation, found.slug, principal, case)
         if found.demonstration:
             session.err.print(f"{found.slug}: {DEMONSTRATION}")
         stop = END if until is None else until

@@ -156,7 +156,8 @@ def rotate_signing(
     else:
         session.out.print(
             f"{changed}\nsigns {ledger.slug} too, from the checkpoint of size {size} on. Back up {path}, give "
-            f"it to auditors and witnesses,\nthen end the overlap: auditledger keys rotate signing --retire"
+            "it to auditors and witnesses,\n"
+            f"then end the overlap: auditledger keys rotate signing --ledger {ledger.slug} --retire"
         )
 
 

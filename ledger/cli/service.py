@@ -328,20 +328,24 @@ def _kek(settings: Settings, wrapping: Sequence[WrappedBy], ended: frozenset[str
     """Whether the key-encryption keys open one key of each that wrapped the vault's; none is ever made here."""
     source = kek_source(settings)
     where = f"kek, set in {settings.sources['kek']}" if source.text else str(source.path)
+    mend = f"mend {where}, or restore it from its backup"
     if source.provider is not None:
         where = f"kept by {source.provider}"
+        mend = f"mend kek_provider and kek_argument, set in {settings.sources['kek_provider']}"
     elif not (source.text or wrapping or os.path.lexists(source.path)):
         return _check(KEK, True, f"{source.path} does not exist yet; it is made with the first ledger")
     try:
         with KekRing(source, keys_exist=True) as ring:
-            return _opens(ring, where, wrapping, ended)
+            return _opens(ring, where, mend, wrapping, ended)
     except SettingsError as error:
-        return _check(KEK, False, f"{error}; mend {where}, or restore it from its backup")
+        return _check(KEK, False, f"{error}; {mend}")
     except AuditLedgerError as error:
         return _check(KEK, False, str(error).removeprefix(f"{KEK}: "))
 
 
-def _opens(ring: KekRing, where: str, wrapping: Sequence[WrappedBy], ended: frozenset[str]) -> dict[str, Any]:
+def _opens(
+    ring: KekRing, where: str, mend: str, wrapping: Sequence[WrappedBy], ended: frozenset[str]
+) -> dict[str, Any]:
     newest = ring.kek_id
     foreign: list[str] = []
     for each in wrapping:
@@ -351,7 +355,7 @@ def _opens(ring: KekRing, where: str, wrapping: Sequence[WrappedBy], ended: froz
             foreign.append(each.kek_id)
     if foreign:
         said = f"expected {', '.join(foreign)}, which wrapped keys of the vault, got {newest}"
-        return _check(KEK, False, f"{said}; mend {where}, or restore it from its backup")
+        return _check(KEK, False, f"{said}; {mend}")
     said = f"{newest}, {where}"
     behind = [each for each in wrapping if each.kek_id != newest]
     if behind or set(ring.older()) - ended:

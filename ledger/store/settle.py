@@ -26,7 +26,7 @@ from ledger.store.ledgers import Ledger
 from ledger.store.placing import Head, Placed, place_all, vault_arrays
 from ledger.store.submission import Draft, Outcome, Receipt, Submission
 from ledger.vault.sealing import KEY_NAME
-from ledger.vault.store import KEY_GONE, KeyGone
+from ledger.vault.store import key_gone
 
 Connection = psycopg.Connection[TupleRow]
 IDLE = pq.TransactionStatus.IDLE
@@ -100,11 +100,12 @@ def _refused(
         connection.execute(queries.get("end_stuck_writers"))
         held = Unavailable("nothing was written: another writer holds the head of the ledger; try again")
         return dict.fromkeys(open_ones, held)
-    if error.sqlstate == KEY_GONE:
+    keks = {key.kek_id for submission in open_ones.values() for key in submission.keys}
+    if (refusal := key_gone(error, keks)) is not None:
         message = error.diag.message_primary or ""
         gone = set(message.partition(":")[2].replace(",", " ").split())
         return {
-            place: KeyGone(f"{message}; seal the command anew")
+            place: refusal
             for place, submission in open_ones.items()
             if gone & ({row.key for row in submission.rows} | {key.id for key in submission.keys})
         }

@@ -55,7 +55,7 @@ class Ahead:
         then misses, reconciling removes.
         """
         held = Held(uuid.uuid4())
-        with ours(), ExitStack() as stack:
+        with ours({key.kek_id for key in keys}), ExitStack() as stack:
             connection = stack.enter_context(self._connect())
             try:
                 self._put(connection, held.id, ledger, commands, keys, rows)

@@ -45,18 +45,18 @@ _KINDS: dict[str, type[Unavailable] | type[VaultError]] = {
 
 def provided(name: str, argument: str | None) -> KeyEncryptionKey:
     """The key-encryption key of a provider. Raises SettingsError where there is none of that name."""
+    known = {each.name: each for each in entry_points(group=GROUP)}
+    expected = f"kek_provider: expected module:function or one of {', '.join(sorted(known))}, got {name!r}"
+    if ":" not in name and name not in known:
+        raise SettingsError(expected)
     try:
         if ":" in name:
             module, _, function = name.partition(":")
             factory: Any = getattr(import_module(module), function)
         else:
-            (found,) = entry_points(group=GROUP, name=name)
-            factory = found.load()
+            factory = known[name].load()
     except (ImportError, AttributeError, ValueError) as error:
-        known = ", ".join(sorted(each.name for each in entry_points(group=GROUP)))
-        raise SettingsError(
-            f"kek_provider: expected module:function or one of {known}, got {name!r} ({error})"
-        ) from error
+        raise SettingsError(f"{expected} ({error})") from error
     made: KeyEncryptionKey = factory(argument)
     return made
 

@@ -219,11 +219,20 @@ SELECT key FROM vault.attachments a
 WHERE ledger = %s AND NOT EXISTS (SELECT FROM vault.keys k WHERE k.id = a.key);
 
 -- name: note_reconciled
--- Keeps how the vault stood to a ledger's destruction entries.
+-- Keeps how the vault stood to a ledger's destruction entries, where what is lost is still noted as it was read.
 INSERT INTO vault.reconciled AS r (ledger, destroyed, came_back, lost, lost_key) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (ledger) DO UPDATE SET destroyed = excluded.destroyed, came_back = excluded.came_back,
     lost = excluded.lost, lost_key = excluded.lost_key, reconciled_at = clock_timestamp()
+WHERE (r.lost, r.lost_key) IS NOT DISTINCT FROM (%s::bigint, %s::text)
 RETURNING true;
+
+-- name: noted_lost
+-- How many keys of a ledger are noted as lost, and one of them.
+SELECT lost, lost_key FROM vault.reconciled WHERE ledger = %s;
+
+-- name: note_lost
+-- Notes so many keys of a ledger as lost, at least, and one of them: the next look takes it from there.
+UPDATE vault.reconciled SET lost = greatest(lost, %s), lost_key = %s WHERE ledger = %s RETURNING true;
 
 -- name: reconciled
 -- How the vault stood to each ledger's destruction entries, and how many seconds ago.

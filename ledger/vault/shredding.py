@@ -46,6 +46,13 @@ class Reconciled:
     lost_key: str | None
 
 
+class NotedLost(NamedTuple):
+    """How many keys of a ledger are noted as lost, and one of them."""
+
+    keys: int
+    key: str | None
+
+
 class Shredder:
     """Removes keys and what they sealed. ``connect`` as of an ``Opener``: the writer's role removes nothing."""
 
@@ -91,10 +98,19 @@ class Shredder:
         """Keys that are gone while something sealed under them is there; reads the whole table."""
         return {row[0] for row in fetch(self._connect, "keyless", (ledger, ledger))}
 
-    def note(self, ledger: int, found: Reconciled) -> None:
-        """Keeps what was found, for who looks at the database alone."""
-        parameters = (ledger, found.destroyed, found.came_back, found.lost, found.lost_key)
-        fetch(self._connect, "note_reconciled", parameters)
+    def lost(self, ledger: int) -> NotedLost:
+        """What is noted as lost of a ledger, by whichever process looked last, or by an opening."""
+        rows = fetch(self._connect, "noted_lost", (ledger,))
+        return NotedLost._make(rows[0]) if rows else NotedLost(0, None)
+
+    def note(self, ledger: int, found: Reconciled, before: NotedLost) -> bool:
+        """Keeps what was found, for who looks at the database alone.
+
+        False, and nothing is kept, where what is noted as lost is not ``before`` any more: somebody found one
+        meanwhile, which this must not hide.
+        """
+        parameters = (ledger, found.destroyed, found.came_back, found.lost, found.lost_key, *before)
+        return bool(fetch(self._connect, "note_reconciled", parameters))
 
     def unwritten(self) -> bool:
         """Whether pages of the vault may still hold what was removed."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -45,8 +45,16 @@ def none_destroyed(_ledger: int) -> Mapping[str, Destroyed]:
 _HEADING = re.compile(r"^-- name: (\w+)\n-- \S.*\n", re.MULTILINE)
 
 
+MISSING = Lost("key missing")
+"""What is said of every field under a key that the vault has no row of."""
+
+
 class KeyGone(VaultError):
     """A key was destroyed between sealing and commit: nothing was written; seal anew or refuse."""
+
+
+class KekRetired(KeyGone):
+    """A rotation replaced the key-encryption key in use and retired it: nothing was written; set the newest."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -203,13 +211,19 @@ class Opener:
     ) -> list[list[Opening]]:
         """For each entry ``(index, its sealed fields, ALL of them, in the order of the entry)`` the openings.
 
-        Fields that ``may_open`` denies are withheld. Raises ``WrongKek`` where the key-encryption key is not
+        Fields that ``may_open`` denies are withheld. A key that is missing is noted as lost, which whoever
+        reconciles takes from there. Raises ``WrongKek`` where the key-encryption key is not
         the one in use at sealing: that is a wrong setting, and no value is called lost for it.
         """
         asked = {(i, f.key) for i, fields in entries for f in fields if may_open(i, f)}
         gone = self._destroyed(ledger) if asked else {}
         wanted = sorted(each for each in asked if each[1] not in gone)
         opened = self._pairs(ledger, entries, wanted) if wanted else {}
+        missing = {key for (_, key), fields in opened.items() if MISSING in fields.values()}
+        if missing:
+            # The answer says it too, and stands whatever becomes of the note.
+            with suppress(Unavailable):
+                fetch(self._connect, "note_lost", (len(missing), min(missing), ledger))
 
         def opening(index: int, field: SealedField) -> Opening:
             if not may_open(index, field):
@@ -263,7 +277,7 @@ class Opener:
 
     def _unwrap(self, key_id: str, wrapped: bytes | None, kek_id: str) -> bytes | Lost:
         if wrapped is None:
-            return Lost("key missing")
+            return MISSING
         try:
             return self._kek.unwrap(key_id, wrapped, kek_id)
         except (WrongKek, KekDenied):
@@ -308,10 +322,20 @@ def queries() -> dict[str, bytes]:
     }
 
 
-def key_gone(error: psycopg.Error) -> KeyGone | None:
-    """Our error for SQLSTATE AL001 (it names the keys), None for any other database error."""
+def key_gone(error: psycopg.Error, keks: Iterable[str] = ()) -> KeyGone | None:
+    """Our error for SQLSTATE AL001 (it names the keys), None for any other database error.
+
+    ``keks``: the key-encryption keys that wrapped the new keys, where they are known.
+    """
     if error.sqlstate != KEY_GONE:
         return None
+    if "retired" in (error.diag.message_detail or ""):
+        # The new keys are nobody's yet; what is wrong is by what they were wrapped.
+        got = ", ".join(sorted(set(keks))) or "one"
+        return KekRetired(
+            f"key-encryption key: expected the one in use since the last rotation, got {got}, which is "
+            "retired; nothing was written: set the right key"
+        )
     return KeyGone(f"{error.diag.message_primary}: expected it until the commit; seal the command anew")
 
 
@@ -322,15 +346,17 @@ def fetch(connect: Connect, query: str, parameters: tuple[Any, ...] | Mapping[st
 
 
 @contextmanager
-def ours() -> Iterator[None]:
+def ours(keks: Iterable[str] = ()) -> Iterator[None]:
     """Database errors as ours: KeyGone for a key that is gone, Unavailable for whatever else a database says.
+
+    ``keks`` as of ``key_gone``.
 
     It may be away, take nothing (read-only, full) or lack rights: what it says of values is left out.
     """
     try:
         yield
     except psycopg.Error as error:
-        if (gone := key_gone(error)) is not None:
+        if (gone := key_gone(error, keks)) is not None:
             raise gone from error
         operational = isinstance(error, psycopg.OperationalError)
         said = str(error) if operational else error.diag.message_primary or str(error)

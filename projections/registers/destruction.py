@@ -15,13 +15,9 @@ from ledger.domain.destruction.events import (
     DestructionRefused,
     HoldPlaced,
     HoldReleased,
-    SecondPersonDemanded,
 )
 from ledger.domain.event import CaseEvent
-from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
-
-OPENINGS = (SecondPersonDemanded, HoldPlaced, HoldReleased, DestructionProposed)
-"""What the stream may begin with."""
+from projections.base import Column, Kind, Register, Row, StreamInfo, events_of, pointer
 
 Of = (
     DestructionProposed
@@ -56,7 +52,7 @@ class Destructions(Register):
         Column("files", Kind.INT, "files that are gone"),
         Column("came_back", Kind.INT, "how often something of it was in the vault again, and removed again"),
     )
-    opened_by = OPENINGS
+    opened_by = events_of("destruction")
 
     def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
         """One row a proposal."""
@@ -129,7 +125,7 @@ class Holds(Register):
         ),
         Column("released_on", Kind.DATE, "the day on which it was released; empty: it is open"),
     )
-    opened_by = OPENINGS
+    opened_by = events_of("destruction")
 
     def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
         """One row a hold; an id can be used again once its hold was released.

@@ -6,12 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from ledger.clock import melbourne_date
 from ledger.domain.event import CaseEvent
-from ledger.domain.openings.events import EmergencyAccessTaken, SealedFieldsOpened
+from ledger.domain.openings.events import SealedFieldsOpened
 from ledger.domain.openings.standing import EmergencyAccess, accesses_of
-from projections.base import Column, Kind, Register, Row, StreamInfo, pointer
-
-OPENINGS = (SealedFieldsOpened, EmergencyAccessTaken)
-"""What the stream may begin with."""
+from projections.base import Column, Kind, Register, Row, StreamInfo, events_of, pointer
 
 
 def _accesses(facts: Sequence[CaseEvent], _about: StreamInfo) -> dict[int, EmergencyAccess]:
@@ -31,6 +28,7 @@ class EmergencyAccesses(Register):
 
     name = "emergency_access"
     title = "Emergency access to sealed fields"
+    version = 2
     columns = (
         Column("person", Kind.TEXT, "who took it, by opaque id"),
         Column("role", Kind.TEXT, "the role in which they took it"),
@@ -50,7 +48,7 @@ class EmergencyAccesses(Register):
         Column("justified", Kind.BOOL, "whether the review found it justified"),
         Column("review_words", Kind.SEALED, "why"),
     )
-    opened_by = OPENINGS
+    opened_by = events_of("openings")
 
     def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
         """One row an access."""
@@ -86,6 +84,7 @@ class EmergencyOpenings(Register):
 
     name = "emergency_openings"
     title = "Openings under emergency access"
+    version = 2
     columns = (
         Column("access", Kind.INT, "the entry by which the access was taken"),
         Column("person", Kind.TEXT, "who opened, by opaque id"),
@@ -94,7 +93,7 @@ class EmergencyOpenings(Register):
         Column("fields", Kind.INT, "how many fields and files"),
         Column("reason", Kind.SEALED, "why"),
     )
-    opened_by = OPENINGS
+    opened_by = events_of("openings")
 
     def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
         """One row an opening."""

@@ -65,7 +65,7 @@ class Holidays(Register):
         Column("municipality", Kind.TEXT, "where a substitute counts; empty: everywhere"),
         Column("instead_of", Kind.DATE, "the day that a substitute stands for"),
     )
-    opened_by = (CalendarSeeded,)
+    opened_by = (CalendarSeeded, HolidayAdded, HolidaySubstituted, HolidayRemoved)
 
     def rows(self, facts: Sequence[CaseEvent], about: StreamInfo) -> Iterable[Row]:
         """One row a seeded day as changed, one a change."""

@@ -155,21 +155,33 @@ def test_who_opens_sealed_fields(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "said"),
     [
-        {},
-        {"wanted": [], "reason": "x"},
-        {"wanted": [{"index": "1"}], "reason": "x"},
-        {"wanted": [{"index": True}], "reason": "x"},
-        {"wanted": [{"index": 0, "paths": [1]}], "reason": "x"},
-        {"wanted": [{"index": 0, "paths": ["none"]}], "reason": "x"},
-        {"wanted": [{"index": 0}], "reason": " "},
-        {"wanted": [{"index": 0}]},
-        {"wanted": [{"index": 0}], "reason": "x", "other": 1},
+        ({}, "wanted: expected a list of one or more objects with index and paths, got None"),
+        ({"wanted": [], "reason": "x"}, "one or more objects with index and paths, got 'an empty list'"),
+        ({"wanted": [{"index": "1"}], "reason": "x"}, "wanted.0: expected an object with index"),
+        ({"wanted": [{"index": True}], "reason": "x"}, "wanted.0: expected an object with index"),
+        ({"wanted": [{"index": 0, "paths": [1]}], "reason": "x"}, "wanted.0.paths: expected a list of text"),
+        ({"wanted": [{"index": 0, "paths": ["none"]}], "reason": "x"}, "path: expected one of"),
+        ({"wanted": [{"index": 0}], "reason": ""}, "not blank: why these fields are opened, got 'blank text'"),
+        ({"wanted": [{"index": 0}], "reason": " "}, "reason: expected text that is not blank"),
+        ({"wanted": [{"index": 0}], "reason": 7}, "reason: expected text that is not blank"),
+        ({"wanted": [{"index": 0}]}, "why these fields are opened, got None"),
+        ({"wanted": [{"index": 0}], "reason": "x", "other": 1}, "other: expected one of wanted, reason"),
     ],
-)
-def test_a_malformed_opening_is_refused(house: House, body: object) -> None:
-    assert house.post("officer", "/ledgers/dffh/openings", body).status_code == 422
+)  # fmt: skip
+def test_a_malformed_opening_is_refused(house: House, body: object, said: str) -> None:
+    answer = house.post("officer", "/ledgers/dffh/openings", body)
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+
+
+def test_a_file_is_opened_for_a_reason_that_is_stated(house: House) -> None:
+    answer = house.post("officer", "/ledgers/dffh/openings/file", {"index": 0, "reason": ""})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == (
+        "reason: expected text that is not blank: why the file is opened, got 'blank text'"
+    )
 
 
 def test_a_file_goes_up_and_comes_down_as_it_was(house: House) -> None:

@@ -78,9 +78,10 @@ def test_who_searches_sealed_identifiers(house: House) -> None:
     ("body", "said"),
     [
         ({}, "value: expected text"),
-        ({"value": "Jo Bloggs"}, "reason: expected text"),
-        ({"value": "Jo Bloggs", "reason": " "}, "reason: expected text"),
-        ({"value": ["Jo Bloggs"], "reason": "x"}, "value: expected text: one whole identifier, got 'list'"),
+        ({"value": 123456782, "reason": "x"}, "value: expected text: one whole identifier, got 'a number'"),
+        ({"value": "Jo Bloggs"}, "reason: expected text that is not blank: why it is searched for, got None"),
+        ({"value": "Jo Bloggs", "reason": " "}, "why it is searched for, got 'blank text'"),
+        ({"value": ["Jo Bloggs"], "reason": "x"}, "value: expected text: one whole identifier, got a list"),
         ({"value": " j ", "reason": "x"}, "value: expected a whole identifier of at least 2 characters"),
         ({"value": "Jo Bloggs", "reason": "x", "from": "0"}, "from: expected the index of an entry"),
         ({"value": "Jo Bloggs", "reason": "x", "from": True}, "from: expected the index of an entry"),

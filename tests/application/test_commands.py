@@ -15,7 +15,9 @@ from ledger.application import Outcome, Principal
 from ledger.application.commands import Commands
 from ledger.errors import CommandReused, Conflict, Forbidden, InvalidInput, LawRefused, NotFound
 from ledger.vault.opening import Opened
+from ledger.vault.store import KekRetired
 from tests.application.conftest import House
+from tests.conftest import IN_BOTH
 from tests.support import check_ledger
 from tests.waiting import DEADLINE
 
@@ -397,3 +399,13 @@ def test_an_organisation_that_was_ended_is_registered_no_more(house: House, end:
     house.run(end, fields, case=made[0], ledger="common", principal=house.administrator)
     with pytest.raises(InvalidInput, match="requester"):
         house.run("request.RequestReceived", received)
+
+
+@IN_BOTH
+def test_a_retired_key_encryption_key_is_named_and_no_key_is_called_gone(house: House) -> None:
+    used = house.installation.kek.kek_id
+    with house.installation.vault.connect_admin() as connection:
+        connection.execute("INSERT INTO vault.retired_keks (id) VALUES (%s)", (used,))
+    with pytest.raises(KekRetired, match=f"last rotation, got {used}, which is retired; nothing was written"):
+        house.run("request.RequestReceived", FIELDS)
+    check_ledger(house.installation.database, house.installation.ledgers.get("dffh"))

@@ -25,7 +25,7 @@ from ledger.errors import Conflict, ContentDestroyed, InvalidInput, OutcomeUnkno
 from ledger.store.closing import end
 from ledger.store.database import Database, Role
 from ledger.store.embedded import programs
-from ledger.vault.opening import Destroyed, Lost, Opened
+from ledger.vault.opening import Destroyed, Opened
 from ledger.vault.shredding import Shredder
 from tests.application.conftest import House, people
 from tests.application.test_destroying import act, destroy, opened, propose, received, rows
@@ -364,50 +364,6 @@ def test_a_service_removes_what_comes_back_while_it_runs(house: House) -> None:
         stop.set()
         thread.join()
     check_ledger(house.installation.database, house.ledger)
-
-
-# --- what is lost ---
-
-
-@IN_BOTH
-def test_a_key_that_is_missing_and_that_no_entry_names_is_lost(house: House) -> None:
-    gone, case = received(house), received(house)
-    destroy(house, gone)
-    (missing,) = (
-        key.id for key in house.installation.vault_keys.keys_of(house.ledger.id, case) if key.subject == "case"
-    )
-    reconciling = Reconciling(house.installation)
-    assert reconciling.all(whole=True)["dffh"].lost == 0
-    with house.installation.vault.connect_admin() as connection:
-        connection.execute("CREATE TABLE kept AS SELECT * FROM vault.keys WHERE id = %s", (missing,))
-        connection.execute("DELETE FROM vault.keys WHERE id = %s", (missing,))
-        found = reconciling.all(whole=True)["dffh"]
-        assert (found.lost, found.lost_key) == (1, missing)
-        # It stays lost until it is there again, though each look takes in new entries only.
-        assert reconciling.all(whole=False)["dffh"].lost == 1
-        assert {type(each) for each in opened(house, rows(house, case)[0].index).values()} == {Lost}
-        assert {type(each) for each in opened(house, rows(house, gone)[0].index).values()} == {Destroyed}
-        connection.execute("INSERT INTO vault.keys OVERRIDING SYSTEM VALUE SELECT * FROM kept")
-    assert reconciling.all(whole=False)["dffh"].lost == 0
-    check_ledger(house.installation.database, house.ledger)
-
-
-@IN_BOTH
-def test_a_vault_older_than_its_ledger_is_noticed_though_its_rows_are_missing_too(house: House) -> None:
-    received(house)
-    dump = dumped(house.installation.vault)
-    case = received(house)
-    (missing,) = {sealed.key for sealed in [row.decoded and _sealed(row) for row in rows(house, case)]}
-    restored(house.installation.vault, dump)
-    found = Reconciling(house.installation).all(whole=False)["dffh"]
-    assert (found.lost, found.lost_key) == (1, missing)
-    check_ledger(house.installation.database, house.ledger)
-
-
-def _sealed(row: Any) -> Any:
-    from ledger.domain.event import decode_event
-
-    return decode_event(row.decoded).purpose
 
 
 # --- writers at the same time ---

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,52 @@ def test_two_people_by_the_command_line(office: Program) -> None:
     said = office.ok("destroy", other, *named, *GROUND, person="privacy")
     office.ok("destroy", "--refuse", said["destruction"], "--reason", "no", *named, person="administrator")
     assert office("destroy", "--authorise", said["destruction"], *named, person="privacy").code == 3
+
+
+def printed(said: str) -> list[str]:
+    """The arguments of the command line that a text names."""
+    found = re.search(r"auditledger ([^'\n]+)", said)
+    assert found is not None, said
+    return found[1].split()
+
+
+def test_the_lines_that_are_printed_run_as_they_stand_with_two_ledgers(office: Program, tmp_path: Path) -> None:
+    case, _ = received(office)
+    office.ok(
+        "record", "destruction.SecondPersonDemanded", "-", "--ledger", "dffh",
+        text=json.dumps({"fields": {"demanded": True}}), person="administrator",
+    )  # fmt: skip
+    office.ok(
+        "ledger", "create", "two", "--origin", "example.vic.gov.au/two", "--organisation", str(uuid.uuid4()),
+        "--name", "Another", "--administrator", str(uuid.uuid4()), person="administrator",
+    )  # fmt: skip
+    said = office("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+    assert "demands a second person" in said.out, said.err
+    answer = office(*printed(said.out), person="administrator")
+    assert answer.code == 0, answer.err
+    said = office("keys", "rotate", "signing", "--ledger", "dffh", person="administrator")
+    assert said.code == 0, said.err
+    answer = office(*printed(said.out), person="administrator")
+    assert answer.code == 0, answer.err
+
+
+def test_an_administrator_reads_what_to_approve_and_no_case(office: Program) -> None:
+    """As over HTTP: the streams about the ledger itself, and nothing else."""
+    case, index = received(office)
+    office.ok("destroy", case, "--ledger", "dffh", *GROUND, person="privacy")
+    asked = ("entries", "--ledger", "dffh")
+    found = office(*asked, "--case", "destruction", "--json", person="administrator")
+    assert found.code == 0, found.err
+    assert [json.loads(line)["event"].rpartition(".")[2] for line in found.out.splitlines()] == [
+        "DestructionProposed", "DestructionAuthorised", "DestructionCompleted",
+    ]  # fmt: skip
+    for line in ((*asked, "--case", case), asked, (*asked, "--event", "destruction.DestructionProposed")):
+        refused = office(*line, person="administrator")
+        assert (refused.code, refused.out) == (4, "")
+    office.ok("break-glass", "take", case, "--reason", "r", "--ledger", "dffh", person="administrator")
+    taken = office(*asked, "--case", case, "--json", person="administrator")
+    assert json.loads(taken.out.splitlines()[0])["index"] == index
+    assert office(*asked, "--case", case, "--follow", person="administrator").code == 4
 
 
 def test_a_dry_run_names_the_holds_and_a_destruction_is_refused_for_them(office: Program) -> None:

@@ -143,6 +143,18 @@ def test_a_key_file_that_is_lost_or_no_key_is_said_and_none_is_made(dffh: Progra
     assert {each["check"]: each["ok"] for each in healthy.json["checks"]}[KEK]
 
 
+def test_a_provider_of_the_key_that_there_is_none_of_is_said_with_where_it_was_set(dffh: Program) -> None:
+    mend = "; mend kek_provider and kek_argument, set in environment (AUDITLEDGER_KEK_PROVIDER)"
+    dffh.environment["AUDITLEDGER_KEK_PROVIDER"] = "foo"
+    said = "kek_provider: expected module:function or one of program, got 'foo'"
+    assert examined(dffh)[0][KEK] == (False, said + mend)
+    dffh.environment["AUDITLEDGER_KEK_PROVIDER"] = "tests.vault.test_provider:made"
+    ok, detail = examined(dffh)[0][KEK]
+    assert ok is False
+    assert "which wrapped keys of the vault, got local-" in detail
+    assert detail.endswith(mend)
+
+
 def test_before_the_first_ledger_a_malformed_key_is_said_and_none_is_made(
     program: Program, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import base64
 import errno
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from threading import Event, Thread
@@ -124,6 +125,16 @@ def test_every_key_is_wrapped_anew_and_no_entry_and_no_ciphertext_is_touched(
     receive(filled)
     for slug in ("common", "dffh"):
         check_ledger(database, Ledgers(database).get(slug))
+
+
+def test_who_puts_the_old_key_back_is_told_so_by_record(filled: Program) -> None:
+    """Nothing was destroyed: what is wrong is the key-encryption key, and the message names it."""
+    (old,) = rotate(filled)["before"]
+    shutil.copy(data(filled) / f"kek.{old}", data(filled) / "kek")
+    body = {**RECEIVED, "fields": {**RECEIVED["fields"], "provider": filled.people["organisation"]}}  # type: ignore[dict-item]
+    answer = filled("record", "request.RequestReceived", "-", person="officer", text=json.dumps(body))
+    fails(answer, 1, f"got {old}, which is retired; nothing was written: set the right key")
+    assert "gone" not in answer.err
 
 
 def test_a_rotation_is_the_administrators(filled: Program, database: Database) -> None:
@@ -396,6 +407,9 @@ def test_a_program_keeps_the_key_and_this_one_never_sees_it(
     all_open(filled, database)
     assert rotate(filled)["before"] == ["kms-1"]
     assert list(wrapping(database)) == ["kms-2"]
+    answer = filled("keys", "rotate", "kek", person="administrator")
+    fails(answer, 2, "kek_provider: expected one that wraps by another key than wraps the vault now")
+    assert "kek_previous" not in answer.err
     for wrong, code, said in [
         ({"deny": True}, 1, "no rights to this key"), ({"away": True}, 6, "it is down for the moment"),
     ]:  # fmt: skip

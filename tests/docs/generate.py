@@ -29,6 +29,7 @@ from ledger.law.dates import Provision
 from ledger.main import app
 from ledger.service import application
 from ledger.settings import PREFIX, Settings
+from ledger.vault import kek, store
 from projections.base import COMMON, registers
 from tests.docs.lawbook import modules
 
@@ -193,7 +194,7 @@ def http_routes() -> str:
 def problems() -> str:
     """Every kind of refusal over HTTP with its status."""
     rows = []
-    for each in [*vars(errors).values(), *vars(problem).values()]:
+    for each in [*vars(errors).values(), *vars(problem).values(), *vars(kek).values(), *vars(store).values()]:
         if (
             isinstance(each, type)
             and issubclass(each, errors.AuditLedgerError)

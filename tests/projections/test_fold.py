@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from ledger.domain.case import command_table
 from ledger.domain.event import CaseEvent
 from ledger.domain.request.events import RequestAcknowledged, RequestReceived, RequestScheme
-from projections.base import Column, Kind, Register, Row, StreamInfo
+from projections.base import Column, Kind, Register, Row, StreamInfo, registers
 from projections.calendar import NO_CALENDAR
 from projections.fold import TOGETHER, Stream, fold, fold_all
 from tests.projections.book import make
@@ -122,3 +123,21 @@ def test_two_rows_of_one_key_park_the_case() -> None:
     assert folded.lines == {}
     assert folded.parked is not None
     assert folded.parked.reason.endswith("two rows of one case have the same key")
+
+
+def test_a_register_looks_at_a_named_stream_whichever_event_it_begins_with() -> None:
+    """One that left out a first event would lose every later fact of that stream."""
+    streams: dict[str, set[type[CaseEvent]]] = {}
+    for spec in (spec for specs in command_table().values() for spec in specs if spec.stream is not None):
+        streams.setdefault(spec.stream or "", set()).add(spec.event)
+    assert {"openings", "destruction", "roles", "calendar", "attestations"} <= set(streams)
+    looked_at = [
+        (register.name, stream, {event.name for event in events if not register.looks_at(event)})
+        for register in registers().values()
+        for stream, events in streams.items()
+        if any(map(register.looks_at, events))
+    ]
+    assert {"emergency_access", "emergency_openings", "destructions", "holds"} <= {
+        each[0] for each in looked_at
+    }
+    assert [each for each in looked_at if each[2]] == []

@@ -16,6 +16,7 @@ from ledger.domain.openings.events import (
     OpenedEntry,
     PrivacyOfficerTold,
     SealedFieldsOpened,
+    SealedFieldsSearched,
     ToldBy,
 )
 from ledger.store.database import Role
@@ -131,6 +132,17 @@ def test_the_year_after_carries_over_what_was_not_reviewed(state: State, reader:
     assert report.figures["emergency.flow.closing"].value == 4
     after = annual(state, reader, 2026)
     assert values(after, "emergency.flow") == {"opening": 4, "taken": 0, "reviewed": 2, "closing": 2}
+
+
+def test_accesses_count_where_the_stream_begins_with_a_search(state: State, reader: str) -> None:
+    """What the stream begins with is chance, and hides nothing that comes after it."""
+    state.organisation("dffh", "Families")
+    book, day = state.books["dffh"], date(2026, 2, 3)
+    put(book, day, SealedFieldsSearched, found=(), searched_from=0, searched_to=1, reason="r")
+    opened(book, day, taken(book, day), "reasons")
+    report = annual(state, reader)
+    assert values(report, "emergency.flow") == {"opening": 0, "taken": 1, "reviewed": 0, "closing": 1}
+    assert report.figures["emergency.openings.total.total"].value == 1
 
 
 def test_a_report_whose_accesses_do_not_tie_is_refused(

@@ -15,7 +15,7 @@ from ledger.store.database import Database, Role
 from ledger.vault.kek import KekDenied, LocalKek, Wrapped, WrongKek
 from ledger.vault.opening import Lost, SealedField
 from ledger.vault.shredding import Shredder
-from ledger.vault.store import KeyGone, Opener, Rewrapping, VaultKeys, wrapped_by
+from ledger.vault.store import KekRetired, Opener, Rewrapping, VaultKeys, wrapped_by
 from tests.waiting import until
 
 OLD, NEW = LocalKek(bytes(range(32))), LocalKek(bytes(32))
@@ -213,7 +213,7 @@ def test_who_comes_while_the_old_key_is_retired_is_refused(database: Database, c
         thread.join()
     assert refused == ["AL001 vault key gone: late"]
     assert counts(database) == {NEW.kek_id: 25}
-    with pytest.raises(KeyGone, match="vault key gone"):
+    with pytest.raises(KekRetired, match="in use since the last rotation, got one, which is retired"):
         VaultKeys(lambda: database.connect(Role.WRITER), OLD).ensure(1, "s-new", "case")
     # What is there already is found, whoever wrapped it; again retired is the same.
     assert VaultKeys(lambda: database.connect(Role.WRITER), NEW).ensure(1, "s-0", "case")[1] in clear.values()
