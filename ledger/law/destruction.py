@@ -104,7 +104,7 @@ def destruction_names_keys(keys: Collection[str], destroyed: Collection[str]) ->
 
     4-wire 'Sealed fields'. Raises LawRefused, InvalidInput where they are too many for one entry."""
     if not keys:
-        raise LawRefused(DESTRUCTION, "there is nothing to destroy: no key of it is in the vault")
+        raise LawRefused(DESTRUCTION, "there is nothing to destroy: nothing of it is sealed and not destroyed")
     if len(set(keys)) < len(keys):
         raise LawRefused(DESTRUCTION, "a key is named twice")
     if len(keys) > MOST_KEYS:
