@@ -15,7 +15,7 @@ from ledger.application.outcome import CommandInput, files_of
 from ledger.application.streams import Lookup
 from ledger.codec.declare import Attachment, Sealed, sealed_subjects
 from ledger.domain.destruction.aggregate import is_named_stream, matter_of
-from ledger.domain.destruction.events import DestructionAuthorised, DestructionScope
+from ledger.domain.destruction.events import DestructionAuthorised, DestructionProposed, DestructionScope
 from ledger.domain.destruction.standing import holds_on
 from ledger.domain.event import CaseEvent, decode_event
 from ledger.errors import (
@@ -54,18 +54,29 @@ def filled_in(commands: Commands, ledger: Ledger, command: CommandInput) -> Comm
         return command
     wanted = found.proposed
     about = _about(commands, ledger, wanted.ledger)
-    if found.standing in ("proposed", "approved") and (
-        wanted.scope is DestructionScope.CASE or wanted.subject is not None
-    ):
-        asked = {"scope": wanted.scope, "case": wanted.case, "subject": wanted.subject}
+    if found.standing in ("proposed", "approved"):
+        now: tuple[str, ...] = ()
+        if wanted.scope is DestructionScope.CASE or wanted.subject is not None:
+            asked = {"scope": wanted.scope, "case": wanted.case, "subject": wanted.subject}
+            now = keys_of(commands, about, asked)
         contents = contents_of(commands, about, wanted.case, ())
-        nothing_was_added_since((*wanted.keys, *contents), keys_of(commands, about, asked))
+        nothing_was_added_since((*wanted.keys, *contents), now, _sealed_since(commands, about, wanted))
     said = ("ledger", "scope", "case", "ground", "disposal_authority")
     same = {name: getattr(wanted, name) for name in said}
     whose = {"proposed_by": wanted.header.actor.id, "approved_by": found.approved_by}
     contents = contents_of(commands, about, wanted.case, wanted.keys)
     keys = {"keys": (*wanted.keys, *contents), "contents": contents}
     return replace(command, fields={**fields, **same, **whose, **keys})
+
+
+def _sealed_since(commands: Commands, ledger: Ledger, wanted: DestructionProposed) -> list[int]:
+    """The entries of the case behind a proposal that sealed a value or a file under its keys."""
+    if wanted.ledger is not None:
+        # Of a closed ledger, which nothing enters: its indexes are not those of the proposal's.
+        return []
+    keys = frozenset(wanted.keys)
+    rows = commands.feed.stream(ledger.id, wanted.case)
+    return [row.index for row in rows if row.index > wanted.index and sealed_under((row,), keys) != (0, 0)]
 
 
 def _about(commands: Commands, ledger: Ledger, origin: str | None) -> Ledger:
@@ -144,6 +155,8 @@ def plan(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> Plann
     scope = DestructionScope(fields["scope"])
     ledgers_own_streams_stay(is_named_stream(case), scope is DestructionScope.CASE)
     keys = keys_of(commands, ledger, {**fields, "scope": scope})
+    if keys:
+        keys += contents_of(commands, ledger, case, keys)
     matter = matter_of(case, keys, ledger.origin, Lookup(commands))
     holds = holds_on(standing, matter, closed)
     rows = commands.feed.stream(ledger.id, case)
