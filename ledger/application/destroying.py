@@ -16,6 +16,7 @@ from ledger.application.streams import Lookup
 from ledger.codec.declare import Attachment, Sealed, sealed_subjects
 from ledger.domain.destruction.aggregate import is_named_stream, matter_of
 from ledger.domain.destruction.events import DestructionAuthorised, DestructionProposed, DestructionScope
+from ledger.domain.destruction.standing import STREAM as DESTRUCTION
 from ledger.domain.destruction.standing import holds_on
 from ledger.domain.event import CaseEvent, decode_event
 from ledger.errors import (
@@ -30,22 +31,26 @@ from ledger.errors import (
 from ledger.law.destruction import ledgers_own_streams_stay, nothing_was_added_since, subject_is_named
 from ledger.law.installation import goes_on_from
 from ledger.store.feed import StoredRow
-from ledger.store.ledgers import Ledger
+from ledger.store.ledgers import COMMON, Ledger
 from ledger.vault.sealing import CASE, CONTENT, KEY_NAME, LEDGER_STREAM, mark_of
 
 if TYPE_CHECKING:
     from ledger.application.commands import Commands
 
 PROPOSE, AUTHORISE = "destruction.DestructionProposed", "destruction.DestructionAuthorised"
+HOLD = "destruction.HoldPlaced"
 Step = Callable[[str], None]
 
 
 def filled_in(commands: Commands, ledger: Ledger, command: CommandInput) -> CommandInput:
     """A command about destruction with what only the vault and its proposal know; law judges it whole.
 
-    Raises InvalidInput (a key that is not the case's), LawRefused (no subject named, something sealed since).
+    Raises InvalidInput (a key that is not the case's, a hold on what is not there), LawRefused (no subject
+    named, something sealed since).
     """
     fields = command.fields
+    if command.name == HOLD:
+        _holds_what_there_is(commands, ledger, fields)
     if command.name == PROPOSE:
         about = _about(commands, ledger, fields.get("ledger"))
         return replace(command, fields={**fields, "keys": keys_of(commands, about, fields)})
@@ -67,6 +72,38 @@ def filled_in(commands: Commands, ledger: Ledger, command: CommandInput) -> Comm
     contents = contents_of(commands, about, wanted.case, wanted.keys)
     keys = {"keys": (*wanted.keys, *contents), "contents": contents}
     return replace(command, fields={**fields, **same, **whose, **keys})
+
+
+def _holds_what_there_is(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> None:
+    """A hold on a key or an organisation that nobody knows would cover nothing. Raises InvalidInput.
+
+    Known is what this ledger has, or a closed one that it goes on from; an organisation also where it is, or
+    was, registered, or has a ledger: cases to come may name it.
+    """
+    keys, organisation = fields.get("keys", ()), fields.get("organisation")
+    if not keys and organisation is None:
+        return
+    origins = (ledger.origin, *Lookup(commands).predecessors(ledger.origin))
+    about = [commands.ledgers.by_origin(origin) for origin in origins]
+    unknown = set(keys).difference(
+        *(commands.shredder.present(each.id, keys, whole=False).keys for each in about)
+    )
+    for key in sorted(unknown):
+        if not _named(commands, about, key):
+            raise InvalidInput("keys", "ids of keys under which something is sealed", key)
+    if organisation is None or any(each.organisation == organisation for each in commands.ledgers.all()):
+        return
+    rows = commands.feed.stream(commands.ledgers.get(COMMON).id, organisation, limit=1)
+    registered = any(row.event.startswith("ledger.organisation.") for row in rows)
+    if not registered and not _named(commands, about, organisation):
+        raise InvalidInput(
+            "organisation", "the id of an organisation that is registered or named here", organisation
+        )
+
+
+def _named(commands: Commands, about: Iterable[Ledger], text: str) -> bool:
+    # Where holds and proposals stand, a word is there because somebody typed it.
+    return any(commands.feed.names(each.id, text, beside=DESTRUCTION) for each in about)
 
 
 def _sealed_since(commands: Commands, ledger: Ledger, wanted: DestructionProposed) -> list[int]:
