@@ -14,6 +14,7 @@ from ledger.application.searching import catch_up
 from ledger.errors import InvalidInput, LawRefused
 from ledger.vault.opening import Destroyed, Opened
 from tests.application.conftest import House
+from tests.application.test_closed_ledgers import check, closed, founded
 from tests.application.test_destroying import REQUEST, destroy, opened, propose, rows
 from tests.application.test_reconciling import keys_of, left_of, tokens_of, with_a_file
 from tests.conftest import IN_BOTH
@@ -80,3 +81,21 @@ def test_what_a_lost_key_sealed_of_a_subject_is_destroyed_and_nothing_of_another
     assert [type(each) for each in found] == [Destroyed, Destroyed, Opened]
     assert left_of(house, tuple(keys[person] for person in people[:2])) == (0, 0, 0, 0)
     check_ledger(house.installation.database, house.ledger)
+
+
+def test_what_a_lost_key_of_a_closed_ledger_sealed_is_destroyed_by_its_heir(house: House) -> None:
+    heir = founded(house)
+    case = with_a_file(house)
+    indexes = [row.index for row in rows(house, case)]
+    keys = keys_of(house, case)
+    size = closed(house, heir.ledger.origin)
+    with lacking(house, "stream = %s", case):
+        destruction = heir.propose(case)
+        heir.act("DestructionAuthorised", destruction=destruction)
+        assert left_of(house, keys) == (0, 0, 0, 0)
+        with pytest.raises(LawRefused, match="nothing to destroy"):
+            heir.propose(case)
+    assert all(isinstance(each, Destroyed) for index in indexes for each in heir.opened(index).values())
+    assert Reconciling(house.installation).all(whole=True)["next"].again == 1
+    assert keys_of(house, case) == ()
+    check(heir, size)
