@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from ledger.application.outcome import CommandInput, files_of
 from ledger.application.streams import Lookup
-from ledger.codec.declare import Attachment, Sealed, sealed_fields
+from ledger.codec.declare import Attachment, Sealed, sealed_subjects
 from ledger.domain.destruction.aggregate import is_named_stream, matter_of
-from ledger.domain.destruction.events import DestructionAuthorised, DestructionScope
+from ledger.domain.destruction.events import DestructionAuthorised, DestructionProposed, DestructionScope
+from ledger.domain.destruction.standing import STREAM as DESTRUCTION
 from ledger.domain.destruction.standing import holds_on
 from ledger.domain.event import CaseEvent, decode_event
 from ledger.errors import (
@@ -30,22 +31,26 @@ from ledger.errors import (
 from ledger.law.destruction import ledgers_own_streams_stay, nothing_was_added_since, subject_is_named
 from ledger.law.installation import goes_on_from
 from ledger.store.feed import StoredRow
-from ledger.store.ledgers import Ledger
-from ledger.vault.sealing import CASE, CONTENT, LEDGER_STREAM, mark_of
+from ledger.store.ledgers import COMMON, Ledger
+from ledger.vault.sealing import CASE, CONTENT, KEY_NAME, LEDGER_STREAM, mark_of
 
 if TYPE_CHECKING:
     from ledger.application.commands import Commands
 
 PROPOSE, AUTHORISE = "destruction.DestructionProposed", "destruction.DestructionAuthorised"
+HOLD = "destruction.HoldPlaced"
 Step = Callable[[str], None]
 
 
 def filled_in(commands: Commands, ledger: Ledger, command: CommandInput) -> CommandInput:
     """A command about destruction with what only the vault and its proposal know; law judges it whole.
 
-    Raises InvalidInput (a key that is not the case's), LawRefused (no subject named, something sealed since).
+    Raises InvalidInput (a key that is not the case's, a hold on what is not there), LawRefused (no subject
+    named, something sealed since).
     """
     fields = command.fields
+    if command.name == HOLD:
+        _holds_what_there_is(commands, ledger, fields)
     if command.name == PROPOSE:
         about = _about(commands, ledger, fields.get("ledger"))
         return replace(command, fields={**fields, "keys": keys_of(commands, about, fields)})
@@ -54,18 +59,61 @@ def filled_in(commands: Commands, ledger: Ledger, command: CommandInput) -> Comm
         return command
     wanted = found.proposed
     about = _about(commands, ledger, wanted.ledger)
-    if found.standing in ("proposed", "approved") and (
-        wanted.scope is DestructionScope.CASE or wanted.subject is not None
-    ):
-        asked = {"scope": wanted.scope, "case": wanted.case, "subject": wanted.subject}
+    if found.standing in ("proposed", "approved"):
+        now: tuple[str, ...] = ()
+        if wanted.scope is DestructionScope.CASE or wanted.subject is not None:
+            asked = {"scope": wanted.scope, "case": wanted.case, "subject": wanted.subject}
+            now = keys_of(commands, about, asked)
         contents = contents_of(commands, about, wanted.case, ())
-        nothing_was_added_since((*wanted.keys, *contents), keys_of(commands, about, asked))
+        nothing_was_added_since((*wanted.keys, *contents), now, _sealed_since(commands, about, wanted))
     said = ("ledger", "scope", "case", "ground", "disposal_authority")
     same = {name: getattr(wanted, name) for name in said}
     whose = {"proposed_by": wanted.header.actor.id, "approved_by": found.approved_by}
     contents = contents_of(commands, about, wanted.case, wanted.keys)
     keys = {"keys": (*wanted.keys, *contents), "contents": contents}
     return replace(command, fields={**fields, **same, **whose, **keys})
+
+
+def _holds_what_there_is(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> None:
+    """A hold on a key or an organisation that nobody knows would cover nothing. Raises InvalidInput.
+
+    Known is what this ledger has, or a closed one that it goes on from; an organisation also where it is, or
+    was, registered, or has a ledger: cases to come may name it.
+    """
+    keys, organisation = fields.get("keys", ()), fields.get("organisation")
+    if not keys and organisation is None:
+        return
+    origins = (ledger.origin, *Lookup(commands).predecessors(ledger.origin))
+    about = [commands.ledgers.by_origin(origin) for origin in origins]
+    unknown = set(keys).difference(
+        *(commands.shredder.present(each.id, keys, whole=False).keys for each in about)
+    )
+    for key in sorted(unknown):
+        if not _named(commands, about, key):
+            raise InvalidInput("keys", "ids of keys under which something is sealed", key)
+    if organisation is None or any(each.organisation == organisation for each in commands.ledgers.all()):
+        return
+    rows = commands.feed.stream(commands.ledgers.get(COMMON).id, organisation, limit=1)
+    registered = any(row.event.startswith("ledger.organisation.") for row in rows)
+    if not registered and not _named(commands, about, organisation):
+        raise InvalidInput(
+            "organisation", "the id of an organisation that is registered or named here", organisation
+        )
+
+
+def _named(commands: Commands, about: Iterable[Ledger], text: str) -> bool:
+    # Where holds and proposals stand, a word is there because somebody typed it.
+    return any(commands.feed.names(each.id, text, beside=DESTRUCTION) for each in about)
+
+
+def _sealed_since(commands: Commands, ledger: Ledger, wanted: DestructionProposed) -> list[int]:
+    """The entries of the case behind a proposal that sealed a value or a file under its keys."""
+    if wanted.ledger is not None:
+        # Of a closed ledger, which nothing enters: its indexes are not those of the proposal's.
+        return []
+    keys = frozenset(wanted.keys)
+    rows = commands.feed.stream(ledger.id, wanted.case)
+    return [row.index for row in rows if row.index > wanted.index and sealed_under((row,), keys) != (0, 0)]
 
 
 def _about(commands: Commands, ledger: Ledger, origin: str | None) -> Ledger:
@@ -80,19 +128,27 @@ def _about(commands: Commands, ledger: Ledger, origin: str | None) -> Ledger:
 
 
 def keys_of(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> tuple[str, ...]:
-    """The ids of the keys that a proposal is about, in order; none where nothing of it is in the vault."""
+    """The ids of the keys that a proposal is about, in order; none where nothing of it is left to destroy.
+
+    Those that entries of the case name are among them where the vault lacks them: a backup brings one back.
+    """
     case, stated = fields["case"], fields.get("keys", ())
     whole = fields["scope"] is DestructionScope.CASE
     subject_is_named(whole, fields.get("subject"), stated)
-    own = [key for key in commands.live_keys(ledger, case) if case != LEDGER_STREAM or key.subject == CASE]
+    gone = commands.streams.destroyed_as_read(ledger.id)
+    named = subjects_of(commands.feed.stream(ledger.id, case))
+    own = {key: subject for key, subject in named.items() if key not in gone}
+    for key in commands.live_keys(ledger, case):
+        if case != LEDGER_STREAM or key.subject == CASE:
+            own[key.id] = key.subject
     if whole:
-        chosen = {key.id for key in own}
+        chosen = set(own)
     elif stated:
         chosen = set(stated)
-        if other := sorted(chosen - {key.id for key in own}):
-            raise InvalidInput("fields.keys", f"keys that serve case {case} and are in the vault", other[0])
+        if other := sorted(chosen - set(own)):
+            raise InvalidInput("fields.keys", f"keys that serve case {case} and are not destroyed", other[0])
     else:
-        chosen = {key.id for key in own if key.subject == fields["subject"] != CONTENT}
+        chosen = {key for key, subject in own.items() if subject == fields["subject"] != CONTENT}
     return tuple(sorted(chosen))
 
 
@@ -136,6 +192,8 @@ def plan(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> Plann
     scope = DestructionScope(fields["scope"])
     ledgers_own_streams_stay(is_named_stream(case), scope is DestructionScope.CASE)
     keys = keys_of(commands, ledger, {**fields, "scope": scope})
+    if keys:
+        keys += contents_of(commands, ledger, case, keys)
     matter = matter_of(case, keys, ledger.origin, Lookup(commands))
     holds = holds_on(standing, matter, closed)
     rows = commands.feed.stream(ledger.id, case)
@@ -168,7 +226,7 @@ def finish(commands: Commands, ledger: Ledger, step: Step = lambda _: None) -> i
         assert each.case is not None
         about = ledger if each.ledger is None else commands.ledgers.by_origin(each.ledger)
         rows = commands.feed.stream(about.id, each.case)
-        remove(commands, about, each.case, each.keys, step)
+        remove(commands, about, each, each.keys, step)
         fields, files = sealed_under(rows, frozenset(each.keys))
         said = {"destruction": each.destruction, "keys": len(each.keys), "fields": fields, "files": files}
         if takes_no_more(commands, ledger):
@@ -208,19 +266,24 @@ class Removed:
 
 
 def remove(
-    commands: Commands, ledger: Ledger, case: str, keys: Iterable[str], step: Step = lambda _: None
-) -> Removed:
-    """Removes keys of a case, what entries of it sealed under them, and their files; durable on return.
+    commands: Commands, ledger: Ledger, of: DestructionAuthorised, keys: Iterable[str],
+    step: Step = lambda _: None,
+) -> Removed:  # fmt: skip
+    """Removes keys that a destruction names, what entries of its case sealed under them, and their files.
 
+    Durable on return. With them goes a key of contents that was lost when it was authorised, and is back.
     Raises VaultError where something of it is there all the same, Unavailable, OSError.
     """
-    named = sorted(set(keys))
+    assert of.case is not None
+    case, named = of.case, sorted(set(keys))
     shredder = commands.shredder
     removed = Removed(shredder.keys(ledger.id, named))
     # From here on nothing is sealed under them, and nobody opens what was: the rest is ciphertext.
     step("keys")
     # Read after the keys went: a command that held one has been committed by now, with its rows.
     entries = commands.feed.stream(ledger.id, case)
+    before = of.index if of.ledger is None else None
+    removed.keys += shredder.keys(ledger.id, _telling(commands, ledger, case, entries, before))
     places = [row.index for row in entries]
     for row in entries:
         # What is newer than this version stays ciphertext without a key, until a newer one reconciles.
@@ -240,6 +303,19 @@ def remove(
     return removed
 
 
+def _telling(
+    commands: Commands, ledger: Ledger, case: str, rows: Iterable[StoredRow], before: int | None
+) -> list[str]:
+    """The keys in the vault by which repeats of what a case recorded ``before`` an index are told (None: ever).
+
+    Entries name no more of such a key than its first bytes, so that a destruction cannot name one that is lost.
+    """
+    macs = [row.content_mac for row in rows if before is None or row.index < before]
+    told = {mac[:KEY_NAME].hex() for mac in macs if mac is not None}
+    found = commands.vault_keys.keys_of(ledger.id, LEDGER_STREAM if is_named_stream(case) else case)
+    return [key.id for key in found if key.subject == CONTENT and key.id[: 2 * KEY_NAME] in told]
+
+
 def sealed_under(rows: Iterable[StoredRow], keys: frozenset[str]) -> tuple[int, int]:
     """How many sealed fields, and how many files, of these entries are under these keys."""
     fields = files = 0
@@ -250,13 +326,25 @@ def sealed_under(rows: Iterable[StoredRow], keys: frozenset[str]) -> tuple[int, 
     return fields, files
 
 
+def subjects_of(rows: Iterable[StoredRow]) -> dict[str, str]:
+    """The keys that entries name, whether the vault has them or not, each with the subject whose it is."""
+    found: dict[str, str] = {}
+    for row in rows:
+        # Which those of an entry newer than this version are, a newer one knows.
+        with suppress(CodecError):
+            event = decode_event(row.decoded)
+            found |= {sealed.key: subject for subject, sealed in _fields(event)}
+            found |= {file.key: CASE for _, file in files_of(event)}
+    return found
+
+
 def marks_of(row: StoredRow) -> set[tuple[int, str]]:
     """The (mark, key) of each vault row of an entry, where the vault is in a database of its own.
 
     Raises CodecError for an entry that is newer than this version.
     """
     firsts: dict[str, bytes] = {}
-    for sealed in _fields(decode_event(row.decoded)):
+    for _, sealed in _fields(decode_event(row.decoded)):
         firsts.setdefault(sealed.key, sealed.commitment)
     return {(mark_of(first), key) for key, first in firsts.items()}
 
@@ -267,16 +355,15 @@ def sealed_in(row: StoredRow) -> Iterable[tuple[Sealed | Attachment, bool]]:
         event = decode_event(row.decoded)
     except CodecError:
         return
-    for sealed in _fields(event):
+    for _, sealed in _fields(event):
         yield sealed, False
     for _, file in files_of(event):
         yield file, True
 
 
-def _fields(event: CaseEvent) -> Iterable[Sealed]:
-    """The sealed fields of an event in the order of the entry."""
+def _fields(event: CaseEvent) -> Iterable[tuple[str, Sealed]]:
+    """The sealed fields of an event in the order of the entry, each with the subject whose key it is under."""
     corrects = event.header.corrects
     if corrects is not None and isinstance(corrects.reason, Sealed):
-        yield corrects.reason
-    for _, _, sealed in sealed_fields(event):
-        yield sealed
+        yield CASE, corrects.reason
+    yield from sealed_subjects(event)

@@ -155,7 +155,7 @@ class Reconciling:
             found |= commands.files.held(about.id) & set(keys)
             for fact in facts:
                 if fact.case is not None and (again := found & set(fact.keys)):
-                    removed.add(remove(commands, about, fact.case, again))
+                    removed.add(remove(commands, about, fact, again))
                     destructions.append(fact.destruction)
             back |= found
         if not back:

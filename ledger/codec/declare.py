@@ -389,18 +389,35 @@ def sealed_fields(obj: Any, path: str = "", *, identifiers: bool = False) -> lis
 
     ``identifiers``: of those only that are marked as identifiers.
     """
-    out: list[tuple[str, str, Sealed]] = []
+    return [
+        (where, personal.type, sealed)
+        for where, personal, _, sealed in _sealed_in(obj, path)
+        if personal.identifier or not identifiers
+    ]
+
+
+def sealed_subjects(obj: Any) -> list[tuple[str, Sealed]]:
+    """(subject, Sealed) of every sealed field of a recorded event: whose key it is under, in its case."""
+    return [
+        (personal.subject if personal.subject == "case" else getattr(record, personal.subject), sealed)
+        for _, personal, record, sealed in _sealed_in(obj, "")
+    ]
+
+
+def _sealed_in(obj: Any, path: str) -> list[tuple[str, Personal, Any, Sealed]]:
+    """Dotted path, mark, the record that it stands in and what stands there, of every sealed field."""
+    out: list[tuple[str, Personal, Any, Sealed]] = []
     for f in fields_of(obj.__class__):
         value = getattr(obj, f.name)
         if f.personal is not None:
-            if isinstance(value, Sealed) and (f.personal.identifier or not identifiers):
-                out.append((path + f.name, f.personal.type, value))
+            if isinstance(value, Sealed):
+                out.append((path + f.name, f.personal, obj, value))
         elif isinstance(value, tuple):
             for i, item in enumerate(value):
                 if hasattr(type(item), "__avro_name__") and dataclasses.is_dataclass(item):
-                    out.extend(sealed_fields(item, f"{path}{f.name}.{i}.", identifiers=identifiers))
+                    out.extend(_sealed_in(item, f"{path}{f.name}.{i}."))
         elif hasattr(type(value), "__avro_name__") and dataclasses.is_dataclass(value):
-            out.extend(sealed_fields(value, f"{path}{f.name}.", identifiers=identifiers))
+            out.extend(_sealed_in(value, f"{path}{f.name}."))
     return out
 
 

@@ -104,7 +104,7 @@ def destruction_names_keys(keys: Collection[str], destroyed: Collection[str]) ->
 
     4-wire 'Sealed fields'. Raises LawRefused, InvalidInput where they are too many for one entry."""
     if not keys:
-        raise LawRefused(DESTRUCTION, "there is nothing to destroy: no key of it is in the vault")
+        raise LawRefused(DESTRUCTION, "there is nothing to destroy: nothing of it is sealed and not destroyed")
     if len(set(keys)) < len(keys):
         raise LawRefused(DESTRUCTION, "a key is named twice")
     if len(keys) > MOST_KEYS:
@@ -172,12 +172,15 @@ def authorised_as_proposed(proposed: object, authorised: object) -> None:
         raise LawRefused(DESTRUCTION, "it is not what was proposed: propose it anew")
 
 
-def nothing_was_added_since(proposed: Collection[str], now: Collection[str]) -> None:
+def nothing_was_added_since(proposed: Collection[str], now: Collection[str], entries: Collection[int]) -> None:
     """All of a case, or of a subject, is all that there is when it is destroyed (4-wire 'Sealed fields').
 
-    ``proposed``: the keys that were proposed, and approved; ``now``: those there are. Raises LawRefused."""
+    Who approved it approved what there was. ``proposed``: the keys that were proposed, and approved; ``now``:
+    those there are; ``entries``: the indexes of those that sealed under them since. Raises LawRefused."""
     if added := sorted(set(now) - set(proposed)):
         raise LawRefused(DESTRUCTION, f"sealed since it was proposed: key {added[0]}; propose it anew")
+    if entries:
+        raise LawRefused(DESTRUCTION, f"sealed since it was proposed: in entry {min(entries)}; propose it anew")
 
 
 def destruction_happens_when_recorded(happened: date | None, today: date) -> None:

@@ -19,6 +19,7 @@ import psycopg
 from psycopg import sql
 from psycopg_pool import PoolClosed, PoolTimeout
 
+from ledger.codec.avro import encode_string
 from ledger.codec.declare import micros
 from ledger.codec.entry import Entry, decode_entry
 from ledger.errors import InvalidInput, NotFound, Unavailable
@@ -173,6 +174,11 @@ class Feed:
         ledgers, streams, commitments = zip(*kept, strict=True) if kept else ((), (), ())
         parameters = {"ledgers": list(ledgers), "streams": list(streams), "commitments": list(commitments)}
         return [row[0] - 1 for row in self._fetch("unnamed", parameters)]
+
+    def names(self, ledger_id: int, text: str, *, beside: str) -> bool:
+        """Whether a text stands in clear and whole in an entry of a ledger, but for those of one stream."""
+        parameters = {"ledger": ledger_id, "text": encode_string(text), "beside": beside}
+        return bool(self._fetch("names", parameters)[0][0])
 
     def by_command(self, ledger_id: int, command: str) -> list[StoredRow]:
         """What a command recorded, in order of part; nothing where it was not recorded."""

@@ -240,6 +240,13 @@ WHERE NOT EXISTS (
     WHERE e.ledger = asked.ledger AND e.stream = asked.stream AND position(asked.commitment IN e.entry) > 0
 );
 
+-- name: names
+-- Whether an entry of a ledger, beside those of one stream, holds these bytes; reads all that it has until one does.
+SELECT EXISTS (
+    SELECT FROM ledger.entries e
+    WHERE e.ledger = %(ledger)s AND e.stream <> %(beside)s AND position(%(text)s::bytea IN e.entry) > 0
+);
+
 -- name: scan_by_index
 -- Many entries of a ledger in the order they were recorded.
 COPY (SELECT ledger, index, stream, version, event, recorded_at, happened_on, organisation, command, part,

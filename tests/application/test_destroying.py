@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from ledger.application.destroying import plan
 from ledger.application.shown import shown_timeline
 from ledger.domain.destruction.aggregate import DestructionRecord
-from ledger.errors import Conflict, ContentDestroyed, Forbidden, InvalidInput, LawRefused, NotFound, VaultError
+from ledger.errors import ContentDestroyed, Forbidden, InvalidInput, LawRefused, VaultError
 from ledger.vault.opening import Destroyed, Opened, Word
 from tests.application.conftest import House
 from tests.conftest import IN_BOTH
@@ -134,7 +135,14 @@ def test_a_subject_is_destroyed_and_who_else_is_in_the_stream_stays(house: House
             principal=house.administrator,
         )  # fmt: skip
     one, other = [row.index for row in rows(house, "roles")[-2:]]
-    destroy(house, "roles", scope="subject", subject=people[0])
+    stated = {"scope": "subject", "case": "roles", "subject": people[0]}
+    planned = plan(house.installation, house.ledger, stated)
+    done = destroy(house, "roles", scope="subject", subject=people[0])
+    authorised = house.installation.streams.destruction(house.ledger).destructions[done].authorised
+    assert authorised is not None
+    # The key of what was submitted goes with any subject, and is said before.
+    assert (planned.keys, planned.fields, len(planned.keys)) == (authorised.keys, 1, 2)
+    assert plan(house.installation, house.ledger, stated).keys == ()
     assert isinstance(opened(house, one)["name_of_person"], Destroyed)
     assert opened(house, other)["name_of_person"] == opened(house, other)["name_of_person"]
     assert opened(house, other)["name_of_person"].word is Word.OPENED
@@ -303,6 +311,35 @@ def test_what_was_sealed_since_the_proposal_is_proposed_anew(house: House) -> No
     assert house.installation.vault_keys.keys_of(house.ledger.id, case) == []
 
 
+@pytest.mark.parametrize("stated", ["case", "subject", "keys"])
+@pytest.mark.parametrize("added", ["file", "entry"])
+def test_what_was_approved_is_all_that_is_destroyed(house: House, stated: str, added: str) -> None:
+    """What comes later is sealed under the keys that were approved: the entries say that it came."""
+    case = received(house)
+    (key,) = [k.id for k in house.installation.vault_keys.keys_of(house.ledger.id, case) if k.subject == "case"]
+    how: dict[str, Any] = {"case": {}, "subject": {"subject": "case"}, "keys": {"keys": [key]}}[stated]
+    how["scope"] = "case" if stated == "case" else "subject"
+    act(house, "SecondPersonDemanded", house.administrator, demanded=True)
+    destruction = propose(house, case, **how)
+    act(house, "DestructionApproved", house.administrator, destruction=destruction)
+    if added == "file":
+        house.installation.attach(
+            "dffh", case, io.BytesIO(b"x"), None, media_type="text/plain", title="a file",
+            principal=house.officer, command_id=str(uuid.uuid4()),
+        )  # fmt: skip
+    else:
+        house.run("request.RequestReceived", REQUEST, case=case, corrects=typing_of(house, case))
+    later = rows(house, case)[-1].index
+    with pytest.raises(LawRefused, match=rf"in entry {later}; propose it anew.*ledger rule: destruction"):
+        act(house, "DestructionAuthorised", house.privacy_officer, destruction=destruction)
+    assert {each.word for each in opened(house, later).values()} == {Word.OPENED}
+    anew = propose(house, case, **how)
+    act(house, "DestructionApproved", house.administrator, destruction=anew)
+    act(house, "DestructionAuthorised", house.privacy_officer, destruction=anew)
+    assert {each.word for each in opened(house, later).values()} == {Word.DESTROYED}
+    check_ledger(house.installation.database, house.ledger)
+
+
 def test_two_proposals_of_the_same_destroy_once(house: House) -> None:
     case = received(house)
     first, second = propose(house, case), propose(house, case)
@@ -394,87 +431,3 @@ def test_what_is_kept_folded_is_not_changed_by_who_was_given_a_copy(house: House
     for fact in streams.as_read(house.ledger, "destruction")[2:]:
         before.take(fact)
     assert before.standing == after.standing
-
-
-# --- holds ---
-
-
-@pytest.mark.parametrize(
-    "hold",
-    [
-        {},
-        {"case": "CASE"},
-        {"keys": "KEYS"},
-        {"area": "request"},
-        {"event": "ledger.request.v1.RequestReceived"},
-        {"organisation": "OWN"},
-        {"opened_from": "2025-06-01", "opened_to": "2025-06-30"},
-        {"area": "request", "opened_from": "2025-06-11"},
-    ],
-    ids=lambda hold: "-".join(hold) or "all",
-)
-def test_a_hold_stops_proposal_and_destruction_and_its_release_lets_go(
-    house: House, hold: dict[str, Any]
-) -> None:
-    case = received(house)
-    destruction = propose(house, case)
-    keys = house.installation.vault_keys.keys_of(house.ledger.id, case)
-    values = {"CASE": case, "OWN": house.organisation, "KEYS": [k.id for k in keys if k.subject == "case"]}
-    stated = {name: values.get(value, value) for name, value in hold.items()}
-    act(house, "HoldPlaced", house.privacy_officer, hold="inquiry-1", reason="an inquiry", **stated)
-    with pytest.raises(LawRefused, match="held: inquiry-1"):
-        act(house, "DestructionAuthorised", house.privacy_officer, destruction=destruction)
-    with pytest.raises(LawRefused, match="held: inquiry-1"):
-        propose(house, case)
-    assert opened(house, rows(house, case)[0].index)["purpose"].value == "a home"
-    act(house, "HoldReleased", house.privacy_officer, hold="inquiry-1")
-    act(house, "DestructionAuthorised", house.privacy_officer, destruction=destruction)
-    assert isinstance(opened(house, rows(house, case)[0].index)["purpose"], Destroyed)
-    check_ledger(house.installation.database, house.ledger)
-
-
-def test_a_hold_that_is_a_query_covers_cases_that_come_later(house: House) -> None:
-    act(house, "HoldPlaced", house.privacy_officer, hold="royal-1", reason="a commission", area="request")
-    case = received(house)
-    with pytest.raises(LawRefused, match="held: royal-1"):
-        propose(house, case)
-    check_ledger(house.installation.database, house.ledger)
-
-
-@pytest.mark.parametrize(
-    ("hold", "said"),
-    [
-        ({"area": "nonsense"}, "area: expected one of"),
-        ({"event": "ledger.nonsense.v1.Said"}, "event: expected the full name"),
-        ({"case": "Two Words"}, "case: expected a code"),
-        ({"hold": "Two Words"}, "hold: expected a code"),
-    ],
-)
-def test_a_hold_names_what_there_is(house: House, hold: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidInput, match=said):
-        act(house, "HoldPlaced", house.privacy_officer, **{"hold": "h-1", "reason": "inquiry", **hold})
-
-
-def test_a_hold_on_a_case_that_is_not_there_is_refused_and_one_on_what_is_to_come_is_not(house: House) -> None:
-    nobody = str(uuid.uuid4())
-    with pytest.raises(NotFound, match=f"case {nobody}: nothing is recorded in it"):
-        act(house, "HoldPlaced", house.privacy_officer, hold="h-1", reason="inquiry", case=nobody)
-    assert house.installation.streams.destruction(house.ledger).holds == {}
-    case = received(house)
-    act(house, "HoldPlaced", house.privacy_officer, hold="h-1", reason="inquiry", case=case)
-    act(house, "HoldPlaced", house.privacy_officer, hold="h-2", reason="inquiry", area="complaint")
-    assert [*house.installation.streams.destruction(house.ledger).holds] == ["h-1", "h-2"]
-    check_ledger(house.installation.database, house.ledger)
-
-
-def test_a_hold_and_a_destruction_never_pass_each_other(house: House) -> None:
-    """Judged at one moment, one of the two is judged again: both stand in one stream."""
-    case = received(house)
-    destruction = propose(house, case)
-    version = rows(house, "destruction")[-1].version
-    act(house, "HoldPlaced", house.privacy_officer, hold="h-1", reason="inquiry")
-    with pytest.raises(Conflict, match=f"expected version {version}"):
-        house.run(
-            "destruction.DestructionAuthorised", {"destruction": destruction},
-            principal=house.privacy_officer, happened=house.today, expected_version=version,
-        )  # fmt: skip

@@ -1,157 +1,101 @@
-"""Keys that are missing and that no entry destroyed: an alarm, whoever found it, until they are back."""
+"""Destroying what is sealed under keys that the vault has lost: it is gone, and is so when they come back."""
 
 from __future__ import annotations
 
-from typing import Any
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from ledger.application import reconciling
-from ledger.application.destroying import sealed_in
+from ledger.application.destroying import subjects_of
 from ledger.application.reconciling import Reconciling
-from ledger.domain.event import decode_event
-from ledger.vault.opening import Destroyed, Lost
-from ledger.vault.shredding import Shredder
+from ledger.application.searching import catch_up
+from ledger.errors import InvalidInput, LawRefused
+from ledger.vault.opening import Destroyed, Opened
 from tests.application.conftest import House
-from tests.application.test_destroying import destroy, opened, received, rows
-from tests.application.test_reconciling import dumped, restored
+from tests.application.test_closed_ledgers import check, closed, founded
+from tests.application.test_destroying import REQUEST, destroy, opened, propose, rows
+from tests.application.test_reconciling import keys_of, left_of, tokens_of, with_a_file
 from tests.conftest import IN_BOTH
 from tests.support import check_ledger
 
 
-@IN_BOTH
-def test_a_key_that_is_missing_and_that_no_entry_names_is_lost(house: House) -> None:
-    gone, case = received(house), received(house)
-    destroy(house, gone)
-    (missing,) = (
-        key.id for key in house.installation.vault_keys.keys_of(house.ledger.id, case) if key.subject == "case"
-    )
-    service = Reconciling(house.installation)
-    assert service.all(whole=True)["dffh"].lost == 0
+@contextmanager
+def lacking(house: House, condition: str, *values: object) -> Iterator[None]:
+    """Takes keys out of the vault, as if it were older than their entries; brings them back at the end."""
     with house.installation.vault.connect_admin() as connection:
-        connection.execute("CREATE TABLE kept AS SELECT * FROM vault.keys WHERE id = %s", (missing,))
-        connection.execute("DELETE FROM vault.keys WHERE id = %s", (missing,))
-        found = service.all(whole=True)["dffh"]
-        assert (found.lost, found.lost_key) == (1, missing)
-        # It stays lost until it is there again.
-        assert service.all(whole=False)["dffh"].lost == 1
-        assert {type(each) for each in opened(house, rows(house, case)[0].index).values()} == {Lost}
-        assert {type(each) for each in opened(house, rows(house, gone)[0].index).values()} == {Destroyed}
+        connection.execute(f"CREATE TABLE kept AS SELECT * FROM vault.keys WHERE {condition}".encode(), values)
+        connection.execute("DELETE FROM vault.keys WHERE id IN (SELECT id FROM kept)")
+        yield
         connection.execute("INSERT INTO vault.keys OVERRIDING SYSTEM VALUE SELECT * FROM kept")
-    assert service.all(whole=False)["dffh"].lost == 0
-    check_ledger(house.installation.database, house.ledger)
-
-
-def without_keys(house: House, *cases: str) -> set[str]:
-    """Takes the keys of cases out of the vault, into a table ``kept``; their ids."""
-    with house.installation.vault.connect_admin() as connection:
-        connection.execute(
-            "CREATE TABLE kept AS SELECT * FROM vault.keys WHERE stream = ANY (%s)", (list(cases),)
-        )
-        gone = connection.execute("DELETE FROM vault.keys WHERE stream = ANY (%s) RETURNING id", (list(cases),))
-        return {row[0] for row in gone}
-
-
-def keys_again(house: House) -> None:
-    """Puts them back."""
-    with house.installation.vault.connect_admin() as connection:
-        connection.execute("INSERT INTO vault.keys OVERRIDING SYSTEM VALUE SELECT * FROM kept")
-
-
-def looking(house: House, monkeypatch: pytest.MonkeyPatch, in_turn: int) -> Reconciling:
-    """A service that has looked at all there is, and goes through so many older entries with each look."""
-    monkeypatch.setattr(reconciling, "IN_TURN", in_turn)
-    service = Reconciling(house.installation)
-    assert service.all(whole=True)["dffh"].lost == 0
-    return service
-
-
-def noted(house: House) -> int:
-    """Keys that are noted as lost in the database, as ``doctor`` reads it."""
-    return house.installation.shredder.lost(house.ledger.id).keys
+        connection.execute("DROP TABLE kept")
 
 
 @IN_BOTH
-@pytest.mark.parametrize("cases", [1, 3])
-def test_a_key_that_another_process_found_lost_stays_an_alarm(
-    house: House, monkeypatch: pytest.MonkeyPatch, cases: int
-) -> None:
-    """The service has looked at these entries before; it says no 'ok' over what ``reconcile`` found."""
-    begun = [received(house) for _ in range(cases)]
-    service = looking(house, monkeypatch, in_turn=0)
-    lost = {key for key in without_keys(house, *begun) if key in sealed_under(house)}
-    assert len(lost) == cases
-    assert Reconciling(house.installation).all(whole=True, every_entry=True)["dffh"].lost == cases
-    for _ in range(2):
-        assert service.all(whole=False)["dffh"].lost == cases
-        assert noted(house) == cases
-    keys_again(house)
-    assert service.all(whole=False)["dffh"].lost == 0
-    assert noted(house) == 0
+@pytest.mark.parametrize("lost", ["case", ""])
+def test_what_a_lost_key_sealed_is_destroyed_and_does_not_come_back_with_it(house: House, lost: str) -> None:
+    """A vault older than its ledger lacks keys of it; which they are its entries say. ``lost``: '' is all."""
+    case, command_id = with_a_file(house), str(uuid.uuid4())
+    house.run(
+        "request.RequestReceived", REQUEST, case=case, command_id=command_id,
+        corrects={"index": rows(house, case)[0].index, "kind": "typing", "reason": "a word"},
+    )  # fmt: skip
+    indexes = [row.index for row in rows(house, case)]
+    keys = keys_of(house, case)
+    catch_up(house.installation, house.ledger)
+    subjects = [lost] if lost else ["case", "content"]
+    with lacking(house, "stream = %s AND subject = ANY (%s)", case, subjects):
+        destruction = destroy(house, case)
+        assert (left_of(house, keys), tokens_of(house, keys)) == ((0, 0, 0, 0), 0)
+        done = house.installation.streams.destruction(house.ledger).destructions[destruction].completed
+        assert done is not None
+        # Of a key of contents an entry says no more than its first bytes: lost, it is not named.
+        assert (done.keys, done.fields, done.files) == (2 - ("content" in subjects), 8, 1)
+        with pytest.raises(LawRefused, match="nothing to destroy"):
+            propose(house, case)
+    assert all(isinstance(each, Destroyed) for index in indexes for each in opened(house, index).values())
+    found = Reconciling(house.installation).all(whole=True, every_entry=True)["dffh"]
+    assert (found.again, found.lost) == (1, 0)
+    # With it went the key by which a guess at what was recorded could be told.
+    assert keys_of(house, case) == ()
     check_ledger(house.installation.database, house.ledger)
 
 
-def test_a_key_that_another_process_found_lost_meanwhile_is_not_overwritten(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    case = received(house)
-    service = looking(house, monkeypatch, in_turn=0)
-    note = Shredder.note
-
-    def late(shredder: Shredder, *given: Any) -> bool:
-        monkeypatch.setattr(Shredder, "note", note)
-        without_keys(house, case)
-        assert Reconciling(house.installation).all(whole=True, every_entry=True)["dffh"].lost == 1
-        return note(shredder, *given)
-
-    monkeypatch.setattr(Shredder, "note", late)
-    assert service.one(house.ledger, whole=False).lost == 1
-    assert noted(house) == 1
-
-
-@IN_BOTH
-def test_a_key_that_an_opening_found_lost_is_an_alarm_with_the_next_look(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    case = received(house)
-    service = looking(house, monkeypatch, in_turn=0)
-    without_keys(house, case)
-    assert service.all(whole=False)["dffh"].lost == 0
-    assert {type(each) for each in opened(house, rows(house, case)[0].index).values()} == {Lost}
-    assert noted(house) == 1
-    assert service.all(whole=False)["dffh"].lost == 1
-
-
-def test_each_look_goes_through_some_older_entries_until_all_were_looked_at(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    case = received(house)
-    service = looking(house, monkeypatch, in_turn=2)
-    without_keys(house, case)
-    looks = -(-house.installation.feed.head(house.ledger.id).size // 2)
-    found = [service.all(whole=False)["dffh"].lost for _ in range(2 * looks)]
-    assert found[looks:] == [1] * looks
-    keys_again(house)
-    assert service.all(whole=False)["dffh"].lost == 0
-
-
-@IN_BOTH
-def test_a_vault_older_than_its_ledger_is_noticed_though_its_rows_are_missing_too(house: House) -> None:
-    received(house)
-    dump = dumped(house.installation.vault)
-    case = received(house)
-    (missing,) = {sealed.key for sealed in [row.decoded and _sealed(row) for row in rows(house, case)]}
-    restored(house.installation.vault, dump)
-    found = Reconciling(house.installation).all(whole=False)["dffh"]
-    assert (found.lost, found.lost_key) == (1, missing)
+def test_what_a_lost_key_sealed_of_a_subject_is_destroyed_and_nothing_of_another(house: House) -> None:
+    people = [str(uuid.uuid4()) for _ in range(3)]
+    for person in people:
+        named = {"person": person, "role": "officer", "organisation": house.organisation, "name_of_person": "N"}
+        house.run("role.RoleGranted", named, principal=house.administrator)
+    indexes = [row.index for row in rows(house, "roles")[-3:]]
+    keys = {subject: key for key, subject in subjects_of(rows(house, "roles")).items()}
+    with lacking(house, "stream = 'roles' AND subject = ANY (%s)", people):
+        destroy(house, "roles", scope="subject", subject=people[0])
+        destroy(house, "roles", scope="subject", keys=[keys[people[1]]])
+        with pytest.raises(InvalidInput, match="keys that serve case roles and are not destroyed"):
+            propose(house, "roles", scope="subject", keys=[keys[people[0]]])
+        with pytest.raises(LawRefused, match="nothing to destroy"):
+            propose(house, "roles", scope="subject", subject=people[0])
+    assert Reconciling(house.installation).all(whole=True)["dffh"].again == 2
+    found = [opened(house, index)["name_of_person"] for index in indexes]
+    assert [type(each) for each in found] == [Destroyed, Destroyed, Opened]
+    assert left_of(house, tuple(keys[person] for person in people[:2])) == (0, 0, 0, 0)
     check_ledger(house.installation.database, house.ledger)
 
 
-def sealed_under(house: House) -> set[str]:
-    """The keys that entries name."""
-    batches = house.installation.feed.scan(house.ledger.id)
-    return {sealed.key for batch in batches for row in batch for sealed, _ in sealed_in(row)}
-
-
-def _sealed(row: Any) -> Any:
-    return decode_event(row.decoded).purpose
+def test_what_a_lost_key_of_a_closed_ledger_sealed_is_destroyed_by_its_heir(house: House) -> None:
+    heir = founded(house)
+    case = with_a_file(house)
+    indexes = [row.index for row in rows(house, case)]
+    keys = keys_of(house, case)
+    size = closed(house, heir.ledger.origin)
+    with lacking(house, "stream = %s", case):
+        destruction = heir.propose(case)
+        heir.act("DestructionAuthorised", destruction=destruction)
+        assert left_of(house, keys) == (0, 0, 0, 0)
+        with pytest.raises(LawRefused, match="nothing to destroy"):
+            heir.propose(case)
+    assert all(isinstance(each, Destroyed) for index in indexes for each in heir.opened(index).values())
+    assert Reconciling(house.installation).all(whole=True)["next"].again == 1
+    assert keys_of(house, case) == ()
+    check(heir, size)

@@ -184,5 +184,11 @@ def test_a_destroyed_value_says_under_what():
 
 def test_nothing_was_sealed_since_it_was_proposed():
     with pytest.raises(LawRefused, match="sealed since it was proposed: key k2; propose it anew"):
-        destruction.nothing_was_added_since(["k1"], ["k1", "k2"])
-    destruction.nothing_was_added_since(["k1", "k2"], ["k1"])
+        destruction.nothing_was_added_since(["k1"], ["k1", "k2"], [])
+    destruction.nothing_was_added_since(["k1", "k2"], ["k1"], [])
+
+
+def test_4_wire_nothing_was_sealed_under_the_same_keys_since_it_was_proposed():
+    with pytest.raises(LawRefused, match=r"proposed: in entry 7; .*ledger rule: destruction"):
+        destruction.nothing_was_added_since(["k1"], ["k1"], [9, 7])
+    destruction.nothing_was_added_since(["k1"], ["k1"], [])
