@@ -120,8 +120,8 @@ def export(
             _subject(between, case, register, query), indexes, reason, _fields(field or []) or None,
             None if since is None else read_file(since), basis, None if policy is None else read_file(policy),
         )  # fmt: skip
-        found = _export(session, installation, ledger, principal, wanted, output)
-    _said_exported(session, output, found, as_json)
+        found, unmet = _export(session, installation, ledger, principal, wanted, output)
+    _said_exported(session, output, found, unmet, as_json)
 
 
 @bundle.command("verify")
@@ -280,20 +280,26 @@ def _export(
     principal: Principal,
     wanted: Wanted,
     output: Path,
-) -> Exported:
+) -> tuple[Exported, str | None]:
+    """What was written, and why witnesses have not cosigned its checkpoint, if they have not."""
     from ledger.application.evidence import export as export_bundle
-    from ledger.cli.proofs import sealed
+    from ledger.cli.proofs import cosigned
     from ledger.store.stamped import times_here
 
     times = times_here(installation.feed, installation.published, session.settings())
 
-    def seal(each: Ledger) -> bytes:
-        return str(sealed(session, installation.database, each)).encode()
+    unmet: str | None = None
+
+    def seal(each: Ledger, _: int) -> bytes:
+        nonlocal unmet
+        note, unmet = cosigned(session, installation.database, each)
+        return str(note).encode()
 
     with _shown(session) as progress:
-        return export_bundle(
+        found = export_bundle(
             installation, ledger.slug, principal, wanted, output, seal=seal, times=times, progress=progress
         )
+    return found, unmet
 
 
 @contextmanager
@@ -313,11 +319,14 @@ def _shown(session: Session) -> Iterator[Callable[[str, int, int], None]]:
 # --- what is said --------------------------------------------------------------------------------------
 
 
-def _said_exported(session: Session, output: Path, found: Exported, as_json: bool) -> None:
+def _said_exported(session: Session, output: Path, found: Exported, unmet: str | None, as_json: bool) -> None:
+    from ledger.cli.proofs import not_cosigned, warn
+
     if as_json:
-        content = found_as_json(found.verified)
+        content = {**found_as_json(found.verified), **not_cosigned(unmet)}
         print_json({"bundle": str(output), **content, "closed": dict(found.closed)})
         return
+    warn(session, unmet)
     session.out.print("\n".join(words(output, found.verified)))
     for word, count in found.closed.items():
         session.out.print(f"  {count} sealed fields are {word}")
