@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -105,8 +106,7 @@ def export(
         raise InvalidInput("--where", "--register beside it: what the query is of", where[0])
     if field and reason is None:
         raise InvalidInput("--field", "--open and the reason beside it", field[0])
-    if not output.name or output.is_dir():
-        raise InvalidInput("--output", "the name of a file", str(output))
+    _a_file("--output", output)
     query = _filters(where or [])
     policy = session.settings().policy
     session.doors.configure_logs(session.settings().log_level)
@@ -169,6 +169,10 @@ def verify(
     session = of(context)
     if not key and policy is None:
         raise InvalidInput("--key", "the ledger's verifier key: what is in a bundle cannot vouch for it", None)
+    if page is not None:
+        _a_file("--cover", page)
+        # A sheet of before says nothing of what is found now.
+        _gone(page)
     try:
         with session.progress() as progress:
             task = progress.add_task(f"Verifying {file}", total=None)
@@ -204,6 +208,7 @@ def page(
     """
     from ledger.bundle.page import page as verifier
 
+    _a_file("--output", output)
     data = verifier()
     try:
         durable.put(output, data)
@@ -240,6 +245,18 @@ def _one_of(options: Mapping[str, object]) -> None:
     given = [name for name, value in options.items() if value]
     if len(given) != 1:
         raise InvalidInput(", ".join(options), "one of them", " and ".join(given) or None)
+
+
+def _a_file(option: str, path: Path) -> None:
+    """Whether a file can be put there: what is no regular file, as a device, stays. Raises InvalidInput."""
+    try:
+        other = not S_ISREG(path.lstat().st_mode)
+    except OSError:
+        # Where it cannot be written, that is said when it is.
+        other = False
+    if other or not path.name:
+        expected = "the name of a file that is not there yet, or of a regular one, which is replaced"
+        raise InvalidInput(option, expected, str(path))
 
 
 def _subject(between: str | None, case: str | None, register: str | None, query: Mapping[str, str]) -> Subject:
@@ -427,6 +444,13 @@ def words(file: Path, found: Verified) -> list[str]:
     return [
         "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line) for line in lines
     ]
+
+
+def _gone(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be removed: {error.strerror}") from error
 
 
 def _write(path: Path, data: bytes) -> None:
