@@ -86,14 +86,17 @@ def export(
     wanted: Wanted,
     path: Path,
     *,
-    seal: Callable[[Ledger], bytes],
+    seal: Callable[[Ledger, int], bytes],
     times: WitnessedTimes | None = None,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Exported:
-    """Writes a bundle to a file, durable on return, readable by its owner alone; logged with who took it.
+    """Writes a bundle to a file, durable on return, readable by its owner alone.
 
-    ``seal``: has the ledger sealed and gives its checkpoint's note; asked for once the openings are recorded,
-    which come before any value is written, and after the file was made. ``times``: what trusted witnesses say
+    The log of this process says who took it.
+
+    ``seal``: has the ledger sealed and gives its checkpoint's note; told how many entries the bundle needs in
+    it, and asked once the openings are recorded, which come before any value is written, and after the file was
+    made. ``times``: what trusted witnesses say
     of the entries, for the bundle to show. ``progress(what, done, all)``. A crash in here leaves no bundle, or
     a whole one, and perhaps a file beside it whose name ends in ``.new``; openings that were recorded stay.
     Raises Forbidden, NotFound, InvalidInput, LawRefused, VaultError; Unavailable where the file cannot be
@@ -110,8 +113,10 @@ def export(
     with _made(path) as (new, file):
         opened, closed = _opened(installation, ledger, principal, wanted, chosen, size)
         files = _files(installation, ledger, principal, wanted, closed)
+        end = size if wanted.subject.end is None else wanted.subject.end
+        note = seal(ledger, end if chosen is None else chosen[-1] + 1)
         content, known = _content(
-            installation, ledger, wanted, chosen, seal(ledger), times, opened, files, basis, progress
+            installation, ledger, wanted, chosen, note, times, opened, files, basis, progress
         )
         found = _put(path, new, file, content, known, lambda done, of: progress("Verifying", done, of))
     log.info(

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO, NamedTuple
 
 from ledger.errors import Altered, CodecError, Incomplete, InvalidInput, Unavailable
@@ -36,6 +37,17 @@ class Source(NamedTuple):
     """Where a bundle's bytes are: a file, or all of them in memory. A process can be sent it."""
 
     held: Path | bytes
+
+    def check(self) -> None:
+        """Raises Unavailable where it is no regular file: it is read at any place, and more than once."""
+        if isinstance(self.held, bytes):
+            return
+        try:
+            regular = S_ISREG(self.held.stat().st_mode)
+        except OSError as error:
+            raise Unavailable(f"{self.held}: cannot be read: {error.strerror}") from error
+        if not regular:
+            raise Unavailable(f"{self.held}: cannot be read: expected a regular file, got another kind of one")
 
     def read(self, at: int, count: int) -> bytes:
         """The bytes from ``at`` on, fewer where it ends. Raises Unavailable."""
@@ -166,6 +178,7 @@ class Archive:
 
     def __init__(self, source: Source) -> None:
         """Raises Incomplete for one that is cut, CodecError for any other form, Unavailable."""
+        source.check()
         self.source = source
         self.members: Mapping[str, Member] = _walked(source)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -105,8 +106,7 @@ def export(
         raise InvalidInput("--where", "--register beside it: what the query is of", where[0])
     if field and reason is None:
         raise InvalidInput("--field", "--open and the reason beside it", field[0])
-    if not output.name or output.is_dir():
-        raise InvalidInput("--output", "the name of a file", str(output))
+    _a_file("--output", output)
     query = _filters(where or [])
     policy = session.settings().policy
     session.doors.configure_logs(session.settings().log_level)
@@ -120,8 +120,8 @@ def export(
             _subject(between, case, register, query), indexes, reason, _fields(field or []) or None,
             None if since is None else read_file(since), basis, None if policy is None else read_file(policy),
         )  # fmt: skip
-        found = _export(session, installation, ledger, principal, wanted, output)
-    _said_exported(session, output, found, as_json)
+        found, unmet = _export(session, installation, ledger, principal, wanted, output)
+    _said_exported(session, output, found, unmet, as_json)
 
 
 @bundle.command("verify")
@@ -169,6 +169,10 @@ def verify(
     session = of(context)
     if not key and policy is None:
         raise InvalidInput("--key", "the ledger's verifier key: what is in a bundle cannot vouch for it", None)
+    if page is not None:
+        _a_file("--cover", page)
+        # A sheet of before says nothing of what is found now.
+        _gone(page)
     try:
         with session.progress() as progress:
             task = progress.add_task(f"Verifying {file}", total=None)
@@ -204,6 +208,7 @@ def page(
     """
     from ledger.bundle.page import page as verifier
 
+    _a_file("--output", output)
     data = verifier()
     try:
         durable.put(output, data)
@@ -240,6 +245,18 @@ def _one_of(options: Mapping[str, object]) -> None:
     given = [name for name, value in options.items() if value]
     if len(given) != 1:
         raise InvalidInput(", ".join(options), "one of them", " and ".join(given) or None)
+
+
+def _a_file(option: str, path: Path) -> None:
+    """Whether a file can be put there: what is no regular file, as a device, stays. Raises InvalidInput."""
+    try:
+        other = not S_ISREG(path.lstat().st_mode)
+    except OSError:
+        # Where it cannot be written, that is said when it is.
+        other = False
+    if other or not path.name:
+        expected = "the name of a file that is not there yet, or of a regular one, which is replaced"
+        raise InvalidInput(option, expected, str(path))
 
 
 def _subject(between: str | None, case: str | None, register: str | None, query: Mapping[str, str]) -> Subject:
@@ -280,20 +297,26 @@ def _export(
     principal: Principal,
     wanted: Wanted,
     output: Path,
-) -> Exported:
+) -> tuple[Exported, str | None]:
+    """What was written, and why witnesses have not cosigned its checkpoint, if they have not."""
     from ledger.application.evidence import export as export_bundle
-    from ledger.cli.proofs import sealed
+    from ledger.cli.proofs import cosigned
     from ledger.store.stamped import times_here
 
     times = times_here(installation.feed, installation.published, session.settings())
 
-    def seal(each: Ledger) -> bytes:
-        return str(sealed(session, installation.database, each)).encode()
+    unmet: str | None = None
+
+    def seal(each: Ledger, _: int) -> bytes:
+        nonlocal unmet
+        note, unmet = cosigned(session, installation.database, each)
+        return str(note).encode()
 
     with _shown(session) as progress:
-        return export_bundle(
+        found = export_bundle(
             installation, ledger.slug, principal, wanted, output, seal=seal, times=times, progress=progress
         )
+    return found, unmet
 
 
 @contextmanager
@@ -313,11 +336,14 @@ def _shown(session: Session) -> Iterator[Callable[[str, int, int], None]]:
 # --- what is said --------------------------------------------------------------------------------------
 
 
-def _said_exported(session: Session, output: Path, found: Exported, as_json: bool) -> None:
+def _said_exported(session: Session, output: Path, found: Exported, unmet: str | None, as_json: bool) -> None:
+    from ledger.cli.proofs import not_cosigned, warn
+
     if as_json:
-        content = found_as_json(found.verified)
+        content = {**found_as_json(found.verified), **not_cosigned(unmet)}
         print_json({"bundle": str(output), **content, "closed": dict(found.closed)})
         return
+    warn(session, unmet)
     session.out.print("\n".join(words(output, found.verified)))
     for word, count in found.closed.items():
         session.out.print(f"  {count} sealed fields are {word}")
@@ -418,6 +444,13 @@ def words(file: Path, found: Verified) -> list[str]:
     return [
         "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line) for line in lines
     ]
+
+
+def _gone(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be removed: {error.strerror}") from error
 
 
 def _write(path: Path, data: bytes) -> None:

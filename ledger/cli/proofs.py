@@ -14,12 +14,14 @@ from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
 from ledger.cli.times import beside, trusted
 from ledger.errors import InvalidInput, NotFound
 from ledger.store.database import Database, Role
+from ledger.store.feed import Feed
 from ledger.store.followed import known_here
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
 from ledger.store.sealing import Link, standing_of
 from ledger.store.stamps import stamp_after
+from ledger.store.witnessed import WitnessedTimes, policy_of
 from ledger.tlog.chain import leaf_hash
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.prover import Prover
@@ -30,6 +32,14 @@ PATIENCE = 10.0
 """Seconds beyond its interval in which a service that seals is waited for."""
 LOOK = 0.1
 """Seconds between two looks at it."""
+_UNASKED = (
+    "{}: its checkpoint is not cosigned by a quorum of its witnesses: no service seals it now, and so none is "
+    "asked; start it and repeat this, where a policy is to be met"
+)
+_UNMET = (
+    "{}: its checkpoint was not cosigned by a quorum of its witnesses within {:g} seconds: it does not meet "
+    "their policy; 'auditledger doctor' says how they are"
+)
 
 Slug = Annotated[
     str | None, typer.Option("--ledger", "-l", help="Slug of the ledger; not needed where there is one.")
@@ -80,7 +90,7 @@ def prove(
     session = of(context)
     with opened_database(session.settings()) as database:
         ledger = the_ledger(database, slug)
-        note = sealed(session, database, ledger)
+        note, unmet = cosigned(session, database, ledger)
         published = Published.by(session.settings())
         read = published.of(ledger).read
         prover = Prover(read, str(note).encode())
@@ -107,8 +117,9 @@ def prove(
             files[name] = bytes(prover.consistency(since))
     written = [str(_write(to, name, data)) for name, data in files.items()]
     if as_json:
-        print_json({"files": written, **shown(note), **witnessed})
+        print_json({"files": written, **shown(note), **witnessed, **not_cosigned(unmet)})
     else:
+        warn(session, unmet)
         session.out.print("\n".join(written))
 
 
@@ -151,12 +162,58 @@ def sealed(session: Session, database: Database, ledger: Ledger, patience: float
     Longer than that service takes at most (its interval and ``patience`` seconds) nobody waits: then it is what
     is published.
     """
+    return _sealed(session, database, ledger, patience)[0]
+
+
+def cosigned(session: Session, database: Database, ledger: Ledger) -> tuple[Note, str | None]:
+    """The same under the cosignatures of a quorum, where witnesses are asked here; and why not, if it is not.
+
+    A service that seals asks them: it is waited for, for its interval and ``acknowledge_timeout`` at most.
+    While the ledger grows it may be a checkpoint before the last, with all that was held when this was asked.
+    Of a ledger that the policy does not name no witness is asked. Raises as ``sealed``, SettingsError.
+    """
+    settings = session.settings()
+    note, least, beside = _sealed(session, database, ledger, PATIENCE)
+    patience = settings.seal_interval + settings.acknowledge_timeout
+    deadline = monotonic() + patience
+    tiles = Published.by(settings).of(ledger)
+    with Feed(database) as feed:
+        # Each time anew: what the service's own witness knows of a new ledger it may just be writing down.
+        while (policy := policy_of(settings)) is not None:
+            if settings.policy is not None and ledger.origin not in {log.key.name for log in policy.logs}:
+                break
+            found = WitnessedTimes(feed, policy).checkpoint(ledger, tiles.published(), least)
+            if found is not None:
+                return Note.parse(found), None
+            if not beside:
+                return note, _UNASKED.format(ledger.slug)
+            if monotonic() > deadline:
+                return note, _UNMET.format(ledger.slug, patience)
+            sleep(LOOK)
+    return note, None
+
+
+def not_cosigned(why: str | None) -> dict[str, str]:
+    """Why witnesses did not cosign what was written, as JSON beside the rest; nothing where they did."""
+    return {} if why is None else {"not_cosigned": why}
+
+
+def warn(session: Session, why: str | None) -> None:
+    """The same on standard error."""
+    if why is not None:
+        session.err.print(f"WARNING: {why}")
+
+
+def _sealed(session: Session, database: Database, ledger: Ledger, patience: float) -> tuple[Note, int, bool]:
+    """The note of ``sealed``, how many entries it was to have, and whether another process seals the ledger."""
+    beside = False
     published = Published.by(session.settings())
     deadline = monotonic() + session.settings().seal_interval + patience
     with published.sealer(Link(database), ledger) as sealer:
         wanted: int | None = None
-        while sealer.seal() is None and monotonic() < deadline:
+        while (own := sealer.seal()) is None and monotonic() < deadline:
             # Another process has the lease: what it published is checked as it would be here.
+            beside = True
             standing = sealer.check()
             wanted = standing.size if wanted is None else wanted
             enough = standing.signed is not None and standing.signed.size >= wanted
@@ -166,7 +223,9 @@ def sealed(session: Session, database: Database, ledger: Ledger, patience: float
     note = published.of(ledger).checkpoint()
     if note is None:
         raise NotFound(f"{ledger.slug}: the service has not published a checkpoint yet")
-    return Note.parse(note)
+    if own is not None:
+        return Note.parse(note), own.size, False
+    return Note.parse(note), wanted or 0, beside
 
 
 def shown(note: Note) -> dict[str, Any]:

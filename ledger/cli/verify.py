@@ -302,6 +302,11 @@ def _known(
     roots = [*given]
     if not any(key.name == ledger.origin for key in given):
         held = [key.verifier for key in published.keys.of(ledger.slug, ledger.origin)]
+        if standing.signed and not held:
+            raise Untrusted(
+                f"expected a key by which it is trusted, got none: no key that signs it is in "
+                f"{published.keys.folder}; put that folder back, or name its verifier key by --key"
+            )
         roots += signed_last(held, standing.note if standing.signed else None)
     with database.connect(Role.READER) as connection:
         changes, _ = recorded(connection, ledger)

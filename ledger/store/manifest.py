@@ -86,15 +86,20 @@ class Manifest:
         except OSError as error:
             raise Unavailable(f"{path}: cannot be read: {error.strerror}") from error
         try:
-            return cls._parsed(json.loads(data)), hashlib.sha256(data).hexdigest()
+            content = json.loads(data)
+        except ValueError as error:
+            raise Altered(f"{path}: expected the manifest of a backup set, got no JSON") from error
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise Altered(f"{path}: expected a manifest of the format {FORMAT}, got {str(found)[:40]!r}")
+        try:
+            return cls._parsed(content), hashlib.sha256(data).hexdigest()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise Altered(f"{path}: expected the manifest of a backup set, got {error!r}") from error
+            raise Altered(f"{path}: expected the fields of the format {FORMAT}, got others") from error
 
     @classmethod
     def _parsed(cls, content: dict[str, Any]) -> Manifest:
-        found = content.pop("format")
-        if found != FORMAT:
-            raise Altered(f"{MANIFEST}: expected format {FORMAT}, got {str(found)[:40]!r}")
+        content = {name: each for name, each in content.items() if name != "format"}
         files = {str(path): FileState(**each) for path, each in content.pop("files").items()}
         for path in files:
             if path.startswith("/") or ".." in path.split("/") or path == MANIFEST:

@@ -1,8 +1,9 @@
 """Restoring a backup set into an empty installation, and proving that it is whole.
 
-Steps: (1) every file of the set is what its manifest says; (2) the place is empty; (3) published files and
-attachments are put in their places; (4) the database is restored, all of it or nothing; (5) every ledger has
-the size and the end that the manifest says, and verifies with what it signed; its published files verify too.
+Steps: (1) every file of the set is what its manifest says, and none of a whole set is left out; (2) the place
+is empty; (3) published files and attachments are put in their places; (4) the database is restored, all of it
+or nothing; (5) every ledger has the size and the end that the manifest says, and verifies with what it signed;
+its published files verify too.
 
 The file ``restoring.json`` stands in the data directory from (3) until after (5), and no other command opens
 the installation meanwhile: a crash leaves it, and the same restore goes on from there. Each step is found done
@@ -27,20 +28,20 @@ from typing import BinaryIO
 import psycopg
 
 from ledger import durable
-from ledger.errors import Altered, CodecError, NotFound, SettingsError, Unavailable, Untrusted
+from ledger.errors import Altered, CodecError, Incomplete, NotFound, SettingsError, Unavailable, Untrusted
 from ledger.settings import Settings
 from ledger.store import queries
-from ledger.store.backup import copy_file, copy_tiles
+from ledger.store.backup import copy_file, copy_tiles, tiles_of
 from ledger.store.database import Database, Role
 from ledger.store.followed import followed
 from ledger.store.ledgers import Ledgers
-from ledger.store.manifest import DUMP, KEYS, VAULT_DUMP, LedgerState, Manifest, Progress, silent
+from ledger.store.manifest import DUMP, KEYS, MANIFEST, VAULT_DUMP, LedgerState, Manifest, Progress, silent
 from ledger.store.migrate import make_roles, migrate
 from ledger.store.opened import RESTORING, agreed_vault, reach_database, reach_vault
 from ledger.store.programs import run
 from ledger.store.published import TILES, Published, tiles_at
 from ledger.store.tilecheck import verify_tiles
-from ledger.store.tiles import TileFolder, Tiles
+from ledger.store.tiles import CHECKPOINT, TileFolder, Tiles
 from ledger.store.verify import verify
 from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from ledger.tlog.note import Note, VerifierKey
@@ -108,8 +109,8 @@ def restore(
     signed before the ledger was refilled or left. ``keys``: trusted verifier keys; of a ledger
     that none of them is of, those that the set names.
 
-    Raises NotFound, Altered, SettingsError (the place is not empty), Untrusted, Unavailable, and what
-    ``verify`` and ``verify_tiles`` raise.
+    Raises NotFound, Altered, Incomplete, SettingsError (the place is not empty), Untrusted, Unavailable, and
+    what ``verify`` and ``verify_tiles`` raise.
     """
     manifest, digest = Manifest.read(folder)
     found = Restored(manifest, digest)
@@ -123,6 +124,7 @@ def restore(
     with ExitStack() as stack:
         with _timed(found, "check"):
             manifest.check(folder, progress)
+            _whole(manifest, folder)
             known = _known(manifest, folder, trusted, places, notes)
         data_dir = settings.data_dir
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -380,6 +382,28 @@ def _known(
         if checkpoint.size > size or (best is not None and checkpoint.size == size and each.tiles):
             newest[checkpoint.origin] = each
     return newest
+
+
+def _whole(manifest: Manifest, folder: Path) -> None:
+    """(1), of what the manifest lists: a set holds the database, and what is published of each ledger.
+
+    What is published stands behind the checkpoint that it says, which is what step (5) verifies.
+    Raises Incomplete, Altered, Unavailable.
+    """
+    for ledger in manifest.ledgers:
+        place = TileFolder(folder / TILES / ledger.slug)
+        signed = [f"{place}/{CHECKPOINT}", *(f"{place}/{tile.path}" for tile in tiles_of(ledger.signed or 0))]
+        for path in signed if ledger.signed is not None else ():
+            if str(Path(path).relative_to(folder)) not in manifest.files:
+                raise Incomplete(f"{path}: it is not in the set, nor in its manifest; nothing was restored")
+        note = None if ledger.checkpoint is None else ledger.checkpoint.encode()
+        if place.checkpoint() != note:
+            raise Altered(
+                f"{place}/{CHECKPOINT}: expected the checkpoint that {MANIFEST} says, got another; nothing was "
+                "restored"
+            )
+    if DUMP not in manifest.files:
+        raise Incomplete(f"{folder / DUMP}: it is not in the set, nor in its manifest; nothing was restored")
 
 
 def _verified(

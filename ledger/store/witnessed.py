@@ -15,6 +15,7 @@ from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
 from ledger.store.stamps import thinned
 from ledger.tlog.brackets import Bracket, Brackets, Sighting, sightings_of
+from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import Note, VerifierKey
 from ledger.tlog.policy import Policy, read_policy
 
@@ -25,6 +26,8 @@ LOCAL = "witness"
 """Folder of the data directory in which the service's own witness lives."""
 POLICY = "policy"
 """The file in it by which that witness is trusted."""
+_LOOKED_BACK = 64
+"""Cosigned sizes among which one is looked for that a quorum has cosigned."""
 
 Spoilt = Callable[[AuditLedgerError], None]
 
@@ -112,6 +115,28 @@ class WitnessedTimes:
             note = Note.parse(data)
             found[size] = note if size not in found else found[size].also(note.signatures)
         return [(size, str(note).encode()) for size, note in found.items()]
+
+    def checkpoint(self, ledger: Ledger, published: bytes, least: int) -> bytes | None:
+        """A note of at least ``least`` entries that a quorum has cosigned: what is published, else the newest
+        before it; None while there is none, or where no witness is trusted.
+
+        While a ledger grows, what is published is seldom cosigned yet. Raises CodecError, Unavailable.
+        """
+        if self._policy.quorum is None:
+            return None
+        last = Note.parse(published)
+        size = Checkpoint.parse(last.text).size
+        if size >= least and self._policy.met_by(last):
+            return published
+        sizes = self._feed.cosigned_sizes(ledger.id, self._names, least - 1, size + 1)[-_LOOKED_BACK:]
+        kept: dict[int, Note] = {}
+        for each, data in self._feed.cosigned_at(ledger.id, self._names, sizes):
+            note = Note.parse(data)
+            kept[each] = note if each not in kept else kept[each].also(note.signatures)
+        for _, note in sorted(kept.items(), reverse=True):
+            if self._policy.met_by(note):
+                return str(note).encode()
+        return None
 
     def outside(self, ledger: Ledger) -> list[Outside]:
         """The entries next to a cosigned or stamped size whose ``recorded_at`` lies outside of their bracket.

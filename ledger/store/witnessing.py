@@ -190,7 +190,7 @@ class Witnessing:
         missing = [client for client in self._clients if (client.key.name, client.key.id) not in has]
         if not missing:
             # Asked by a process before this one: whoever looks is to learn of it all the same.
-            if ledger.slug not in self._standing and self._met(note):
+            if ledger.slug not in self._standing and self._policy.met_by(note):
                 self._standing[ledger.slug] = Witnessed(Checkpoint.parse(note.text).size, {})
             return True
         prover = Prover(folder.read, data)
@@ -239,14 +239,8 @@ class Witnessing:
             self._pauses.pop(key, None)
 
     def _stands(self, ledger: Ledger, said: Checkpoint, note: Note, away: Mapping[str, str]) -> None:
-        size = said.size if self._met(note) else self._size(ledger)
+        size = said.size if self._policy.met_by(note) else self._size(ledger)
         self._standing[ledger.slug] = Witnessed(size, dict(away))
-
-    def _met(self, note: Note) -> bool:
-        try:
-            return self._policy.met(note.verify([client.key for client in self._clients]))
-        except Untrusted:
-            return self._policy.met(())
 
     def _size(self, ledger: Ledger) -> int:
         known = self._standing.get(ledger.slug)

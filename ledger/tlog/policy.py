@@ -13,7 +13,7 @@ from pathlib import Path
 from ledger.errors import CodecError, SettingsError, Untrusted
 from ledger.tlog.brackets import any_witness
 from ledger.tlog.checkpoint import SignedCheckpoint
-from ledger.tlog.note import COSIGNATURE, ED25519, Signed, VerifierKey
+from ledger.tlog.note import COSIGNATURE, ED25519, Note, Signed, VerifierKey
 
 NONE = b"none"
 MOST_BYTES = 1 << 20
@@ -66,6 +66,16 @@ class Policy:
         """Whether those whose signatures of a checkpoint were verified meet the quorum."""
         cosigned = {each.key.public for each in signed if each.key.kind == COSIGNATURE}
         return self.quorum == NONE or (self.quorum is not None and self._holds(self.quorum, cosigned))
+
+    def met_by(self, note: Note) -> bool:
+        """Whether a note's cosignatures meet the quorum; one of these witnesses that does not hold spoils it.
+
+        Left to the caller: that it is a checkpoint, and that a key of its log signed it.
+        """
+        try:
+            return self.met(note.verify([each.key for each in self.witnesses.values()]))
+        except Untrusted:
+            return self.met(())
 
     def heard(self, signed: Iterable[Signed]) -> bool:
         """Whether these witnesses are believed about times: as ``met``; without a quorum, any is."""

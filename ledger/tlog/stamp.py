@@ -100,5 +100,6 @@ def read_roots(path: Path) -> list[x509.Certificate]:
     except OSError as error:
         raise SettingsError(f"{path}: expected root certificates (PEM), got {error.strerror}") from error
     except ValueError as error:
-        raise SettingsError(f"{path}: expected root certificates (PEM): {error}") from error
+        # What the library says of it names its own pages.
+        raise SettingsError(f"{path}: expected root certificates (PEM), got none that can be read") from error
     return found

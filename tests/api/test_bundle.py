@@ -9,10 +9,13 @@ import pytest
 import structlog
 
 from ledger.bundle.verify import verify
+from ledger.service import Witnesses, application
 from ledger.store.database import Database
 from ledger.store.sealing import Link
-from tests.api.conftest import House
+from ledger.tlog.policy import Policy
+from tests.api.conftest import House, TestClient
 from tests.api.test_commands import check
+from tests.api.test_times import W1, cosign
 
 
 @pytest.fixture
@@ -55,6 +58,27 @@ def test_a_case_is_downloaded_and_verified(house: House, case: str) -> None:
 def test_who_may_not_read_it_gets_none(house: House, case: str, who: str, case_of: str, status: int) -> None:
     answer = house.get(who, f"/ledgers/dffh/cases/{case_of.format(case=case)}/bundle")
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_it_is_under_the_last_checkpoint_that_witnesses_cosigned(house: House, database: Database) -> None:
+    """While a ledger grows the published one is seldom cosigned yet."""
+    case = house.receive().json()["case"]
+    cosign(house, 1_790_000_000)
+    cosigned = len(house.get("officer", "/ledgers/dffh/entries").json()["entries"])
+    later = house.receive().json()["case"]
+    sealed(house, database, "dffh")
+    ledger = house.installation.ledgers.get("dffh")
+    (key,) = [each.verifier for each in house.installation.published.keys.of("dffh", ledger.origin)]
+    policy = Policy.parse(f"log {key}\nwitness w {W1.verifier}\nquorum w\n".encode())
+    app = application(house.installation, house.settings, witnessed=Witnesses(lambda: policy))
+    with TestClient(app) as client:
+        for of, sizes in ((case, [cosigned]), (later, [cosigned + 1])):
+            answer = client.get(f"/ledgers/dffh/cases/{of}/bundle", headers=house.headers("officer"))
+            assert answer.status_code == 200
+            # Of a case that no cosigned one has, it is the last.
+            trusted = policy if of == case else None
+            assert [verify(answer.content, [key], trusted).signed.checkpoint.size] == sizes
+    check(house)
 
 
 def test_without_a_token_there_is_none(house: House, case: str) -> None:

@@ -438,3 +438,19 @@ def test_keys_go_with_it_only_when_asked_for(dffh: Program, tmp_path: Path, anot
     grant(new, "c")
     assert new.ok("checkpoint", "--ledger", "dffh")["size"] > 0
     assert new.ok("verify")["clean"]
+
+
+def test_a_moved_ledger_verifies_with_its_keys_and_without_them_it_is_said(
+    dffh: Program, tmp_path: Path, another: MakeDatabase
+) -> None:
+    """The order of docs/operations.md, Moving."""
+    for slug in ("common", "dffh"):
+        dffh.ok("checkpoint", "--ledger", slug)
+    dffh.ok("backup", str(tmp_path / "set"))
+    new = beside(dffh, tmp_path / "new", another())
+    new.ok("restore", str(tmp_path / "set"))
+    answer = new("verify")
+    assert answer.code == 9
+    assert f"no key that signs it is in {data_of(new) / 'signing'}; put that folder back" in answer.err
+    keys_back(dffh, new)
+    assert new.ok("verify")["clean"]

@@ -370,6 +370,46 @@ def test_no_cover_sheet_is_written_of_what_is_not_clean(dffh: Program, cases: li
     assert (answer.code, Path("cover.html").exists()) == (8, False)
 
 
+def test_the_sheet_of_before_does_not_stay_where_something_is_found(dffh: Program, cases: list[str]) -> None:
+    assert export(dffh, "--all").code == 0
+    key = key_of(dffh)
+    assert verified(dffh, "--key", key, "--cover", "cover.html").code == 0
+    data = bytearray(Path("bundle.zip").read_bytes())
+    data[len(data) // 2] ^= 1
+    Path("bundle.zip").write_bytes(data)
+    answer = verified(dffh, "--key", key, "--cover", "cover.html")
+    assert (answer.code >= 7, Path("cover.html").exists()) == (True, False)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+def test_what_is_there_and_is_no_regular_file_is_not_replaced(
+    dffh: Program, cases: list[str], kind: str
+) -> None:
+    assert export(dffh, "--all").code == 0
+    if kind == "fifo":
+        os.mkfifo("there")
+    else:
+        Path("there").symlink_to("elsewhere")
+    before = os.lstat("there")
+    size = dffh.ok("checkpoint", "--ledger", "dffh")["size"]
+    for option, answer in (
+        ("--output", export(dffh, "--all", "--open", "The auditor asked", to="there")),
+        ("--cover", verified(dffh, "--key", key_of(dffh), "--cover", "there")),
+        ("--output", dffh("bundle", "page", "-o", "there")),
+    ):
+        said = f"{option}: expected the name of a file that is not there yet, or of a regular one"
+        assert (answer.code, said in answer.err) == (2, True), answer.err
+    assert os.path.samestat(before, os.lstat("there"))
+    # Nothing was opened for what could not be written.
+    assert dffh.ok("checkpoint", "--ledger", "dffh")["size"] == size
+
+
+def test_what_can_be_read_only_once_is_no_bundle(program: Program) -> None:
+    os.mkfifo("bundle.zip")
+    answer = verified(program, "--key", str(SigningKey.generate(ORIGIN).verifier))
+    assert (answer.code, "bundle.zip: cannot be read: expected a regular file" in answer.err) == (6, True)
+
+
 def test_the_page_that_verifies_is_written_whole(program: Program) -> None:
     answer = program("bundle", "page")
     data = Path("verify.html").read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.bundle.forge import CLEAN, INCOMPLETE, TAMPERED, UNTRUSTED, Mutation
 from tests.bundle.made import KEY
 from tests.bundle.test_attacks import ALL
 from tests.docs.generate import ROOT
+from tests.docs.test_attack_list import table
 from tests.judges.made import unzipped
 from tests.judges.tools import Stranger
 
@@ -132,6 +134,18 @@ def test_nothing_that_the_page_checks_is_false_in(name: str, stranger: Stranger,
     (each,) = [each for each in ALL if each.name == name]
     assert each.code in (TAMPERED, INCOMPLETE)
     follow(each, stranger, tmp_path)
+
+
+def test_each_attack_of_the_list_is_tried_by_who_follows_the_page() -> None:
+    """As docs/attacks.md says of bundles: but for form, which that page does not look at."""
+    tried = {each.name for each in ATTACKS} | FORM_ONLY
+    rows = [row for row in table() if "tests/bundle/test_attacks.py::test_the_verdict_on" in row[-1]]
+    codes = {row[-1].partition("[")[2].rstrip("]`"): set(re.findall(r"\d+", row[2])) for row in rows}
+    assert len(codes) > 20
+    # The row on keys is one of signatures, and says by whom it is found.
+    judged = {name for name, of in codes.items() if of != {"7"} and name not in FOLLOWED}
+    assert judged - tried == set()
+    assert judged & FORM_ONLY == {"changed manifest: another digest"}
 
 
 def test_what_the_page_is_held_to_is_most_of_the_list() -> None:
