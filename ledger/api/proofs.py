@@ -14,8 +14,9 @@ from ledger.api.service import Service, principal
 from ledger.application.access import Matter
 from ledger.application.evidence import Wanted, export
 from ledger.bundle.manifest import CASE, Subject
-from ledger.errors import CodecError, NotFound, Unauthenticated, Unavailable
+from ledger.errors import AuditLedgerError, CodecError, NotFound, Unauthenticated, Unavailable
 from ledger.store.ledgers import Ledger
+from ledger.store.tiles import Lost
 from ledger.tlog.prover import Prover
 from ledger.tlog.tiles import Tile
 
@@ -75,7 +76,7 @@ def router(service: Service) -> APIRouter:
             if note is None:
                 raise NotFound(f"ledger {slug}: no checkpoint is published yet")
             data = bytes(Prover(folder.read, note).inclusion(index))
-        except Unavailable as error:
+        except (Unavailable, Lost) as error:
             raise _unreadable(ledger, "a proof", error) from error
         return Response(data, media_type=_TEXT, headers={"Cache-Control": "no-cache"})
 
@@ -101,7 +102,7 @@ def router(service: Service) -> APIRouter:
             try:
                 export(service.installation, slug, principal(request), wanted, path, seal=note, times=times)
                 data = path.read_bytes()
-            except Unavailable as error:
+            except (Unavailable, Lost) as error:
                 raise _unreadable(ledger, "a bundle of the case", error) from error
         named = {"Content-Disposition": f'attachment; filename="{slug}.zip"', "Cache-Control": "no-store"}
         return Response(data, media_type="application/zip", headers=named)
@@ -132,7 +133,7 @@ def router(service: Service) -> APIRouter:
     return api
 
 
-def _unreadable(ledger: Ledger, what: str, error: Unavailable) -> Unavailable:
+def _unreadable(ledger: Ledger, what: str, error: AuditLedgerError) -> Unavailable:
     """What a caller is told of a file that cannot be read: the path is for the log."""
     log.error("published file unreadable", ledger=ledger.slug, reason=str(error))
     return Unavailable(f"ledger {ledger.slug}: {what} cannot be read now")

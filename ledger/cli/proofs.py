@@ -19,7 +19,7 @@ from ledger.store.followed import known_here
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.store.opened import opened_database
 from ledger.store.published import Published
-from ledger.store.sealing import Link, standing_of
+from ledger.store.sealing import LEFT, Link, standing_of
 from ledger.store.stamps import stamp_after
 from ledger.store.witnessed import WitnessedTimes, policy_of
 from ledger.tlog.chain import leaf_hash
@@ -170,13 +170,20 @@ def cosigned(session: Session, database: Database, ledger: Ledger) -> tuple[Note
 
     A service that seals asks them: it is waited for, for its interval and ``acknowledge_timeout`` at most.
     While the ledger grows it may be a checkpoint before the last, with all that was held when this was asked.
-    Of a ledger that the policy does not name no witness is asked. Raises as ``sealed``, SettingsError.
+    Of a ledger that the policy does not name no witness is asked, nor of one that was left: of that it is the
+    last checkpoint that the database signed. Raises as ``sealed``, SettingsError.
     """
     settings = session.settings()
     note, least, beside = _sealed(session, database, ledger, PATIENCE)
     patience = settings.seal_interval + settings.acknowledge_timeout
     deadline = monotonic() + patience
     tiles = Published.by(settings).of(ledger)
+    if not beside:
+        with database.connect(Role.READER) as connection:
+            standing = standing_of(connection, ledger)
+        if standing.closed == LEFT and standing.signed is not None:
+            # What is published beyond it may be a checkpoint alone, of entries that are lost.
+            return Note.parse(standing.note), None
     with Feed(database) as feed:
         # Each time anew: what the service's own witness knows of a new ledger it may just be writing down.
         while (policy := policy_of(settings)) is not None:

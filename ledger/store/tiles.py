@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ledger import durable
-from ledger.errors import Diverged, NotFound, Unavailable
+from ledger.errors import Diverged, Incomplete, NotFound, Unavailable
 from ledger.tlog.chain import HASH_LENGTH
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import Note
-from ledger.tlog.tiles import WIDTH, Tile, bundle, unbundle
+from ledger.tlog.tiles import HEIGHT, WIDTH, Tile, bundle, unbundle
 
 CHECKPOINT = "checkpoint"
 WRITERS = 8
@@ -29,21 +29,36 @@ NEW = ".new"
 """Folder of what is being written."""
 
 
+class Lost(Incomplete, NotFound):
+    """A tile or bundle under what was published is not there."""
+
+
+def _lost(tile: Tile, error: NotFound) -> Lost:
+    first = (tile.number * WIDTH) << (HEIGHT * (tile.level or 0))
+    return Lost(
+        f"{error}: published files of this ledger are missing, of entries from {first} on; look for another "
+        "copy of them (a mirror, a backup set): docs/operations.md, 'Published files that are lost'"
+    )
+
+
 class Tiles(ABC):
     """The published files of one ledger. ``str`` of it is where they are, as errors name it."""
 
     def read(self, tile: Tile) -> bytes:
         """The bytes of a tile. Of a partial one that is no longer there, the beginning of the full one.
 
-        Raises NotFound, Unavailable.
+        Raises Lost, Unavailable.
         """
         try:
             return self._read(tile.path)
-        except NotFound:
+        except NotFound as error:
             if tile.width == WIDTH:
-                raise
+                raise _lost(tile, error) from error
         full = tile._replace(width=WIDTH)
-        data = self._read(full.path)
+        try:
+            data = self._read(full.path)
+        except NotFound as error:
+            raise _lost(tile, error) from error
         if tile.level is None:
             return bundle(unbundle(full, data)[: tile.width])
         return data[: tile.width * HASH_LENGTH]

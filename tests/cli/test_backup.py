@@ -367,6 +367,7 @@ def test_what_cannot_be_refilled_goes_on_under_a_new_origin(
     assert (place.signed(), place.note) == (signed, note)
     assert check_ledger(database, place.ledger) == made["ledgers"][1]["size"]
     check_ledger(database, Ledgers(database).get("dffh-2"))
+    _readable_up_to_what_is_lost(new, made["ledgers"][1]["signed"], tmp_path)
     # What is lost is said, and is no fault; whatever else is not there, or is another, is one.
     answer = new("verify", "--checkpoint", str(kept))
     assert (answer.code, answer.err) == (0, "")
@@ -381,6 +382,24 @@ def test_what_cannot_be_refilled_goes_on_under_a_new_origin(
     shutil.copytree(data_of(dffh) / "tiles" / "dffh", data_of(new) / "tiles" / "dffh", dirs_exist_ok=True)
     answer = new("verify", "--ledger", "dffh")
     assert (answer.code, "root" in answer.err) == (8, True)
+
+
+def _readable_up_to_what_is_lost(new: Program, signed: int, folder: Path) -> None:
+    """Though a larger checkpoint is published, whose files nobody has."""
+    export = ("bundle", "export", "--ledger", "dffh", "--all", "-o", str(folder / "left.zip"))
+    (key,) = [each["key"] for each in new.ok("keys", "list")["keys"] if each["ledger"] == "dffh"]
+    said = new.ok(*export, person="officer")
+    assert (said["entries"], said["size"]) == (signed, signed)
+    assert new("bundle", "verify", str(folder / "left.zip"), "--key", key).code == 0
+    assert new.ok("prove", "0", "--ledger", "dffh", "--to", str(folder))["size"] == signed
+    tiles = data_of(new) / "tiles" / "dffh" / "tile"
+    tiles.rename(folder / "aside")
+    for arguments in (export, ("prove", "0", "--ledger", "dffh", "--to", str(folder))):
+        answer = new(*arguments, person="officer")
+        assert (answer.code, "published files of this ledger are missing, of entries from 0" in answer.err) == (
+            11, True,
+        )  # fmt: skip
+    (folder / "aside").rename(tiles)
 
 
 def _nothing_else_may_be_missing(new: Program, place: Place, signed: int) -> None:
