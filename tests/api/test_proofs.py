@@ -213,6 +213,30 @@ def test_a_file_that_cannot_be_read_is_unavailable_and_names_no_path(hall: Hall)
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("which", ["tile", "bundle"])
+def test_no_proof_is_given_of_damaged_files(hall: Hall, which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of 200 that fails where it is checked would be held against the ledger."""
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr("ledger.api.proofs.log.error", lambda _, **more: said.append(more))
+    tile = edge(hall.size)[0] if which == "tile" else Tile(None, 0, hall.size)
+    file = hall.folder(PUBLIC) / tile.path
+    whole = file.read_bytes()
+    for index in range(hall.size):
+        assert hall.house.client.get(f"/ledgers/{PUBLIC}/entries/{index}/proof").status_code == 200
+    for damaged in (whole[:40] + bytes([whole[40] ^ 1]) + whole[41:], whole[:-1], None):
+        if damaged is None:
+            file.unlink()
+        else:
+            file.write_bytes(damaged)
+        answer = hall.house.client.get(f"/ledgers/{PUBLIC}/entries/0/proof")
+        assert (answer.status_code, answer.json()["type"]) == (500, "urn:auditledger:problem:proof-failed")
+        assert "the published files do not lead to the checkpoint" in answer.json()["detail"]
+        assert said.pop()["ledger"] == PUBLIC
+        assert str(hall.house.settings.data_dir) not in answer.text
+    answer = hall.house.client.get(f"/ledgers/{PUBLIC}/entries/{hall.size}/proof")
+    assert answer.status_code == 404
+
+
 # --- others -------------------------------------------------------------------------------------------------
 
 
