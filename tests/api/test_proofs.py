@@ -358,6 +358,15 @@ def test_metrics_and_health_say_how_far_witnesses_are_of_what_one_may_read(hall:
             assert {slug: (size[slug], gone[slug]) for slug in size} == told
         health = client.get("/health").json()
         assert (health["status"], health["witnessing"]) == ("ok", "2 witnesses away")
+        standing["djcs"] = Witnessed(4, away, frozenset({"witness.example/w1"}))
+        found = gauges(client.get("/metrics", headers=hall.house.headers("regulator")).text)
+        assert found["auditledger_witnesses_refusing"] == {"dffh": 0, "djcs": 1, "common": 0}
+        assert found["auditledger_witnesses_away"]["djcs"] == 2
+        health = client.get("/health")
+        assert (health.status_code, health.json()["witnessing"]) == (
+            200,
+            "1 witnesses refuse, 1 witnesses away",
+        )
         del standing["djcs"]
         assert client.get("/health").json()["witnessing"] == "ok"
 
