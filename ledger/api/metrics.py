@@ -85,6 +85,10 @@ def of_witnessing(found: Mapping[str, Witnessed], slugs: Collection[str]) -> byt
                 "Witnesses that have not cosigned the last checkpoint asked for",
                 lambda each: len(each.away),
             ),
+            "auditledger_witnesses_refusing": (
+                "Of those, the ones that were shown another history",
+                lambda each: len(each.refuse),
+            ),
         },
     )
 

@@ -14,10 +14,10 @@ from ledger.api.service import Service, principal
 from ledger.application.access import Matter
 from ledger.application.evidence import Wanted, export
 from ledger.bundle.manifest import CASE, Subject
-from ledger.errors import AuditLedgerError, CodecError, NotFound, Unauthenticated, Unavailable
+from ledger.errors import AuditLedgerError, CodecError, NotFound, ProofFailed, Unauthenticated, Unavailable
 from ledger.store.ledgers import Ledger
 from ledger.store.tiles import Lost
-from ledger.tlog.prover import Prover
+from ledger.tlog.prover import Prover, included
 from ledger.tlog.tiles import Tile
 
 log = structlog.get_logger("auditledger.http")
@@ -67,7 +67,7 @@ def router(service: Service) -> APIRouter:
     def proof(request: Request, slug: str, index: int) -> Response:
         """That an entry is in the ledger (C2SP tlog-proof). Open to anyone where the ledger is public.
 
-        404 before the entry is sealed.
+        404 before the entry is sealed; 500 where the published files do not lead to the checkpoint.
         """
         ledger = _readable(request, Matter.CASES)
         folder = published.of(ledger)
@@ -75,10 +75,17 @@ def router(service: Service) -> APIRouter:
             note = folder.checkpoint()
             if note is None:
                 raise NotFound(f"ledger {slug}: no checkpoint is published yet")
-            data = bytes(Prover(folder.read, note).inclusion(index))
+            # Checked before it is given: a stranger who gets one that fails holds it against the ledger.
+            shown, _ = included(Prover(folder.read, note), index)
         except (Unavailable, Lost) as error:
             raise _unreadable(ledger, "a proof", error) from error
-        return Response(data, media_type=_TEXT, headers={"Cache-Control": "no-cache"})
+        except ProofFailed as error:
+            # Where they lie is for the log.
+            log.error("published files altered", ledger=slug, reason=str(error))
+            raise ProofFailed(
+                f"ledger {slug}: no proof can be given: the published files do not lead to the checkpoint"
+            ) from error
+        return Response(bytes(shown), media_type=_TEXT, headers={"Cache-Control": "no-cache"})
 
     @api.get("/ledgers/{slug}/cases/{stream}/bundle", tags=["proofs"])
     def bundle(

@@ -254,8 +254,13 @@ def state(service: Service) -> tuple[dict[str, Any], bool]:
             content["sealing"] = FAILED[True]
     if service.witnessing is not None:
         try:
-            away = {name for each in service.witnessing().values() for name in each.away}
-            content["witnessing"] = "ok" if not away else f"{len(away)} witnesses away"
+            found = service.witnessing().values()
+            refuse = {name for each in found for name in each.refuse}
+            away = {name for each in found for name in each.away} - refuse
+            said = [f"{len(refuse)} witnesses refuse"] * bool(refuse) + [f"{len(away)} witnesses away"] * bool(
+                away
+            )
+            content["witnessing"] = ", ".join(said) or "ok"
         except Unavailable as error:
             content["witnessing"] = FAILED[isinstance(error, Ended)]
     if service.vault is not None:

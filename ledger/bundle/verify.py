@@ -11,7 +11,8 @@ each entry is one of this log, in its place; (8) it names the leaf hash before i
 next of its case (case), and its payload reads by its schema; (9) what is disclosed is what entries commit to;
 (10) no schema and no disclosure is left over; (11) the tree of the checkpoint holds them: the last one
 (ledger, range) or each (case, register) is proven, and of a whole ledger the root is computed again; (12) the
-checkpoint goes on from the earlier one in the bundle, and from the one that the verifier kept; (13) it goes on
+checkpoint goes on from the earlier one in the bundle, and from the one that the verifier kept, and is not of
+another history than the one that it saw last; (13) it goes on
 from each cosigned one in ``times/``, and what trusted witnesses say there is what they signed.
 """
 
@@ -63,7 +64,7 @@ from ledger.tlog.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.tlog.keyhistory import Change, Keys, merged
 from ledger.tlog.note import VerifierKey
 from ledger.tlog.policy import Policy
-from ledger.tlog.proof import ConsistencyProof, InclusionProof
+from ledger.tlog.proof import ConsistencyProof, InclusionProof, compared
 
 if TYPE_CHECKING:
     from ledger.tlog.stamp import Roots
@@ -103,6 +104,8 @@ class Verified:
     """
     unjudged: int
     """Time stamps in the bundle that were not judged: no roots were given."""
+    shown: Sequence[Checkpoint]
+    """Earlier checkpoints of the log that the bundle shows its own to go on from."""
 
 
 def verify(
@@ -113,6 +116,7 @@ def verify(
     *,
     history: Iterable[Change] = (),
     roots: Roots = (),
+    seen_last: Callable[[str], Checkpoint | None] = lambda _: None,
     processes: int | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Verified:
@@ -122,7 +126,8 @@ def verify(
     ``policy``: whose logs' keys count too, and how many witnesses must have cosigned. ``from_checkpoint``: the
     signed note that the verifier kept from earlier. ``history``: changes of the log's keys that the verifier
     holds, all of them up to the last: what the bundle tells counts only after it. ``roots``: of authorities
-    whose time stamps (RFC 3161) count.
+    whose time stamps (RFC 3161) count. ``seen_last``: gives the checkpoint that the verifier saw last of a log,
+    by origin: it must be of the same history as far as the bundle shows its size.
     ``progress(done, all)``, in entries.
 
     Raises Incomplete, CodecError, Altered, Tampered, ProofFailed, Untrusted, Unavailable. Left to whoever
@@ -140,7 +145,7 @@ def verify(
     blocks = _blocks(archive, manifest)
     disclosed = _disclosures(archive, manifest)
     kept = None if from_checkpoint is None else _kept(from_checkpoint, manifest, known)
-    found = _Run(archive, manifest, signed, schemas, disclosed, kept)
+    found = _Run(archive, manifest, signed, schemas, disclosed, kept, seen_last(manifest.origin))
     found.entries(blocks, processes, progress)
     found.nothing_left_over(schemas, held)
     found.tree()
@@ -295,6 +300,7 @@ class _Run:
         schemas: Mapping[bytes, Schema],
         disclosed: Mapping[int, Sequence[opened.Disclosure]],
         kept: Checkpoint | None,
+        last: Checkpoint | None,
     ) -> None:
         self._archive = archive
         self._manifest = manifest
@@ -302,7 +308,9 @@ class _Run:
         self._texts = _texts(schemas)
         self._disclosed = disclosed
         self._kept = kept
-        self._kept_root: bytes | None = None
+        self._seen_last = last
+        self._roots: dict[int, bytes] = {}
+        """Of a whole ledger: of the trees of the sizes that the verifier asks for."""
         self._tree = merkle.Frontier()
         self._used: set[bytes] = set()
         self._first: Part | None = None
@@ -367,8 +375,9 @@ class _Run:
             self._prove(index, leaf)
 
     def _note_kept(self) -> None:
-        if self._kept is not None and self._tree.size == self._kept.size:
-            self._kept_root = self._tree.root()
+        size = self._tree.size
+        if any(each is not None and each.size == size for each in (self._kept, self._seen_last)):
+            self._roots[size] = self._tree.root()
 
     def _prove(self, index: int, leaf: bytes) -> None:
         """(11) of one entry."""
@@ -419,7 +428,10 @@ class _Run:
         untold: bool,
     ) -> Verified:
         """(12) and (13), and what was found."""
-        self._check_kept(since)
+        shown = self._shown(since)
+        self._check_kept(shown)
+        if self._seen_last is not None:
+            compared(self._seen_last, [self._signed.checkpoint, *shown])
         met = any_witness if policy is None else policy.heard
         apart = not self._manifest.subject.dense
         judged = seen(self._archive, self._signed, known, met, self._stretches, roots, apart=apart)
@@ -442,18 +454,20 @@ class _Run:
             untold=untold,
             times=judged.times,
             unjudged=judged.unjudged,
+            shown=shown,
         )
 
-    def _check_kept(self, since: SignedCheckpoint | None) -> None:
+    def _shown(self, since: SignedCheckpoint | None) -> list[Checkpoint]:
+        """What the checkpoint is shown to go on from."""
+        roots = {0: merkle.EMPTY_ROOT, **self._roots}
+        shown = [Checkpoint(self._manifest.origin, size, root) for size, root in roots.items()]
+        return shown if since is None else [*shown, since.checkpoint]
+
+    def _check_kept(self, shown: Sequence[Checkpoint]) -> None:
         kept, said = self._kept, self._signed.checkpoint
         if kept is None:
             return
-        roots = [(said.size, said.root), (0, merkle.EMPTY_ROOT)]
-        if since is not None:
-            roots.append((since.checkpoint.size, since.checkpoint.root))
-        if self._kept_root is not None:
-            roots.append((kept.size, self._kept_root))
-        known = [root for size, root in roots if size == kept.size]
+        known = [each.root for each in (said, *shown) if each.size == kept.size]
         if not known:
             raise Incomplete(
                 f"{said.origin}: the bundle shows nothing of the tree of {kept.size} entries that was kept: "

@@ -18,6 +18,8 @@ from ledger.bundle.times import noted
 from ledger.bundle.verify import Verified
 from ledger.bundle.verify import verify as verify_bundle
 from ledger.cli.appeared import appeared, times_as_json, warning
+from ledger.cli.remembered import remember, seen
+from ledger.cli.remembered import words as not_compared
 from ledger.cli.session import (
     AsJson,
     MaybeLedger,
@@ -161,7 +163,8 @@ def verify(
     """Check a bundle from its first byte to its last: no network, no database, nothing believed but your keys.
 
     And those that they lead to, by signed statements in entries: of the bundle, and of --history. A key that
-    the statements retire counts for the sizes that it signed alone.
+    the statements retire counts for the sizes that it signed alone. The last checkpoint seen of each ledger is
+    remembered under the data directory, and the next must go on from it, as far as the bundle shows that.
 
     Exit code 0: clean; 8: altered, or a proof fails; 11: something is missing or cut off; 7: malformed;
     9: not signed by a trusted key, or not enough witnesses; 6: it could not run.
@@ -179,9 +182,10 @@ def verify(
             found = verify_bundle(
                 file, keys_of(key or []), None if policy is None else read_policy(policy),
                 None if checkpoint is None else read_file(checkpoint), history=_history(history or []),
-                roots=_roots(timestamp_ca), processes=processes,
+                roots=_roots(timestamp_ca), seen_last=seen(session).last, processes=processes,
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )  # fmt: skip
+        told = remember(session, found.signed, found.shown)
     except AuditLedgerError as error:
         if as_json and (error.exit_code >= FAILED or isinstance(error, CodecError)):
             print_json({"bundle": str(file), "clean": False, "fault": error.title, "what": str(error)})
@@ -191,9 +195,9 @@ def verify(
 
         _write(page, cover(found, file.name, datetime.now(UTC)))
     if as_json:
-        print_json({"bundle": str(file), "clean": True, **found_as_json(found)})
+        print_json({"bundle": str(file), "clean": True, **found_as_json(found), **told})
     else:
-        session.out.print("\n".join(words(file, found)))
+        session.out.print("\n".join([*words(file, found), *(f"  {line}" for line in not_compared(told))]))
 
 
 @bundle.command("page")

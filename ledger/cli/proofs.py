@@ -24,7 +24,7 @@ from ledger.store.stamps import stamp_after
 from ledger.store.witnessed import WitnessedTimes, policy_of
 from ledger.tlog.chain import leaf_hash
 from ledger.tlog.note import Note, VerifierKey
-from ledger.tlog.prover import Prover
+from ledger.tlog.prover import Prover, continued, included
 from ledger.tlog.receipt import SignedReceipt, open_receipt
 from ledger.tlog.tiles import ReadTile
 
@@ -81,7 +81,7 @@ def prove(
 
     Or, with --since, that the ledger was only added to since an earlier checkpoint. Anyone can check either
     with the ledger's public key: see 'auditledger keys list' and 'auditledger verify --help'. Exit code 8: the
-    ledger does not hold what the receipt promises.
+    ledger does not hold what the receipt promises, or the published files do not lead to its checkpoint.
     """
     given = sum(each is not None for each in (index, since, receipt))
     if given != 1:
@@ -96,16 +96,20 @@ def prove(
         prover = Prover(read, str(note).encode())
         files: dict[str, bytes] = {}
         witnessed: dict[str, Any] = {}
+        promised: SignedReceipt | None = None
         if receipt is not None:
             held = [key.verifier for key in published.keys.of(ledger.slug, ledger.origin)]
             promised = _promised(database, ledger, held, _read(receipt))
             promised.due(prover.checkpoint.size, datetime.now(UTC))
             index = promised.index
-            promised.stands(index, leaf_hash(prover.entry(index)))
         if index is not None:
+            proof, entry = included(prover, index)
+            if promised is not None:
+                # Of what is proven: a damaged file is no broken promise.
+                promised.stands(index, leaf_hash(entry))
             name = f"{ledger.slug}-{index}"
-            files[f"{name}.tlog-proof"] = bytes(prover.inclusion(index))
-            files[f"{name}.entry"] = prover.entry(index)
+            files[f"{name}.tlog-proof"] = bytes(proof)
+            files[f"{name}.entry"] = entry
             witnessed["witnessed"], told = beside(session, database, ledger, index, trusted(session, ()))
             files |= {f"{name}.{ending}": each for ending, each in told.items()}
             files |= _stamped(database, ledger, index, name, read)
@@ -114,7 +118,7 @@ def prove(
             if not 0 <= since <= last:
                 raise InvalidInput("--since", f"a size from 0 to {last}, which is the last checkpoint's", since)
             name = f"{ledger.slug}-{since}-{prover.checkpoint.size}.consistency"
-            files[name] = bytes(prover.consistency(since))
+            files[name] = bytes(continued(prover, since))
     written = [str(_write(to, name, data)) for name, data in files.items()]
     if as_json:
         print_json({"files": written, **shown(note), **witnessed, **not_cosigned(unmet)})
@@ -139,7 +143,7 @@ def _stamped(database: Database, ledger: Ledger, index: int, name: str, read: Re
     stamp = stamp_after(database, ledger, index)
     if stamp is None:
         return {}
-    proof = Prover(read, stamp.note).inclusion(index)
+    proof, _ = included(Prover(read, stamp.note), index)
     return {f"{name}.stamped.tlog-proof": bytes(proof), f"{name}.stamped.tsr": stamp.response}
 
 

@@ -274,6 +274,9 @@ def _service(settings: Settings) -> dict[str, Any]:
         return _check("service", False, f"{url} does not answer: {error}")
     said = f"{running['url']}, version {health['version']}"
     wrong = {name: health[name] for name in ("sealing", "vault") if health.get(name, "ok") != "ok"}
+    if "refuse" in health.get("witnessing", ""):
+        # They were shown another history; one that is merely away is told by what it has not seen.
+        wrong["witnessing"] = health["witnessing"]
     said += "".join(f"; {name} {words}: the log says why" for name, words in wrong.items())
     return _check("service", health["status"] == "ok" and not wrong, said)
 

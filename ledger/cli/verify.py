@@ -11,11 +11,13 @@ import typer
 
 from ledger.cli import times
 from ledger.cli.appeared import appeared, warning
+from ledger.cli.remembered import remember
+from ledger.cli.remembered import words as not_compared
 from ledger.cli.session import NO_LEDGER, AsJson, Session, of, print_json
 from ledger.cli.trusted import FAILED, keys_of, read_file
 from ledger.codec.jsonform import show, show_seconds
 from ledger.domain.keys.standing import changes_in
-from ledger.errors import AuditLedgerError, InvalidInput, NotFound, ProofFailed, Tampered, Untrusted
+from ledger.errors import AuditLedgerError, InvalidInput, NotFound, Tampered, Untrusted
 from ledger.store.closing import Continued, continued
 from ledger.store.database import Database, Role
 from ledger.store.followed import followed, recorded, signed_last
@@ -92,8 +94,9 @@ def verify(
     """Read every entry's bytes, recompute hashes, links, order, columns and the tree; name the first bad index.
 
     The tree is compared with the checkpoints that were signed; the last one seen of each ledger is remembered
-    under the data directory, and the next must go on from it. Exit code 0: clean; 8: tampered, or a proof
-    fails; 9: not signed by a trusted key; 7: malformed; 6: it could not run.
+    under the data directory, and the next must go on from it, which a proof shows of some sizes alone. Exit
+    code 0: clean; 8: tampered, or a proof fails; 9: not signed by a trusted key; 7: malformed; 6: it could not
+    run.
     """
     session = of(context)
     kept = checkpoint or []
@@ -114,18 +117,19 @@ def verify(
     if proof is not None:
         with _telling(session, as_json, str(proof)):
             stamp = (timestamp, timestamp_ca)
-            signed, seen_at = _proof(proof, entry, keys, kept, history or [], wanted, stamp)
+            signed, shown, said = _proof(proof, entry, keys, kept, history or [], wanted, stamp)
             if policy is not None:
                 wanted.require(signed)
-            _not_another(Seen(session.settings().data_dir / FOLDER).last(signed.checkpoint.origin), signed)
-            seen_at |= times.of_stamp(timestamp, timestamp_ca, signed)
+            said |= times.of_stamp(timestamp, timestamp_ca, signed)
         if receipt is not None:
             if entry is None:
                 raise InvalidInput("--receipt", "none: the proof is of no entry", str(receipt))
             with _telling(session, as_json, str(receipt)):
-                shown = InclusionProof.parse(read_file(proof)).index, leaf_hash(read_file(entry))
-                _receipt(receipt, keys, history or []).kept(signed.checkpoint.origin, *shown)
-        _said(session, as_json, [{**_clean(signed), **seen_at}])
+                proven = InclusionProof.parse(read_file(proof)).index, leaf_hash(read_file(entry))
+                _receipt(receipt, keys, history or []).kept(signed.checkpoint.origin, *proven)
+        with _telling(session, as_json, str(proof)):
+            said |= remember(session, signed, shown, kept)
+        _said(session, as_json, [{**_clean(signed), **said}])
         return
     data_dir = session.settings().data_dir
     seen = Seen(data_dir / FOLDER)
@@ -356,8 +360,9 @@ def _proof(
     history: Sequence[Path],
     policy: Policy,
     stamp: tuple[Path | None, Path | None],
-) -> tuple[SignedCheckpoint, dict[str, Any]]:
-    """The checkpoint of a proof that holds, and what witnesses and a time stamp say of the entry's times."""
+) -> tuple[SignedCheckpoint, list[Checkpoint], dict[str, Any]]:
+    """The checkpoint of a proof that holds, those that it is shown to go on from, and what witnesses and a time
+    stamp say of the entry's times."""
     data = read_file(path)
     proof = ConsistencyProof.parse(data) if data.startswith(b"old ") else InclusionProof.parse(data)
     origin = Checkpoint.parse(Note.parse(proof.checkpoint).text).origin
@@ -370,7 +375,7 @@ def _proof(
         before = known.open(read_file(kept[0])).checkpoint
         signed = proof.verify(before, known.of(proof.checkpoint))
         known.require_added(signed)
-        return signed, {}
+        return signed, [before], {}
     if entry is None:
         raise InvalidInput("--entry", "the file of the entry's bytes", None)
     bytes_of = read_file(entry)
@@ -378,7 +383,7 @@ def _proof(
     known.require_added(signed)
     notes = [read_file(each) for each in kept]
     at = times.stamped_at(*stamp, signed)
-    return signed, {"witnessed": times.of_proof(proof.index, bytes_of, signed, notes, given, policy, at)}
+    return signed, [], {"witnessed": times.of_proof(proof.index, bytes_of, signed, notes, given, policy, at)}
 
 
 def _receipt(path: Path, given: Sequence[VerifierKey], history: Sequence[Path]) -> SignedReceipt:
@@ -429,16 +434,6 @@ def _clean(signed: SignedCheckpoint) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _not_another(before: Checkpoint | None, signed: SignedCheckpoint) -> None:
-    """A proof shows no tree but its own: of the size seen last it is to be that one. Raises ProofFailed."""
-    said = signed.checkpoint
-    if before is not None and before.size == said.size and before.root != said.root:
-        raise ProofFailed(
-            f"{said.origin}: another tree of {said.size} entries was seen before, with the root "
-            f"{before.root.hex()}: two histories are shown"
-        )
-
-
 def _promised(receipt: SignedReceipt) -> dict[str, Any]:
     return {
         "ledger": receipt.origin, "clean": True, "index": receipt.index, "leaf_hash": receipt.leaf.hex(),
@@ -477,6 +472,8 @@ def _words(result: dict[str, Any]) -> str:
         on = result["continued"]
         gone = f"; {on['lost']} of them are lost" if on["lost"] else ""
         end += f"\n{result['ledger']}: closed at {on['size']} entries, continued as {on['as']}{gone}"
+    for line in not_compared(result):
+        end += f"\n{result['ledger']}: {line}"
     if result.get("outside"):
         end += f"\n{result['ledger']}: {warning(result['outside'])}"
     return f"{result['ledger']}: clean, {result['size']} entries, {signed} under a signed checkpoint, {end}"

@@ -5,6 +5,7 @@ One file an origin, named by its SHA-256 in hex as witnesses name it, holding th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ledger import durable
 from ledger.errors import CodecError, SettingsError
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import Note
+from ledger.tlog.proof import compared
 
 FOLDER = "seen"
 
@@ -53,6 +55,27 @@ class Seen:
             durable.sync_directory(self._folder.parent)
         except OSError as error:
             raise SettingsError(f"{path}: the checkpoint cannot be remembered: {error.strerror}") from error
+
+    def take(self, note: bytes, shown: Iterable[Checkpoint]) -> Checkpoint | None:
+        """Holds a checkpoint against the last one, and keeps it where that allows it.
+
+        It is kept where nothing was seen before, or where ``shown``, earlier checkpoints that it goes on from,
+        or itself is the last one. Gives the last one where nothing shows whether the two are of one history: it
+        stays then. Raises ProofFailed where they are two, else as ``remember``.
+        """
+        checkpoint = Checkpoint.parse(Note.parse(note).text)
+        path = self._path(checkpoint.origin)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with durable.alone(self._folder):
+                before = self.last(checkpoint.origin)
+                if before is not None and not compared(before, [checkpoint, *shown]):
+                    return before
+                durable.put(path, note)
+            durable.sync_directory(self._folder.parent)
+        except OSError as error:
+            raise SettingsError(f"{path}: the checkpoint cannot be remembered: {error.strerror}") from error
+        return None
 
     def _path(self, origin: str) -> Path:
         return self._folder / sha256(origin.encode()).hexdigest()

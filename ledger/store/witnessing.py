@@ -17,17 +17,18 @@ from typing import NamedTuple
 import psycopg
 import structlog
 
-from ledger.errors import AuditLedgerError, CodecError, SettingsError, Unavailable, Untrusted
+from ledger.errors import AuditLedgerError, CodecError, ProofFailed, SettingsError, Unavailable, Untrusted
 from ledger.remote import Address
 from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.published import Published
 from ledger.store.sealers import LONGEST_PAUSE, Sealing
+from ledger.store.tiles import Tiles
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import Note, SignatureLine, VerifierKey
 from ledger.tlog.policy import Party, Policy
-from ledger.tlog.prover import Prover
+from ledger.tlog.prover import Prover, continued
 
 _MOST_TRIES = 3
 _OCTETS = {"Content-Type": "application/octet-stream"}
@@ -42,6 +43,20 @@ class Witnessed(NamedTuple):
     """Entries under a checkpoint that meets the quorum."""
     away: Mapping[str, str]
     """Witnesses that did not cosign the last one, by name, and why."""
+    refuse: frozenset[str] = frozenset()
+    """Of those, the ones that were shown another history, until they cosign again: an alarm."""
+
+
+class OtherHistory(Untrusted):
+    """A witness was shown another history of the ledger: other entries than are published, or more of them."""
+
+    def __init__(self, size: int, what: str) -> None:
+        """``size``: entries that it saw."""
+        self.size = size
+        super().__init__(what)
+
+    def __reduce__(self) -> tuple[type[OtherHistory], tuple[int, str]]:
+        return type(self), (self.size, str(self))
 
 
 class _Pause(NamedTuple):
@@ -69,38 +84,51 @@ class WitnessClient:
         """The witness's cosignature of the checkpoint that ``prover`` proves for.
 
         Where the witness says that it stands elsewhere, it is asked again from there. Raises Unavailable (it is
-        away, or busy), Untrusted (it refuses, or what it gives is not its cosignature of this checkpoint).
+        away, or busy), OtherHistory, Untrusted (it refuses, or what it gives is not its cosignature of this
+        checkpoint), ProofFailed (the published files are damaged: nothing is sent).
         """
         said = prover.checkpoint
         old = self._size.get(said.origin, 0)
         for _ in range(_MOST_TRIES):
-            body = bytes(prover.consistency(old))
+            # Checked here: one that our own damage spoilt would look as if it had been shown another history.
+            body = bytes(continued(prover, old))
             self.answers = False
             status, content = self._address.ask("POST", "/add-checkpoint", body, _OCTETS)
             self.answers = True
             if status == http.HTTPStatus.CONFLICT:
-                old = self._stands(content, said)
+                old = self._stands(content, said, old)
                 continue
+            if status == http.HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise OtherHistory(old, self._refuses(said, status, content))
             if status != http.HTTPStatus.OK:
-                words = content[:200].decode("utf-8", "replace").strip()
                 kind = Unavailable if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR else Untrusted
-                raise kind(
-                    f"witness {self.key.name}: refuses {said.origin}, size {said.size}: {status} {words}"
-                )
+                raise kind(self._refuses(said, status, content))
             self._size[said.origin] = said.size
             return self._line(content, said)
         raise Unavailable(f"witness {self.key.name}: another one asks it about {said.origin} at the same time")
 
-    def _stands(self, content: bytes, said: Checkpoint) -> int:
-        """The size that the witness saw last. Raises Untrusted where it saw more than there is: a fork."""
+    def _refuses(self, said: Checkpoint, status: int, content: bytes) -> str:
+        words = content[:200].decode("utf-8", "replace").strip()
+        return f"witness {self.key.name}: refuses {said.origin}, size {said.size}: {status} {words}"
+
+    def _stands(self, content: bytes, said: Checkpoint, asked: int) -> int:
+        """The size that the witness saw last. Raises Untrusted, OtherHistory: it saw more than there is, or
+        another tree of just that size."""
         text = content.strip().decode("ascii", "replace")
         if not text.isdecimal() or len(text) > 19:
             raise Untrusted(f"witness {self.key.name}: expected a size, got {text[:40]!r}")
-        if int(text) > said.size:
-            raise Untrusted(
-                f"witness {self.key.name}: it saw {text} entries of {said.origin}, {said.size} are published"
+        size = int(text)
+        if size > said.size:
+            raise OtherHistory(
+                size,
+                f"witness {self.key.name}: it saw {size} entries of {said.origin}, {said.size} are published",
             )
-        return int(text)
+        if size == asked == said.size:
+            raise OtherHistory(
+                size,
+                f"witness {self.key.name}: it saw other {size} entries of {said.origin} than are published",
+            )
+        return size
 
     def _line(self, content: bytes, said: Checkpoint) -> SignatureLine:
         try:
@@ -190,13 +218,16 @@ class Witnessing:
         missing = [client for client in self._clients if (client.key.name, client.key.id) not in has]
         if not missing:
             # Asked by a process before this one: whoever looks is to learn of it all the same.
-            if ledger.slug not in self._standing and self._policy.met_by(note):
+            known = self._standing.get(ledger.slug)
+            if (known is None or known.away) and self._policy.met_by(note):
                 self._standing[ledger.slug] = Witnessed(Checkpoint.parse(note.text).size, {})
             return True
         prover = Prover(folder.read, data)
         # Until a witness has answered it is away as it was: an alarm does not go out meanwhile.
-        before = self._standing.get(ledger.slug, Witnessed(0, {})).away
-        away = {each.key.name: before[each.key.name] for each in missing if each.key.name in before}
+        before = self._standing.get(ledger.slug, Witnessed(0, {}))
+        names = {each.key.name for each in missing}
+        away = {name: why for name, why in before.away.items() if name in names}
+        refuse = before.refuse & names
         told = note
         due = [client for client in missing if self._due(client, ledger, away)]
         with ThreadPoolExecutor(max(1, len(due))) as threads:
@@ -205,18 +236,22 @@ class Witnessing:
                 client = asked[answer]
                 try:
                     line = answer.result()
-                except (Unavailable, Untrusted) as error:
+                except (Unavailable, Untrusted, ProofFailed) as error:
                     away[client.key.name] = str(error)
-                    self._failed(client, ledger, pause, str(error))
+                    alarm = isinstance(error, ProofFailed)
+                    if isinstance(error, OtherHistory) and not _caught_up(folder, prover.checkpoint, error):
+                        alarm, refuse = True, refuse | {client.key.name}
+                    self._failed(client, ledger, pause, str(error), alarm=alarm)
                 else:
                     # At once: who has answered does not wait for who has not.
                     away.pop(client.key.name, None)
+                    refuse -= {client.key.name}
                     self._well(client, ledger)
                     self._keep(ledger, prover.checkpoint, note, client.key, line)
                     self._sealing.again(ledger.slug)
                     told = told.also([line])
-                self._stands(ledger, prover.checkpoint, told, away)
-        self._stands(ledger, prover.checkpoint, told, away)
+                self._stands(ledger, prover.checkpoint, told, away, refuse)
+        self._stands(ledger, prover.checkpoint, told, away, refuse)
         return not away
 
     def _due(self, client: WitnessClient, ledger: Ledger, away: dict[str, str]) -> bool:
@@ -227,8 +262,10 @@ class Witnessing:
                 return False
         return True
 
-    def _failed(self, client: WitnessClient, ledger: Ledger, pause: float, why: str) -> None:
-        log.warning("not cosigned", ledger=ledger.slug, reason=why)
+    def _failed(
+        self, client: WitnessClient, ledger: Ledger, pause: float, why: str, *, alarm: bool = False
+    ) -> None:
+        (log.error if alarm else log.warning)("not cosigned", ledger=ledger.slug, reason=why)
         key = (client.key, ledger.slug) if client.answers else client.key
         last = self._pauses.get(key)
         seconds = pause if last is None else min(last.seconds * 2, LONGEST_PAUSE)
@@ -238,9 +275,11 @@ class Witnessing:
         for key in (client.key, (client.key, ledger.slug)):
             self._pauses.pop(key, None)
 
-    def _stands(self, ledger: Ledger, said: Checkpoint, note: Note, away: Mapping[str, str]) -> None:
+    def _stands(
+        self, ledger: Ledger, said: Checkpoint, note: Note, away: Mapping[str, str], refuse: frozenset[str]
+    ) -> None:
         size = said.size if self._policy.met_by(note) else self._size(ledger)
-        self._standing[ledger.slug] = Witnessed(size, dict(away))
+        self._standing[ledger.slug] = Witnessed(size, dict(away), refuse)
 
     def _size(self, ledger: Ledger) -> int:
         known = self._standing.get(ledger.slug)
@@ -261,3 +300,9 @@ class Witnessing:
                 )  # fmt: skip
         except psycopg.Error as error:
             raise Unavailable(f"database: {' '.join(str(error).split())}") from error
+
+
+def _caught_up(folder: Tiles, asked: Checkpoint, error: OtherHistory) -> bool:
+    """Whether what a witness saw beyond the checkpoint asked for is published by now: another process of ours
+    sealed meanwhile and asked it first. The next round, from there, shows whether it is the same."""
+    return asked.size < error.size <= Checkpoint.parse(Note.parse(folder.published()).text).size

@@ -89,6 +89,25 @@ class ConsistencyProof:
         return signed
 
 
+def compared(before: Checkpoint, shown: Iterable[Checkpoint]) -> bool:
+    """Whether a checkpoint that was believed before is among those that are shown to be of one history.
+
+    Of another log, or where none is of its size, nothing is known: False. Raises ProofFailed where one of its
+    size has another root.
+    """
+    found = False
+    for each in shown:
+        if (each.origin, each.size) != (before.origin, before.size):
+            continue
+        if each.root != before.root:
+            raise ProofFailed(
+                f"{before.origin}: another tree of {before.size} entries was seen before, with the root "
+                f"{before.root.hex()}: two histories are shown"
+            )
+        found = True
+    return found
+
+
 def _head(data: bytes, what: str) -> tuple[list[str], bytes]:
     """The lines before the first empty one, and the note behind it."""
     head, blank, note = data.partition(b"\n\n")

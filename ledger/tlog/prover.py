@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from ledger.errors import InvalidInput, NotFound
+from ledger.errors import CodecError, InvalidInput, NotFound, ProofFailed
+from ledger.tlog.chain import leaf_hash
 from ledger.tlog.checkpoint import Checkpoint
-from ledger.tlog.merkle import Subtree, consistency_ranges, fold, inclusion_ranges, prove, subtrees
+from ledger.tlog.merkle import (
+    EMPTY_ROOT,
+    Subtree,
+    consistency_ranges,
+    fold,
+    inclusion_ranges,
+    prove,
+    subtrees,
+    verify_consistency,
+    verify_inclusion,
+)
 from ledger.tlog.note import Note
 from ledger.tlog.proof import ConsistencyProof, InclusionProof
 from ledger.tlog.tiles import HEIGHT, WIDTH, ReadTile, bundle_at, hashes_of, unbundle
@@ -19,7 +31,8 @@ class Prover:
     """What can be proven of a log at one checkpoint.
 
     ``read`` gives tiles, ``note`` is the checkpoint as published. Neither is believed or checked here: a proof
-    made of altered tiles fails where it is verified. Raises CodecError for a note that is none.
+    made of altered tiles fails where it is verified; who hands proofs out takes them from ``included`` and
+    ``continued``. Raises CodecError for a note that is none.
     """
 
     def __init__(self, read: ReadTile, note: bytes) -> None:
@@ -30,13 +43,13 @@ class Prover:
 
     def entry(self, index: int) -> bytes:
         """The bytes of an entry. Raises NotFound behind the checkpoint, CodecError."""
-        self._reached(index)
+        self.reached(index)
         tile = bundle_at(index // WIDTH, self.checkpoint.size)
         return unbundle(tile, self._read(tile))[index % WIDTH]
 
     def inclusion(self, index: int) -> InclusionProof:
         """That the entry of this index is in the tree. Raises NotFound behind the checkpoint, CodecError."""
-        self._reached(index)
+        self.reached(index)
         hashes = prove(inclusion_ranges(index, self.checkpoint.size), self._hashes_of)
         return InclusionProof(index, tuple(hashes), self._note)
 
@@ -64,7 +77,45 @@ class Prover:
         kept.update((each, hashed) for each, hashed in found.items() if each[0] >= HEIGHT)
         return hashes
 
-    def _reached(self, index: int) -> None:
+    def reached(self, index: int) -> None:
+        """Checks that the checkpoint covers an entry. Raises NotFound."""
         size = self.checkpoint.size
         if not 0 <= index < size:
             raise NotFound(f"{self.checkpoint.origin}: entry {index} is not in the last checkpoint, of {size}")
+
+
+def included(prover: Prover, index: int) -> tuple[InclusionProof, bytes]:
+    """A proof that an entry is in the tree, and the entry's bytes, fit to be handed out: the one leads from the
+    other to the checkpoint's root.
+
+    Raises NotFound behind the checkpoint, ProofFailed where the files are altered or gone. Left to the caller:
+    that the checkpoint is signed.
+    """
+    prover.reached(index)
+    said = prover.checkpoint
+    with _leading(said):
+        proof, entry = prover.inclusion(index), prover.entry(index)
+        verify_inclusion(leaf_hash(entry), index, said.size, proof.hashes, said.root)
+    return proof, entry
+
+
+def continued(prover: Prover, old: int) -> ConsistencyProof:
+    """A proof that the tree goes on from the one of ``old`` leaves, fit to be handed out: it leads to the root
+    of the checkpoint. Raises InvalidInput, ProofFailed; left to the caller as of ``included``."""
+    said = prover.checkpoint
+    with _leading(said):
+        proof = prover.consistency(old)
+        before = prover.root(old) if old else EMPTY_ROOT
+        verify_consistency(old, said.size, proof.hashes, before, said.root)
+    return proof
+
+
+@contextmanager
+def _leading(said: Checkpoint) -> Iterator[None]:
+    """What is altered, cut or gone in here is a fault of what is published."""
+    try:
+        yield
+    except (CodecError, NotFound, ProofFailed) as error:
+        raise ProofFailed(
+            f"{said.origin}: the published files do not lead to the checkpoint of {said.size} entries: {error}"
+        ) from error

@@ -213,6 +213,30 @@ def test_a_file_that_cannot_be_read_is_unavailable_and_names_no_path(hall: Hall)
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("which", ["tile", "bundle"])
+def test_no_proof_is_given_of_damaged_files(hall: Hall, which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of 200 that fails where it is checked would be held against the ledger."""
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr("ledger.api.proofs.log.error", lambda _, **more: said.append(more))
+    tile = edge(hall.size)[0] if which == "tile" else Tile(None, 0, hall.size)
+    file = hall.folder(PUBLIC) / tile.path
+    whole = file.read_bytes()
+    for index in range(hall.size):
+        assert hall.house.client.get(f"/ledgers/{PUBLIC}/entries/{index}/proof").status_code == 200
+    for damaged in (whole[:40] + bytes([whole[40] ^ 1]) + whole[41:], whole[:-1], None):
+        if damaged is None:
+            file.unlink()
+        else:
+            file.write_bytes(damaged)
+        answer = hall.house.client.get(f"/ledgers/{PUBLIC}/entries/0/proof")
+        assert (answer.status_code, answer.json()["type"]) == (500, "urn:auditledger:problem:proof-failed")
+        assert "the published files do not lead to the checkpoint" in answer.json()["detail"]
+        assert said.pop()["ledger"] == PUBLIC
+        assert str(hall.house.settings.data_dir) not in answer.text
+    answer = hall.house.client.get(f"/ledgers/{PUBLIC}/entries/{hall.size}/proof")
+    assert answer.status_code == 404
+
+
 # --- others -------------------------------------------------------------------------------------------------
 
 
@@ -334,6 +358,15 @@ def test_metrics_and_health_say_how_far_witnesses_are_of_what_one_may_read(hall:
             assert {slug: (size[slug], gone[slug]) for slug in size} == told
         health = client.get("/health").json()
         assert (health["status"], health["witnessing"]) == ("ok", "2 witnesses away")
+        standing["djcs"] = Witnessed(4, away, frozenset({"witness.example/w1"}))
+        found = gauges(client.get("/metrics", headers=hall.house.headers("regulator")).text)
+        assert found["auditledger_witnesses_refusing"] == {"dffh": 0, "djcs": 1, "common": 0}
+        assert found["auditledger_witnesses_away"]["djcs"] == 2
+        health = client.get("/health")
+        assert (health.status_code, health.json()["witnessing"]) == (
+            200,
+            "1 witnesses refuse, 1 witnesses away",
+        )
         del standing["djcs"]
         assert client.get("/health").json()["witnessing"] == "ok"
 

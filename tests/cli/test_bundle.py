@@ -47,7 +47,10 @@ def export(program: Program, *options: str, to: str = "bundle.zip", person: str 
 def verified(program: Program, *options: str, file: str = "bundle.zip") -> Answer:
     """By somebody without settings, database or ledger."""
     kept = program.environment
-    program.environment = {"AUDITLEDGER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x"}
+    program.environment = {
+        "AUDITLEDGER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x",
+        "AUDITLEDGER_DATA_DIR": f"{kept['AUDITLEDGER_DATA_DIR']}-of-another",
+    }
     try:
         return program("bundle", "verify", file, *options)
     finally:

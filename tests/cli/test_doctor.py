@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
+import json
 from pathlib import Path
 
 import pytest
 
+from ledger.cli import service
 from ledger.errors import Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database
@@ -166,3 +169,18 @@ def test_before_the_first_ledger_a_malformed_key_is_said_and_none_is_made(
     answer = program("doctor", "--json")
     assert answer.code == Unavailable.exit_code
     assert "AUDITLEDGER_KEK: expected base64 of 32 bytes" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("witnessing", "ok"),
+    [("ok", True), ("1 witnesses away", True), ("1 witnesses refuse, 1 witnesses away", False)],
+)
+def test_a_witness_that_was_shown_another_history_is_wrong_and_one_that_is_away_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, witnessing: str, *, ok: bool
+) -> None:
+    said = {"status": "ok", "version": "9", "sealing": "ok", "witnessing": witnessing}
+    monkeypatch.setattr(service, "running_service", lambda _: {"url": "http://127.0.0.1:9"})
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(json.dumps(said).encode()))
+    found = service._service(Settings(data_dir=tmp_path))
+    assert found["ok"] is ok
+    assert (f"witnessing {witnessing}: the log says why" in found["detail"]) is not ok

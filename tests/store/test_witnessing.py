@@ -21,7 +21,7 @@ from ledger.store.feed import Feed
 from ledger.store.ledgers import Ledger
 from ledger.store.published import Published
 from ledger.store.sealers import Sealing
-from ledger.store.witnessing import WitnessClient, Witnessing
+from ledger.store.witnessing import OtherHistory, WitnessClient, Witnessed, Witnessing
 from ledger.store.writer import Writer
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.note import COSIGNATURE, Note, SigningKey, VerifierKey
@@ -126,7 +126,7 @@ def test_what_is_sealed_is_cosigned_kept_and_published(house: House) -> None:
         assert (found.checkpoint.size, [each.key.name for each in found.signed]) == (
             3, [house.ledger.origin, witness.key.name],
         )  # fmt: skip
-        assert asking.standing()[house.ledger.slug] == (3, {})
+        assert asking.standing()[house.ledger.slug] == Witnessed(3, {})
         # Nothing new: nobody is asked.
         assert asking.ask()
         house.grow(300)
@@ -240,9 +240,10 @@ def line(body: bytes, key: SigningKey, size: int | None = None) -> bytes:
         (lambda body: (200, b"\xff\xfe"), Untrusted, "expected signature lines"),
         (lambda body: (409, b"many\n"), Untrusted, "expected a size, got 'many'"),
         (lambda body: (409, b"9" * 5000), Untrusted, "expected a size"),
-        (lambda body: (409, b"99\n"), Untrusted, "it saw 99 entries"),
+        (lambda body: (409, b"99\n"), OtherHistory, "it saw 99 entries"),
+        (lambda body: (409, b"3\n"), OtherHistory, "it saw other 3 entries"),
         (lambda body: (409, b"1\n"), Unavailable, "another one asks it"),
-        (lambda body: (422, b"no\n"), Untrusted, "422 no"),
+        (lambda body: (422, b"no\n"), OtherHistory, "422 no"),
         (lambda body: (503, b"later\n"), Unavailable, "503 later"),
     ],
 )
@@ -251,6 +252,86 @@ def test_a_witness_that_answers_otherwise_is_not_believed(
 ) -> None:
     with answering(answer) as url, pytest.raises(error, match=says):
         WitnessClient(Party(KEY.verifier, url)).cosign(house.prover)
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The levels at which it was logged that something was not cosigned."""
+    found: list[str] = []
+    for level in ("warning", "error"):
+        monkeypatch.setattr(
+            f"ledger.store.witnessing.log.{level}", lambda event, level=level, **_: found.append(level)
+        )
+    return found
+
+
+def test_a_witness_that_was_shown_another_history_is_an_alarm_until_it_cosigns(
+    house: House, logged: list[str]
+) -> None:
+    """One that is away besides is not: nobody knows of it."""
+    answers: list[Callable[[bytes], tuple[int, bytes]]] = []
+    with answering(lambda body: answers[0](body)) as url, house.witness("witness.example/w2") as other:
+        gone = Party(SigningKey.generate("witness.example/w3", COSIGNATURE).verifier, "http://127.0.0.1:9")
+        policy = house.policy(other, gone, Party(KEY.verifier, url))
+        asking = Witnessing(house.database, house.published, asked(policy), house.sealing)
+        for answer in (lambda _: (422, b"no\n"), lambda _: (409, b"99\n"), lambda _: (409, b"3\n")):
+            answers[:] = [answer]
+            assert not asking.ask()
+            found = asking.standing()[house.ledger.slug]
+            assert (found.refuse, set(found.away)) == ({KEY.verifier.name}, {KEY.verifier.name, gone.key.name})
+            assert sorted(logged) == ["error", "warning"]
+            logged.clear()
+        # It does not go out because the witness cannot be asked for a while.
+        answers[:] = [lambda _: (503, b"later\n")]
+        assert not asking.ask()
+        assert asking.standing()[house.ledger.slug].refuse == {KEY.verifier.name}
+        assert logged == ["warning", "warning"]
+        answers[:] = [lambda body: (200, line(body, KEY))]
+        assert not asking.ask()
+        found = asking.standing()[house.ledger.slug]
+        assert (found.refuse, set(found.away)) == (frozenset(), {gone.key.name})
+
+
+def test_a_witness_that_another_process_of_ours_asked_first_is_no_alarm(
+    house: House, logged: list[str]
+) -> None:
+    """It sealed and asked between our look at what is published and our question."""
+    sizes: list[int] = []
+
+    def answer(body: bytes) -> tuple[int, bytes]:
+        if not sizes:
+            house.grow(5)
+            sizes.append(8)
+        return (200, line(body, KEY)) if body.startswith(b"old 8\n") else (409, b"8\n")
+
+    with answering(answer) as url:
+        policy = house.policy(Party(KEY.verifier, url))
+        asking = Witnessing(house.database, house.published, asked(policy), house.sealing)
+        assert not asking.ask()
+        found = asking.standing()[house.ledger.slug]
+        assert (found.refuse, set(found.away), logged) == (frozenset(), {KEY.verifier.name}, ["warning"])
+        assert asking.ask()
+        assert asking.standing()[house.ledger.slug] == Witnessed(8, {})
+
+
+def test_damaged_files_of_ours_are_no_other_history_that_the_witness_saw(
+    house: House, logged: list[str]
+) -> None:
+    bodies: list[bytes] = []
+    with answering(lambda body: bodies.append(body) or (409, b"3\n")) as url:
+        house.grow(300)
+        tile = house.folder / "tiles" / house.ledger.slug / "tile" / "0" / "000"
+        data = bytearray(tile.read_bytes())
+        data[40] ^= 1
+        tile.write_bytes(data)
+        asking = Witnessing(
+            house.database, house.published, asked(house.policy(Party(KEY.verifier, url))), house.sealing
+        )
+        assert not asking.ask()
+        found = asking.standing()[house.ledger.slug]
+        assert "the published files do not lead to the checkpoint of 303" in found.away[KEY.verifier.name]
+        assert (found.refuse, logged) == (frozenset(), ["error"])
+        assert [body.partition(b"\n")[0] for body in bodies] == [b"old 0"]
 
 
 @pytest.mark.parametrize("url", [None, "ftp://example.com", "example.com", "http://"])
