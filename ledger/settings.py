@@ -249,6 +249,12 @@ class Settings(BaseModel):
         if (settings.timestamp_url is None) != (settings.timestamp_ca is None):
             one, other = ("timestamp_url", "timestamp_ca")[:: 1 if settings.timestamp_url else -1]
             raise SettingsError(f"{one} (set in {sources[one]}): expected {other} too, got none")
+        if settings.receipt_promise < settings.seal_interval:
+            one = next(name for name in ("receipt_promise", "seal_interval") if name in sources)
+            raise SettingsError(
+                f"{one} (set in {sources[one]}): expected a receipt_promise of at least seal_interval, "
+                f"{settings.seal_interval:g} s, got {settings.receipt_promise:g} s: receipts would be broken"
+            )
         mail = {name: getattr(settings, name) for name in ("smtp_url", "mail_sender", "privacy_officer_email")}
         if any(mail.values()) and not all(mail.values()):
             one, lacks = (next(name for name in mail if bool(mail[name]) is is_set) for is_set in (True, False))

@@ -14,7 +14,8 @@ _WHY = "backdated, or kept from the witnesses for so long"
 def appeared(found: dict[str, Any]) -> str:
     """A bracket in words, and whether the entry's own time lies outside of it."""
     said = [f"{name} {at}" for name, at in (("after", found["not_before"]), ("by", found["not_after"])) if at]
-    seen = f"witnesses saw it appear {' and '.join(said)}" if said else "no trusted witness tells its times"
+    # By witnesses, or by a time stamp: a bracket does not say which.
+    seen = f"it was seen to appear {' and '.join(said)}" if said else "no trusted witness tells its times"
     late = found["outside"] and f", and it says that it was recorded at {found['recorded_at']}: {_WHY}"
     return seen + (late or "")
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from ledger.cli.session import AsJson, Session, of, print_json, program, table
+from ledger.cli.stamping import stamping
 from ledger.errors import AuditLedgerError, Diverged, InvalidInput, SettingsError, Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database, Role
@@ -223,6 +224,7 @@ _CHECKED = (
     "vault",
     "sealing",
     "witnesses",
+    "time stamps",
     "emergency access",
     "registers",
 )
@@ -310,6 +312,8 @@ def _database(session: Session, settings: Settings) -> list[dict[str, Any]]:
             checks.append(_sealing(settings, database, ledgers))
             step = "witnesses"
             checks.append(_witnesses(settings, database, ledgers))
+            step = "time stamps"
+            checks.append(_check(step, *stamping(settings, database, ledgers)))
             step = "emergency access"
             checks.append(_emergency(settings, database, ledgers))
     except AuditLedgerError as error:

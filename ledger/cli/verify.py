@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -438,6 +439,7 @@ def _promised(receipt: SignedReceipt) -> dict[str, Any]:
     return {
         "ledger": receipt.origin, "clean": True, "index": receipt.index, "leaf_hash": receipt.leaf.hex(),
         "recorded_at": show(receipt.recorded_at), "proof_by": show(receipt.proof_by),
+        "overdue": receipt.proof_by <= datetime.now(UTC),
     }  # fmt: skip
 
 
@@ -456,9 +458,13 @@ def _words(result: dict[str, Any]) -> str:
         word = "TAMPERED" if result["trusted"] else "NOT TRUSTED"
         return f"{result['ledger']}: {word}, {at}{result['what']}"
     if "proof_by" in result:
+        # That it was not kept shows who asks for the proof: alone, a receipt is no fault.
+        by = f"is promised by {result['proof_by']}"
+        if result["overdue"]:
+            by = f"was promised by {result['proof_by']} and is overdue: ask for it, and give it with --proof"
         return (
             f"{result['ledger']}: signed, entry {result['index']} with leaf hash {result['leaf_hash']} was "
-            f"recorded at {result['recorded_at']}; a proof is promised by {result['proof_by']}"
+            f"recorded at {result['recorded_at']}; a proof {by}"
         )
     signed = "none" if result["signed"] is None else result["signed"]
     end = f"last leaf hash {result['head']}" if "head" in result else f"root {result['root']}"

@@ -426,6 +426,10 @@ VALUES (%(ledger)s, %(size)s, %(note)s, %(response)s) ON CONFLICT DO NOTHING;
 -- The largest checkpoint of a ledger that has a time stamp.
 SELECT max(size) FROM ledger.timestamps WHERE ledger = %(ledger)s;
 
+-- name: stamped_last
+-- The last time stamp of a ledger: its size, note and response.
+SELECT size, note, response FROM ledger.timestamps WHERE ledger = %(ledger)s ORDER BY size DESC LIMIT 1;
+
 -- name: stamped_around
 -- The size, note and response of the first time stamp that covers each of these indexes.
 SELECT DISTINCT near.size, near.note, near.response FROM unnest(%(indexes)s::bigint[]) AS asked (index)

@@ -35,6 +35,16 @@ def stamp_after(database: Database, ledger: Ledger, index: int) -> Stamp | None:
     return None if row is None else Stamp(row[0], row[1].encode(), bytes(row[2]))
 
 
+def last_stamp(database: Database, ledger: Ledger) -> Stamp | None:
+    """The time stamp of the largest checkpoint of a ledger; None without one. Raises Unavailable."""
+    try:
+        with database.connect(Role.READER) as connection:
+            row = connection.execute(queries.get("stamped_last"), {"ledger": ledger.id}).fetchone()
+    except psycopg.Error as error:
+        raise Unavailable(f"database: {' '.join(str(error).split())}") from error
+    return None if row is None else Stamp(row[0], row[1].encode(), bytes(row[2]))
+
+
 def stamps_around(
     database: Database, ledger: Ledger, indexes: Sequence[int], *, dense: bool, most: int
 ) -> list[Stamp]:

@@ -5,13 +5,16 @@ What is stamped is the text of the note, its three lines, without signatures: wh
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 from rfc3161_client import (
     HashAlgorithm,
     TimeStampRequest,
@@ -25,6 +28,8 @@ from rfc3161_client import (
 from ledger.errors import CodecError, SettingsError, Untrusted
 
 Roots = Sequence[x509.Certificate]
+_CERTIFICATES = 0xA0
+"""The tag of the certificates in a SignedData."""
 
 
 class Wanted(NamedTuple):
@@ -85,7 +90,10 @@ def _verified(builder: VerifierBuilder, response: bytes, text: str, roots: Roots
 
 def _parsed(response: bytes) -> TimeStampResponse:
     try:
-        found = decode_timestamp_response(response)
+        try:
+            found = decode_timestamp_response(response)
+        except ValueError:
+            found = decode_timestamp_response(_sorted(response))
         # What is not granted has no token, and says so here.
         assert found.tst_info is not None
     except (ValueError, AssertionError) as error:
@@ -93,10 +101,56 @@ def _parsed(response: bytes) -> TimeStampResponse:
     return found
 
 
+def _sorted(response: bytes) -> bytes:
+    """The response with its set of certificates in the order of DER, which OpenSSL leaves as it was given.
+
+    CMS lets that set be BER, and no signature is over it (RFC 5652 sections 5.1, 5.4): an order says nothing.
+    Raises ValueError where there is no such set.
+    """
+    _, token = _elements(response, *_content(response, 0))
+    _, content = _elements(response, *_content(response, token))
+    (signed_data,) = _elements(response, *_content(response, content))
+    for at in _elements(response, *_content(response, signed_data)):
+        if response[at] == _CERTIFICATES:
+            start, end = _content(response, at)
+            places = [*_elements(response, start, end), end]
+            certificates = sorted(response[a:b] for a, b in pairwise(places))
+            return response[:start] + b"".join(certificates) + response[end:]
+    raise ValueError("no certificates")
+
+
+def _elements(data: bytes, start: int, end: int) -> list[int]:
+    """Where the elements of DER begin that lie in ``data[start:end]``. Raises ValueError."""
+    found = []
+    while start < end:
+        found.append(start)
+        start = _content(data, start)[1]
+    if start != end:
+        raise ValueError("an element that ends behind what it is in")
+    return found
+
+
+def _content(data: bytes, at: int) -> tuple[int, int]:
+    """From where to where the content of an element of DER goes. Raises ValueError."""
+    head = data[at + 1 : at + 2]
+    if not head:
+        raise ValueError("an element that is cut off")
+    more = head[0] & 0x7F if head[0] & 0x80 else 0
+    start = at + 2 + more
+    length = int.from_bytes(data[at + 2 : start], "big") if more else head[0]
+    if start + length > len(data):
+        raise ValueError("an element that is cut off")
+    return start, start + length
+
+
 def read_roots(path: Path) -> list[x509.Certificate]:
     """The trusted root certificates of a PEM file. Raises SettingsError."""
     try:
-        found = x509.load_pem_x509_certificates(path.read_bytes())
+        with warnings.catch_warnings():
+            # Among the roots of a whole system are old ones with such a serial number: whoever gives that file
+            # can do nothing about it, and a stamp under another root has nothing to do with it.
+            warnings.filterwarnings("ignore", "Parsed a serial number", CryptographyDeprecationWarning)
+            found = x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
         raise SettingsError(f"{path}: expected root certificates (PEM), got {error.strerror}") from error
     except ValueError as error:

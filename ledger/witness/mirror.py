@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 from ledger import durable
@@ -26,7 +27,8 @@ MIRROR = "mirror"
 LEAVES = "leaves"
 CHECKPOINT = "checkpoint"
 REFUSED = "refused"
-"""The checkpoint, signed by its log, that did not go on from what is kept: evidence."""
+"""What the files are named after that hold checkpoints, signed by their log, which did not go on from what is
+kept: evidence, one file each, ``refused.<size>.<SHA-256 of the text in hex, 16 digits>``."""
 _OK, _NOT_FOUND = 200, 404
 _REFUSED = (401, 403)
 
@@ -141,7 +143,7 @@ class Mirror:
 
         ``cosigned``: what this witness last cosigned of the log, read before this. A crash in here leaves
         hashes beyond the checkpoint, which the next round writes over. Raises Diverged (another history, or an
-        older one: its checkpoint is kept as ``refused``), ProofFailed (tiles that are not what was signed),
+        older one: its checkpoint is kept as ``refused.…``), ProofFailed (tiles that are not what was signed),
         Untrusted, CodecError, NotFound, Unavailable, SettingsError (what is kept is spoilt).
         """
         try:
@@ -218,7 +220,9 @@ class Mirror:
     def compare(self, read: ReadTile, size: int) -> None:
         """Compares what is kept with the leaf hashes of tiles of a log of ``size`` entries.
 
-        Raises Tampered with the first index whose hash is another, or is missing; CodecError, Unavailable.
+        Raises Tampered with the first index whose hash is another or missing; CodecError, Unavailable. Where
+        the hash of a later entry stands in its place, it is said to be left out; an entry that was changed, and
+        one that was left out before the chain was made anew behind it, look the same from here.
         """
         kept = self.hashes(0, self.kept.size)
         for number in range(-(-min(size, self.kept.size) // WIDTH)):
@@ -229,18 +233,26 @@ class Mirror:
                 raise Tampered(self.origin, number * WIDTH, f"its leaf hash is missing: {error}") from error
             for index, (hashed, mine) in enumerate(zip(found, kept, strict=False), start=number * WIDTH):
                 if hashed != mine:
-                    what = f"the mirror has the leaf hash {mine.hex()}, got {hashed.hex()}: it was changed"
+                    later = next((at for at, each in enumerate(kept, index + 1) if each == hashed), None)
+                    how = "it was changed, or left out and all after it made anew"
+                    if later is not None:
+                        how = f"it was left out, and entry {later} stands in its place"
+                    what = f"the mirror has the leaf hash {mine.hex()}, got {hashed.hex()}: {how}"
                     raise Tampered(self.origin, index, what)
         if size < self.kept.size:
             raise Tampered(self.origin, size, f"it is left out: the mirror has {self.kept.size} entries")
 
     def _refuse(self, note: bytes, what: str) -> None:
+        text = Note.parse(note).text
+        name = f"{REFUSED}.{Checkpoint.parse(text).size}.{sha256(text.encode()).hexdigest()[:16]}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            durable.put(self.folder / REFUSED, note)
+            # Each stays, whatever comes after it; shown again in a later round it is the same.
+            if not (self.folder / name).exists():
+                durable.put(self.folder / name, note)
         except OSError as error:
             raise Unavailable(f"{self.folder}: evidence cannot be kept: {error.strerror}") from error
-        raise Diverged(f"{self.origin}: {what}; the checkpoint is kept in {self.folder / REFUSED}")
+        raise Diverged(f"{self.origin}: {what}; the checkpoint is kept in {self.folder / name}")
 
 
 def mirrored(

@@ -157,6 +157,18 @@ def test_a_receipt_is_checked_alone_and_with_the_proof_that_keeps_it(auditor: Au
     assert program(*given).code == 0
 
 
+def test_a_promise_whose_time_is_past_is_said_to_be_overdue(auditor: Auditor) -> None:
+    """Alone it is no fault: whether the proof was given, the receipt does not know."""
+    given = ("verify", "--receipt", auditor.receipt, "--key", auditor.key)
+    assert "overdue" not in auditor.program(*given).out
+    assert auditor.program.ok(*given)["ledgers"][0]["overdue"] is False
+    due = datetime.now(UTC) - timedelta(seconds=1)
+    given = ("verify", "--receipt", auditor.forge(proof_by=due), "--key", auditor.key)
+    answer = auditor.program(*given)
+    assert (answer.code, "a proof was promised by" in answer.out, "is overdue" in answer.out) == (0, True, True)
+    assert auditor.program.ok(*given)["ledgers"][0]["overdue"] is True
+
+
 def test_an_altered_receipt_and_one_of_another_key_are_not_trusted(auditor: Auditor) -> None:
     program, path = auditor.program, Path(auditor.receipt)
     other = SigningKey.generate("example.vic.gov.au/dffh").verifier

@@ -13,6 +13,10 @@ from ledger.cli import service
 from ledger.errors import Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database
+from ledger.store.ledgers import Ledgers
+from ledger.store.published import Published
+from ledger.store.stamping import Stamping
+from tests.authority import authority
 from tests.cli.conftest import Answer, Program
 
 KEK = "key-encryption key"
@@ -26,6 +30,7 @@ CHECKS = [
     "vault",
     "sealing",
     "witnesses",
+    "time stamps",
     "emergency access",
     "registers",
 ]
@@ -66,7 +71,7 @@ def test_a_database_that_is_wrong_or_away_is_said_in_the_whole_table(
     assert said in detail
     assert said in told.err
     assert "hunter2" not in told.out + told.err
-    assert [checks[name][0] for name in CHECKS] == [True, True, False, *[None] * 8]
+    assert [checks[name][0] for name in CHECKS] == [True, True, False, *[None] * 9]
     assert checks["ledgers"][1] == "looked at once this is mended: database"
 
 
@@ -98,7 +103,7 @@ def test_a_data_directory_that_is_none_is_said_in_the_whole_table(program: Progr
     program.environment["AUDITLEDGER_DATA_DIR"] = "/dev/null"
     checks, _ = examined(program)
     assert checks["data directory"] == (False, "/dev/null is no folder; mend data_dir")
-    assert [checks[name][0] for name in CHECKS[1:]] == [None] * 10
+    assert [checks[name][0] for name in CHECKS[1:]] == [None] * 11
 
 
 @pytest.mark.parametrize(
@@ -184,3 +189,36 @@ def test_a_witness_that_was_shown_another_history_is_wrong_and_one_that_is_away_
     found = service._service(Settings(data_dir=tmp_path))
     assert found["ok"] is ok
     assert (f"witnessing {witnessing}: the log says why" in found["detail"]) is not ok
+
+
+def test_stamps_that_do_not_come_are_said_and_those_that_do(
+    dffh: Program, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.cli.stamping.LEAST", 0.0)
+    assert stamps_of(dffh) == (True, "none: timestamp_url is not set")
+    with authority(tmp_path / "tsa") as tsa:
+        dffh.environment |= {
+            "AUDITLEDGER_TIMESTAMP_URL": tsa.url, "AUDITLEDGER_TIMESTAMP_CA": str(tsa.root),
+            "AUDITLEDGER_TIMESTAMP_INTERVAL": "1000",
+        }  # fmt: skip
+        ok, said = stamps_of(dffh)
+        assert (ok, said.startswith(f"{tsa.url}; "), "dffh 0 entries stamped" in said) == (True, True, True)
+        # As after many intervals in which none came.
+        monkeypatch.setattr("ledger.cli.stamping.LATE", 0)
+        ok, said = stamps_of(dffh)
+        assert (ok, "dffh 0 entries stamped, more wait for" in said, "not time-stamped" in said) == (
+            False,
+            True,
+            True,
+        )
+        published = Published(tmp_path / "data")
+        for slug in ("common", "dffh"):
+            dffh.ok("checkpoint", "--ledger", slug)
+            assert Stamping(database, published, tsa.url, tsa.root).stamp(Ledgers(database).get(slug))
+        ok, said = stamps_of(dffh)
+        assert (ok, "dffh 4 entries stamped, last at 20" in said, "wait" in said) == (True, True, False)
+
+
+def stamps_of(program: Program) -> tuple[bool | None, str]:
+    listed = program("doctor", "--json").json["checks"]
+    return next((each["ok"], each["detail"]) for each in listed if each["check"] == "time stamps")

@@ -46,6 +46,23 @@ def test_a_wrong_value_of_the_file_names_the_file(tmp_path: Path) -> None:
         Settings.load({})
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"AUDITLEDGER_RECEIPT_PROMISE": "5", "AUDITLEDGER_SEAL_INTERVAL": "6"},
+        {"AUDITLEDGER_RECEIPT_PROMISE": "0.5"},
+    ],
+)
+def test_a_receipt_cannot_promise_a_proof_before_the_next_seal(given: dict[str, str]) -> None:
+    expected = (
+        r"receipt_promise \(set in environment .*\): expected a receipt_promise of at least seal_interval"
+    )
+    with pytest.raises(SettingsError, match=expected):
+        Settings.load(given)
+    kept = {**given, "AUDITLEDGER_RECEIPT_PROMISE": given.get("AUDITLEDGER_SEAL_INTERVAL", "1")}
+    assert Settings.load(kept).receipt_promise == Settings.load(kept).seal_interval
+
+
 def test_an_unknown_name_is_refused_with_the_nearest_known_one() -> None:
     with pytest.raises(SettingsError, match="did you mean database_url"):
         Settings.load({"AUDITLEDGER_DATABASE_ULR": "x"})

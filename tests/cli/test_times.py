@@ -74,7 +74,7 @@ def test_entries_say_between_which_times_witnesses_saw_them(dffh: Program, cosig
     assert first["not_after"] == new["not_before"]
     assert (new["not_after"], {each["outside"] for each in found}) == (None, {None})
     text = dffh("entries", "--ledger", "dffh", "--limit", "1", person="officer").out
-    assert f"witnesses saw it appear by {first['not_before']}" in text
+    assert f"it was seen to appear by {first['not_before']}" in text
     assert dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["outside"] == []
 
 
@@ -88,7 +88,7 @@ def test_a_backdated_entry_is_named_with_its_bracket(dffh: Program, cosign: Cosi
     answer = dffh("verify", "--ledger", "dffh")
     size = dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["size"]
     assert answer.code == 0
-    assert f"dffh: WARNING: entry {size - 2}: witnesses saw it appear after 2" in answer.out
+    assert f"dffh: WARNING: entry {size - 2}: it was seen to appear after 2" in answer.out
     assert "backdated, or kept from the witnesses for so long" in answer.out
     (found,) = dffh.ok("verify", "--ledger", "dffh")["ledgers"][0]["outside"]
     assert (found["index"], found["outside"]) == (size - 2, "before")
@@ -130,7 +130,7 @@ def test_a_proof_carries_what_shows_its_times(dffh: Program, cosign: Cosign, tmp
     found = dffh.ok(*beside)["ledgers"][0]["witnessed"]
     assert {name: found[name] for name in ("not_before", "not_after")} == made["witnessed"]
     assert None not in made["witnessed"].values()
-    assert f"entry {index}: witnesses saw it appear after " in dffh(*beside).out
+    assert f"entry {index}: it was seen to appear after " in dffh(*beside).out
     # What the witness did not sign shows nothing, and what is another log's is no time of this entry.
     note = Note.parse(Path(before).read_bytes())
     spoilt = tmp_path / "spoilt"
@@ -258,7 +258,7 @@ def test_a_bundle_carries_what_shows_its_times(
     ]
     assert found["outside"] == []
     said = dffh("bundle", "verify", str(of_case), *given).out
-    assert f"entry {last - 1}: witnesses saw it appear after {shown(now - 10)} and by {shown(now + 10)}" in said
+    assert f"entry {last - 1}: it was seen to appear after {shown(now - 10)} and by {shown(now + 10)}" in said
     alone = dffh("bundle", "verify", str(of_case), "--key", key, "--json").json
     assert (alone["times"], alone["cosigned"]) == ([], [])
 
@@ -274,8 +274,8 @@ def test_a_bundle_carries_what_shows_its_times(
         (0, last - 2), (last - 1, last - 1), (last, last),
     ]  # fmt: skip
     said = dffh("bundle", "verify", str(whole), *given).out
-    assert f"the first, entry 0: witnesses saw it appear by {shown(now - 10)}" in said
-    assert f"the widest, entry {last - 1}: witnesses saw it appear after" in said
+    assert f"the first, entry 0: it was seen to appear by {shown(now - 10)}" in said
+    assert f"the widest, entry {last - 1}: it was seen to appear after" in said
     again = tmp_path / "again.zip"
     assert dffh(*export, "--all", "-o", str(again), person="officer").code == 0
     assert again.read_bytes() == whole.read_bytes()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from asn1crypto import cms, pem, tsp, x509
 
 from ledger.errors import CodecError, SettingsError, Unavailable, Untrusted
 from ledger.store.database import Role
@@ -56,6 +57,42 @@ def test_a_checkpoint_is_stamped_once_and_the_stamp_says_when(house: House, trus
     roots = read_roots(trusted.root)
     at = stamped_at(second.response, Note.parse(second.note).text, roots)
     assert abs(datetime.now(UTC) - at) < timedelta(minutes=2)
+
+
+def test_certificates_in_another_order_than_that_of_der_are_read(house: House, trusted: Authority) -> None:
+    """As OpenSSL answers with a chain: no signature is over the set, and CMS lets it be in any order."""
+    stamping(house, trusted).stamp(house.ledger)
+    found = stamp_after(house.database, house.ledger, 0)
+    assert found is not None
+    text, roots = Note.parse(found.note).text, read_roots(trusted.root)
+    response = tsp.TimeStampResp.load(found.response)
+    held = response["time_stamp_token"]["content"]["certificates"]
+    held.append(
+        cms.CertificateChoices("certificate", x509.Certificate.load(pem.unarmor(trusted.root.read_bytes())[2]))
+    )
+    chain = [each.dump() for each in held]
+    ordered = response.dump(force=True)
+    first, second = sorted(chain)
+    assert ordered.count(first + second) == 1
+    other = ordered.replace(first + second, second + first)
+    at = stamped_at(found.response, text, roots)
+    assert stamped_at(ordered, text, roots) == stamped_at(other, text, roots) == at
+    # It is read, not believed: what is signed is checked as before.
+    with pytest.raises(Untrusted):
+        stamped_at(other, text.replace("\n3\n", "\n4\n"), roots)
+    for data in (other[:-1], other[: len(other) // 2], other + b"x"):
+        with pytest.raises(CodecError, match="expected a response of RFC 3161"):
+            stamped_at(data, text, roots)
+
+
+def test_roots_of_a_whole_system_are_read_without_a_word(trusted: Authority, tmp_path: Path) -> None:
+    """Old ones among them have a serial number that is none: any warning here is a failure."""
+    data = trusted.root.read_bytes()
+    old = x509.Certificate.load(pem.unarmor(data)[2])
+    old["tbs_certificate"]["serial_number"] = 0
+    file = tmp_path / "roots.pem"
+    file.write_bytes(data + pem.armor("CERTIFICATE", old.dump(force=True)))
+    assert len(read_roots(file)) == 2
 
 
 def test_a_stamp_of_another_checkpoint_or_by_a_stranger_or_altered_is_refused(
