@@ -275,10 +275,9 @@ def _service(settings: Settings) -> dict[str, Any]:
     except (urllib.error.URLError, OSError, ValueError) as error:
         return _check("service", False, f"{url} does not answer: {error}")
     said = f"{running['url']}, version {health['version']}"
-    wrong = {name: health[name] for name in ("sealing", "vault") if health.get(name, "ok") != "ok"}
-    if "refuse" in health.get("witnessing", ""):
-        # They were shown another history; one that is merely away is told by what it has not seen.
-        wrong["witnessing"] = health["witnessing"]
+    said_of = {name: health.get(name, "ok") for name in ("sealing", "vault", "witnessing")}
+    # A witness that is merely away is told by what it has not seen; one that refuses was shown another history.
+    wrong = {name: w for name, w in said_of.items() if ("refuse" in w if name == "witnessing" else w != "ok")}
     said += "".join(f"; {name} {words}: the log says why" for name, words in wrong.items())
     return _check("service", health["status"] == "ok" and not wrong, said)
 
