@@ -29,7 +29,6 @@ from types import TracebackType
 from typing import IO
 
 import psycopg
-import structlog
 from psycopg.conninfo import make_conninfo
 
 from ledger.durable import sync_directory
@@ -49,8 +48,6 @@ RECOVERING = ("is starting up", "in recovery mode", "not yet accepting connectio
 STATE = b"SELECT CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() END"
 """How the recovery of archived log stands; NULL where there is none, or it is over."""
 SERVICE_USERS = ("auditledger", "postgres", "nobody")
-
-log = structlog.get_logger(__name__)
 
 # What differs from PostgreSQL's defaults, and why.
 SETTINGS: dict[str, str] = {
@@ -344,7 +341,12 @@ class EmbeddedServer:
                         "another server; set recovery_target_action to promote, and take standby.signal away"
                     )
                 if not said:
-                    log.warning("embedded database: waits until archived log is replayed", data=str(self.data))
+                    # It takes long to load, and this is seldom said.
+                    from structlog import get_logger
+
+                    get_logger(__name__).warning(
+                        "embedded database: waits until archived log is replayed", data=str(self.data)
+                    )
                     said = True
             sleep(0.1)
 
