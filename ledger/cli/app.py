@@ -75,7 +75,7 @@ COMMANDS = (
 TOOLS = (
     Loaded("schemas", "ledger.cli.schemas:app", "Check, write, release and describe the schemas."),
     Loaded("token", "ledger.cli.service:token", "Issue a development token for HTTP."),
-    Loaded("doctor", "ledger.cli.service:doctor", "List the settings; say what is reachable and healthy."),
+    Loaded("doctor", "ledger.cli.doctor:doctor", "List the settings; say what is reachable and healthy."),
 )
 """What stands at the end of the list."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.cli import service
+from ledger.cli import doctor
 from ledger.errors import Unavailable
 from ledger.settings import Settings
 from ledger.store.database import Database
@@ -184,9 +184,9 @@ def test_a_witness_that_was_shown_another_history_is_wrong_and_one_that_is_away_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, witnessing: str, *, ok: bool
 ) -> None:
     said = {"status": "ok", "version": "9", "sealing": "ok", "witnessing": witnessing}
-    monkeypatch.setattr(service, "running_service", lambda _: {"url": "http://127.0.0.1:9"})
+    monkeypatch.setattr(doctor, "running_service", lambda _: {"url": "http://127.0.0.1:9"})
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(json.dumps(said).encode()))
-    found = service._service(Settings(data_dir=tmp_path))
+    found = doctor._service(Settings(data_dir=tmp_path))
     assert found["ok"] is ok
     assert (f"witnessing {witnessing}: the log says why" in found["detail"]) is not ok
 

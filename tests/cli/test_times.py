@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.cli import service
+from ledger.cli import doctor
 from ledger.store import queries
 from ledger.store.database import Database, Role
 from ledger.store.ledgers import Ledgers
@@ -186,8 +186,8 @@ def test_doctor_says_that_witnesses_are_late_where_nothing_is_refused_for_it(
     receive(dffh)
     policy = tmp_path / "policy"
     trusted = policy.read_text()
-    bound = service.WITNESS_LATE
-    monkeypatch.setattr(service, "WITNESS_LATE", 0.0)
+    bound = doctor.WITNESS_LATE
+    monkeypatch.setattr(doctor, "WITNESS_LATE", 0.0)
     ok, said, code = witnesses()
     assert (ok, code) == (True, 0)
     assert "not a log of the policy: no witness is asked" in said
@@ -199,10 +199,10 @@ def test_doctor_says_that_witnesses_are_late_where_nothing_is_refused_for_it(
     assert "'not cosigned' with the reason" in said
     # Within the time that there is, and once they have caught up, nothing is wrong.
     assert bound == 900
-    monkeypatch.setattr(service, "WITNESS_LATE", bound)
+    monkeypatch.setattr(doctor, "WITNESS_LATE", bound)
     ok, said, code = witnesses()
     assert (ok, code, "more wait for" in said) == (True, 0, True)
-    monkeypatch.setattr(service, "WITNESS_LATE", 0.0)
+    monkeypatch.setattr(doctor, "WITNESS_LATE", 0.0)
     cosign(int(time.time()))
     assert witnesses()[0]
     check_ledger(database, Ledgers(database).get("dffh"))
