@@ -65,7 +65,9 @@ def filled_in(commands: Commands, ledger: Ledger, command: CommandInput) -> Comm
             asked = {"scope": wanted.scope, "case": wanted.case, "subject": wanted.subject}
             now = keys_of(commands, about, asked)
         contents = contents_of(commands, about, wanted.case, ())
-        nothing_was_added_since((*wanted.keys, *contents), now, _sealed_since(commands, about, wanted))
+        # Who destroys at once what they propose destroys what comes in between too: nobody approved less.
+        since = [] if found.approved_by is None else _sealed_since(commands, about, wanted)
+        nothing_was_added_since((*wanted.keys, *contents), now, since)
     said = ("ledger", "scope", "case", "ground", "disposal_authority")
     same = {name: getattr(wanted, name) for name in said}
     whose = {"proposed_by": wanted.header.actor.id, "approved_by": found.approved_by}

@@ -23,8 +23,9 @@ SWEPT_AFTER = 3600.0
 RECENT = 1_000
 """The last entries, whose keys are looked for first: a vault older than its ledger lacks them."""
 BATCH = 1_000
-IN_TURN = 5_000
-"""Older entries whose keys each look goes through, from where the one before it ended, round and round."""
+IN_TURN = 2_000
+"""Older entries, of all ledgers, whose keys each look goes through, from where the one before it ended, round
+and round: it holds up what else the service does for as long as it reads them."""
 Progress = Callable[[int, int], None]
 Alarm = Callable[..., object]
 """Takes what is wrong, in words, and what it is of by name: a logger's ``error``."""
@@ -47,6 +48,7 @@ class Reconciling:
         self._seen: dict[int, int] = {}
         self._lost: dict[int, set[str]] = {}
         self._turn: dict[int, int] = {}
+        self._share = IN_TURN
         self.standing: dict[str, Reconciled] = {}
         self.failed: str | None = None
         """Why the last look of ``run`` failed; None where it did not."""
@@ -104,7 +106,9 @@ class Reconciling:
         were reconciled: of the first that could not be.
         """
         failed: AuditLedgerError | OSError | None = None
-        for ledger in self._commands.ledgers.all():
+        ledgers = self._commands.ledgers.all()
+        self._share = -(-IN_TURN // max(len(ledgers), 1))
+        for ledger in ledgers:
             try:
                 self.one(ledger, whole=whole, every_entry=every_entry, progress=progress)
             except (AuditLedgerError, OSError) as error:
@@ -200,7 +204,7 @@ class Reconciling:
         else:
             start = self._turn.get(ledger.id, 0)
             start = start if start < first else 0
-            self._turn[ledger.id] = until = min(start + IN_TURN, first)
+            self._turn[ledger.id] = until = min(start + self._share, first)
             lost |= self._unheld(ledger, start, until)
         for key in lost - known:
             self._alarm("a key is lost: no entry destroyed it", ledger=ledger.slug, key=key)

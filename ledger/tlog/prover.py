@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ledger.errors import CodecError, InvalidInput, NotFound, ProofFailed
+from ledger.errors import CodecError, Incomplete, InvalidInput, NotFound, ProofFailed
 from ledger.tlog.chain import leaf_hash
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.merkle import (
@@ -88,8 +88,8 @@ def included(prover: Prover, index: int) -> tuple[InclusionProof, bytes]:
     """A proof that an entry is in the tree, and the entry's bytes, fit to be handed out: the one leads from the
     other to the checkpoint's root.
 
-    Raises NotFound behind the checkpoint, ProofFailed where the files are altered or gone. Left to the caller:
-    that the checkpoint is signed.
+    Raises NotFound behind the checkpoint; ProofFailed where the files are altered or gone, unless ``read`` says
+    Incomplete of the latter. Left to the caller: that the checkpoint is signed.
     """
     prover.reached(index)
     said = prover.checkpoint
@@ -112,9 +112,12 @@ def continued(prover: Prover, old: int) -> ConsistencyProof:
 
 @contextmanager
 def _leading(said: Checkpoint) -> Iterator[None]:
-    """What is altered, cut or gone in here is a fault of what is published."""
+    """What is altered, cut or gone in here is a fault of what is published; whose reader says which files are
+    gone, and of which entries, has said more."""
     try:
         yield
+    except Incomplete:
+        raise
     except (CodecError, NotFound, ProofFailed) as error:
         raise ProofFailed(
             f"{said.origin}: the published files do not lead to the checkpoint of {said.size} entries: {error}"

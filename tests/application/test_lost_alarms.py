@@ -126,7 +126,7 @@ def test_each_look_goes_through_some_older_entries_until_all_were_looked_at(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = received(house)
-    service = looking(house, monkeypatch, in_turn=2)
+    service = looking(house, monkeypatch, in_turn=2 * len(house.installation.ledgers.all()))
     without_keys(house, case)
     looks = -(-house.installation.feed.head(house.ledger.id).size // 2)
     found = [service.all(whole=False)["dffh"].lost for _ in range(2 * looks)]

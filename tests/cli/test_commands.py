@@ -29,10 +29,12 @@ RECEIVED = {
 }
 
 
-def receive(program: Program, *options: str, **fields: Any) -> Any:
+def receive(program: Program, *options: str, ok: bool = True, **fields: Any) -> Any:
+    """A request is recorded: what is said of it, or the answer as it is where that need not be ``ok``."""
     said = {**RECEIVED["fields"], "provider": program.people["organisation"], **fields}  # type: ignore[dict-item]
     body = json.dumps({**RECEIVED, "fields": said})
-    return program.ok("record", "request.RequestReceived", "-", *options, text=body, person="officer")
+    asked = program.ok if ok else program
+    return asked("record", "request.RequestReceived", "-", *options, text=body, person="officer")
 
 
 def test_a_ledger_is_created_with_its_first_entries_and_listed(dffh: Program) -> None:

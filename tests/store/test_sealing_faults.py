@@ -236,7 +236,7 @@ def test_a_connection_cut_in_the_middle_of_the_entries(place: Place, monkeypatch
                 )
         return leaf_hash(entry)
 
-    monkeypatch.setattr("ledger.store.sealing.leaf_hash", cutting)
+    monkeypatch.setattr("ledger.store.growing.leaf_hash", cutting)
     with place.sealer() as sealer:
         with pytest.raises(Unavailable, match="database: "):
             until(sealer.seal)

@@ -98,7 +98,7 @@ def test_an_answer_that_comes_again_is_none_to_the_next_question(kept: Kept) -> 
     kept.says(twice=True)
     kept.kek.wrap("a", bytes(32))
     kept.says()
-    with pytest.raises(Unavailable, match="expected the id of the question in its answer"):
+    with pytest.raises(Unavailable, match=r"expected the id of the question in its answer|got other output"):
         kept.kek.wrap("b", bytes(range(32)))
     wrapped = kept.kek.wrap("b", bytes(range(32)))
     assert kept.kek.unwrap("b", wrapped.key, wrapped.kek_id) == bytes(range(32))
