@@ -34,7 +34,7 @@ def door(installation: Installation, asking: Sequence[Principal], matter: Matter
     if not slugs:
         raise Forbidden(f"{asking[0].person} has no role in force that reads {matter.value}")
     today = melbourne_date(installation.clock.now())
-    return Door(installation.database.conninfo(Role.PROJECTOR), sorted(slugs), today, installation.destroyed_at)
+    return Door(installation.database.conninfo(Role.PROJECTOR), sorted(slugs), today, installation.unopened_at)
 
 
 def desk(

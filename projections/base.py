@@ -37,7 +37,7 @@ class Kind(StrEnum):
     INTS = "bigint[]"
     BOOL = "boolean"
     SEALED = 'text COLLATE pg_catalog."C"'
-    """A pointer ``index:path`` to a sealed value, which no register opens: it reads withheld or destroyed."""
+    """A pointer ``index:path`` to a sealed value, which no register opens: withheld, destroyed or lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,4 +19,4 @@ class Door:
     today: date
     """The Melbourne date of now, by the installation's clock."""
     opener: Opener | None = None
-    """Says which sealed values are destroyed; None: they all read withheld."""
+    """Says which sealed values are destroyed or lost; None: they all read withheld."""

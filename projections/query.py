@@ -36,7 +36,7 @@ MOST_DAYS = 36_525
 
 Opener = Callable[[int, Sequence[tuple[int, str]]], Mapping[tuple[int, str], str]]
 """What stands for sealed values of a ledger, by (index, path), where they are not just withheld: that they are
-destroyed, on … under … Given by the composition root: the read side sees no vault."""
+lost, or destroyed, on … under … Given by the composition root: the read side sees no vault."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 from ledger.application.commands import Commands
@@ -15,16 +17,25 @@ from ledger.codec.commitment import REASON_PATH
 from ledger.codec.declare import Sealed, sealed_fields
 from ledger.codec.entry import Source, SourceKind
 from ledger.domain.event import CaseEvent, decode_event
-from ledger.errors import CommandReused, Forbidden, InvalidInput
+from ledger.errors import CommandReused, Forbidden, InvalidInput, Unavailable
 from ledger.law.emergency import TAKERS, used_while_in_force
 from ledger.law.general import CASE_WRITERS, Role
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import Ledger
-from ledger.vault.opening import Opening, SealedField
+from ledger.vault.opening import Opening, SealedField, Word
+
+NOTED_AGO = 60.0
+"""Seconds for which it stands whether keys of a ledger are noted as lost: as often they are looked for."""
 
 
 class Openings(Commands):
     """Commands, and the sealed fields of what they recorded."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        """As of ``Commands``."""
+        super().__init__(*given, **more)
+        self._noted: dict[int, tuple[float, bool]] = {}
+        """By ledger: when it was asked whether keys are noted as lost, and what the vault said."""
 
     def open_sealed(
         self,
@@ -64,17 +75,37 @@ class Openings(Commands):
             for (index, fields), openings in zip(entries, opened, strict=True)
         ]
 
-    def destroyed_at(self, ledger_id: int, asked: Sequence[tuple[int, str]]) -> dict[tuple[int, str], str]:
-        """Which of these sealed values, by (index, path), are destroyed, in words; nothing is opened for it."""
-        gone = self.streams.destroyed_now(ledger_id)
-        if not gone:
+    def unopened_at(self, ledger_id: int, asked: Sequence[tuple[int, str]]) -> dict[tuple[int, str], str]:
+        """Which of these sealed values, by (index, path), are destroyed or lost, in words; nothing is opened.
+
+        Which are lost the vault is asked where keys of the ledger are noted as lost, and as long as it answers.
+        """
+        gone, some_lost = self.streams.destroyed_now(ledger_id), self._some_lost(ledger_id)
+        if not (gone or some_lost):
             return {}
-        return {
-            (row.index, field.path): str(gone[field.key])
+        keys = {
+            (row.index, field.path): field.key
             for row in self.feed.entries(ledger_id, {index for index, _ in asked})
             for field in sealed_fields_of(self._event(row))
-            if field.key in gone
         }
+        lost: set[str] = set()
+        if some_lost:
+            with suppress(Unavailable):
+                wanted = set(keys.values()) - gone.keys()
+                lost = wanted - self.shredder.present(ledger_id, wanted, whole=False).keys
+        words = {key: str(found) for key, found in gone.items()} | dict.fromkeys(lost, Word.LOST.value)
+        return {at: words[key] for at, key in keys.items() if key in words}
+
+    def _some_lost(self, ledger_id: int) -> bool:
+        """Whether keys of a ledger are noted as lost; not where the vault is away, which registers outlive."""
+        asked_at, some = self._noted.get(ledger_id, (float("-inf"), False))
+        if monotonic() - asked_at > NOTED_AGO:
+            some = False
+            with suppress(Unavailable):
+                some = self.shredder.lost(ledger_id).keys > 0
+            # Not before it has answered, or has not: one register after another would wait as long.
+            self._noted[ledger_id] = (monotonic(), some)
+        return some
 
     def emergency_right(self, ledger: Ledger, principal: Principal, streams: Collection[str]) -> Right:
         """The emergency access under which a person opens fields of these cases now. Raises Forbidden."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ledger.application import openings
 from ledger.application.reconciling import Reconciling
 from ledger.application.telling import Telling
 from ledger.clock import melbourne_date
@@ -85,6 +86,32 @@ def test_registers_over_http_say_destroyed(house: House) -> None:
     (row,) = house.get("officer", "/registers/requests?ledger=dffh").json()["rows"]
     assert row["requester_name"].startswith("destroyed on 20")
     assert row["requester_name"].endswith(" under order")
+
+
+def test_registers_over_http_say_lost(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is noted as lost, once the vault has no key for it; of nothing else."""
+    from ledger.store.database import Role
+    from projections.runner import Runner
+
+    monkeypatch.setattr(openings, "NOTED_AGO", 0.0)
+    lost, other = (house.receive().json()["case"] for _ in range(2))
+    installation = house.installation
+
+    def said() -> dict[str, str]:
+        rows = house.get("officer", "/registers/requests?ledger=dffh").json()["rows"]
+        return {row["stream"]: row["requester_name"] for row in rows}
+
+    with Runner(installation.database.conninfo(Role.PROJECTOR)) as runner:
+        runner.catch_up()
+    with installation.vault.connect_admin() as connection:
+        connection.execute("CREATE TABLE kept AS SELECT * FROM vault.keys WHERE stream = %s", (lost,))
+        connection.execute("DELETE FROM vault.keys WHERE stream = %s", (lost,))
+        # Nobody has noticed yet, and a register is no alarm.
+        assert said() == {lost: "withheld", other: "withheld"}
+        Reconciling(installation).all(whole=True, every_entry=True)
+        assert said() == {lost: "lost", other: "withheld"}
+        connection.execute("INSERT INTO vault.keys OVERRIDING SYSTEM VALUE SELECT * FROM kept")
+    assert said() == {lost: "withheld", other: "withheld"}
 
 
 def test_metrics_and_health_tell_of_the_vault(house: House, tmp_path: Path) -> None:
