@@ -274,6 +274,8 @@ def sealing(installation: Installation, settings: Settings) -> Iterator[Sealing 
     sealed.check()
     # They were just now; and where their files are away, no command has to find that out once more.
     installation.compared.update(ledger.id for ledger in installation.ledgers.all())
+    # A database that is set back under the service is noticed by sealing, and by the next command then.
+    sealed.on_alarm = lambda ledger: installation.compared.discard(ledger.id)
     with _beside("sealing", sealed.run, wake=sealed.hurry):
         yield sealed
 

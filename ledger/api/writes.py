@@ -193,7 +193,7 @@ async def acknowledgement(service: Service, request: Request) -> Asked:
     if signed not in (None, "signed"):
         raise InvalidInput("receipt", "signed, or no such parameter", signed)
     if signed is not None and service.sealing is not None:
-        slug = service.installation.ledgers.get(request.path_params["slug"]).slug
+        slug = request.path_params["slug"]
         standing = service.sealing().get(slug)
         if standing is not None and standing.alarm is not None:
             raise Diverged(

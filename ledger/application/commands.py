@@ -148,6 +148,8 @@ class Commands:
         """What keeps an embedded database up, in a service that does."""
         self.compared: set[int] = set()
         """Ledgers, by number, that this process has compared with what is published of them."""
+        self._noted: dict[int, tuple[float, bool]] = {}
+        """By ledger: when it was asked whether keys are noted as lost, and what the vault said."""
         self.gate: WitnessGate | None = None
         """What refuses to go on without witnesses, where that is set."""
 

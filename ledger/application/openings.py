@@ -31,12 +31,6 @@ NOTED_AGO = 60.0
 class Openings(Commands):
     """Commands, and the sealed fields of what they recorded."""
 
-    def __init__(self, *given: Any, **more: Any) -> None:
-        """As of ``Commands``."""
-        super().__init__(*given, **more)
-        self._noted: dict[int, tuple[float, bool]] = {}
-        """By ledger: when it was asked whether keys are noted as lost, and what the vault said."""
-
     def open_sealed(
         self,
         slug: str,

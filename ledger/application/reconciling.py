@@ -152,6 +152,7 @@ class Reconciling:
             named.setdefault(fact.ledger, []).append(fact)
         removed, back = Removed(), set[str]()
         destructions: list[str] = []
+        closed = takes_no_more(commands, ledger)
         for origin, facts in named.items():
             about = ledger if origin is None else commands.ledgers.by_origin(origin)
             keys = [key for fact in facts for key in fact.keys]
@@ -159,6 +160,9 @@ class Reconciling:
             found |= commands.files.held(about.id) & set(keys)
             for fact in facts:
                 if fact.case is not None and (again := found & set(fact.keys)):
+                    if not closed:
+                        # What cannot be recorded now stays: nothing would tell of it, and nobody can open it.
+                        commands.may_go_on(ledger)
                     removed.add(remove(commands, about, fact, again))
                     destructions.append(fact.destruction)
             back |= found
@@ -172,7 +176,7 @@ class Reconciling:
             "destroyed values came back and were removed again",
             ledger=ledger.slug, keys=removed.keys, rows=removed.rows, files=removed.files,
         )  # fmt: skip
-        if takes_no_more(commands, ledger):
+        if closed:
             return len(back)
         said = {"keys": removed.keys, "rows": removed.rows, "files": removed.files}
         for at in range(0, len(destructions), BATCH):

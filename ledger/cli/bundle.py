@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -109,6 +109,7 @@ def export(
     if field and reason is None:
         raise InvalidInput("--field", "--open and the reason beside it", field[0])
     _a_file("--output", output)
+    _apart("--output", output, [since])
     query = _filters(where or [])
     policy = session.settings().policy
     session.doors.configure_logs(session.settings().log_level)
@@ -174,6 +175,9 @@ def verify(
         raise InvalidInput("--key", "the ledger's verifier key: what is in a bundle cannot vouch for it", None)
     if page is not None:
         _a_file("--cover", page)
+        _apart(
+            "--cover", page, [file, checkpoint, policy, timestamp_ca, *(history or []), *map(Path, key or [])]
+        )
         # A sheet of before says nothing of what is found now.
         _gone(page)
     try:
@@ -261,6 +265,14 @@ def _a_file(option: str, path: Path) -> None:
     if other or not path.name:
         expected = "the name of a file that is not there yet, or of a regular one, which is replaced"
         raise InvalidInput(option, expected, str(path))
+
+
+def _apart(option: str, path: Path, given: Iterable[Path | None]) -> None:
+    """Whether what is written there replaces nothing that is read. Raises InvalidInput."""
+    for each in given:
+        with suppress(OSError):
+            if each is not None and path.samefile(each):
+                raise InvalidInput(option, "another file than those that are read", str(path))
 
 
 def _subject(between: str | None, case: str | None, register: str | None, query: Mapping[str, str]) -> Subject:

@@ -14,7 +14,7 @@ from ledger.application.reconciling import Reconciling, sweep
 from ledger.cli.ledgers import give, shown_outcome, today
 from ledger.cli.session import AsJson, MaybeLedger, Organisation, Person, Session, of, table, the_ledger
 from ledger.domain.destruction.events import DestructionGround
-from ledger.errors import InvalidInput, Unavailable, VaultError
+from ledger.errors import AuditLedgerError, InvalidInput, Unavailable, VaultError
 from ledger.store.ledgers import Ledger
 
 AREA = "destruction"
@@ -175,6 +175,7 @@ def reconcile(context: typer.Context, as_json: AsJson = False) -> None:
     gone again), or keys are lost; 6: pages could not be written anew yet.
     """
     session = of(context)
+    failed: AuditLedgerError | OSError | None = None
     with session.installation() as installation, session.progress() as progress:
         reconciling = Reconciling(installation)
         for ledger in installation.ledgers.all():
@@ -183,7 +184,10 @@ def reconcile(context: typer.Context, as_json: AsJson = False) -> None:
             def bar(done: int, total: int, task: Any = task) -> None:
                 progress.update(task, completed=done, total=total)
 
-            reconciling.one(ledger, whole=True, every_entry=True, progress=bar)
+            try:
+                reconciling.one(ledger, whole=True, every_entry=True, progress=bar)
+            except (AuditLedgerError, OSError) as error:
+                failed = failed or error
         sweep(installation)
         rewritten = installation.shredder.rewrite()
     found = reconciling.standing
@@ -201,6 +205,8 @@ def reconcile(context: typer.Context, as_json: AsJson = False) -> None:
         {"ledgers": shown, "pages_written_anew": rewritten},
         lambda: table("Vault", columns, rows),
     )
+    if failed is not None:
+        raise failed
     wrong = [f"{slug}: {e.again} destroyed keys had come back" for slug, e in found.items() if e.again]
     wrong += [f"{slug}: {e.lost} keys are lost ({e.lost_key})" for slug, e in found.items() if e.lost]
     if wrong:

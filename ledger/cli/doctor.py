@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -83,6 +84,7 @@ _CHECKED = (
     "emergency access",
     "registers",
 )
+_AWAY = re.compile(r"\d+ witnesses away")
 _WORDS = {True: "ok", False: "WRONG", None: "not seen"}
 
 
@@ -131,8 +133,8 @@ def _service(settings: Settings) -> dict[str, Any]:
         return _check("service", False, f"{url} does not answer: {error}")
     said = f"{running['url']}, version {health['version']}"
     said_of = {name: health.get(name, "ok") for name in ("sealing", "vault", "witnessing")}
-    # A witness that is merely away is told by what it has not seen; one that refuses was shown another history.
-    wrong = {name: w for name, w in said_of.items() if ("refuse" in w if name == "witnessing" else w != "ok")}
+    # Witnesses that are merely away are told by what they have not seen.
+    wrong = {name: w for name, w in said_of.items() if w != "ok" and not _AWAY.fullmatch(w)}
     said += "".join(f"; {name} {words}: the log says why" for name, words in wrong.items())
     return _check("service", health["status"] == "ok" and not wrong, said)
 

@@ -43,8 +43,10 @@ NO_LIMIT = 200_000_000  # seconds; pg_ctl counts tenths of them in 32 bits
 NO_PROCESS = 999_999_999
 ORPHAN_SECONDS = 30.0
 """How long the children of a killed server may take to notice that it is gone."""
-RECOVERING = ("is starting up", "in recovery mode", "not yet accepting connections")
-"""What a server says that will take sign-ins later; it speaks English by its locale."""
+RECOVERING = (
+    "is starting up", "in recovery mode", "not yet accepting connections", "recovery is not in progress",
+)  # fmt: skip
+"""What a server says that will take sign-ins later, or has just begun to; it speaks English by its locale."""
 STATE = b"SELECT CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() END"
 """How the recovery of archived log stands; NULL where there is none, or it is over."""
 SERVICE_USERS = ("auditledger", "postgres", "nobody")

@@ -235,9 +235,13 @@ class Feed:
         parameters = {"ledger": ledger_id, "witnesses": list(witnesses), "indexes": list(indexes or ())}
         return [(size, note.encode()) for size, note in self._fetch(name, parameters)]
 
-    def cosigned_sizes(self, ledger_id: int, witnesses: Sequence[str], after: int, before: int) -> list[int]:
-        """The sizes that any of them cosigned behind one and before another, ascending."""
-        given = {"ledger": ledger_id, "witnesses": list(witnesses), "after": after, "before": before}
+    def cosigned_sizes(
+        self, ledger_id: int, witnesses: Sequence[str], after: int, before: int, most: int | None = None
+    ) -> list[int]:
+        """The sizes that any of them cosigned behind one and before another, descending; the ``most`` last."""
+        given = {
+            "ledger": ledger_id, "witnesses": list(witnesses), "after": after, "before": before, "most": most,
+        }  # fmt: skip
         return [size for (size,) in self._fetch("cosigned_sizes", given)]
 
     def cosigned_at(

@@ -6,7 +6,10 @@ asked for steps (4) and (5) of large batches alone. Leases, comparing, keys and 
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from contextlib import closing
@@ -33,6 +36,8 @@ PATIENCE = 120.0
 """Seconds that it has for a batch: some hundred files in a folder, or as many requests to an object store."""
 LAST_WORDS = 15.0
 """Seconds that it has once the service stops."""
+STUCK = 15.0
+"""Seconds that a message may take on its way: a batch carries a bundle, and may be more than a socket holds."""
 LOOK = 0.25
 """Seconds between two looks whether the service stops."""
 
@@ -82,19 +87,21 @@ class Grower:
     def _asked(self, batch: Batch) -> Edge | Exception:
         if self._process is not None and self._process.poll() is not None:
             self.close()
-        channel = self._channel or self._start()
         try:
+            channel = self._channel or self._start()
             channel.send(batch)
             until = monotonic() + PATIENCE
             while not channel.poll(LOOK):
                 if self.stop.is_set():
                     until = min(until, monotonic() + LAST_WORDS)
                 if monotonic() > until:
-                    self._end(0.0)
-                    raise Unavailable(
-                        "the process that hashes what is sealed did not answer in time; it was ended"
-                    )
+                    raise BlockingIOError
             answer: Edge | Exception = channel.recv()
+        except BlockingIOError as error:
+            self._end(0.0)
+            raise Unavailable(
+                "the process that hashes what is sealed did not answer in time; it was ended"
+            ) from error
         except (EOFError, OSError) as error:
             code = self._end(LAST_WORDS)
             raise Unavailable(f"the process that hashes what is sealed has ended with {code}") from error
@@ -102,6 +109,9 @@ class Grower:
 
     def _start(self) -> Channel:
         ours, theirs = Pipe()
+        with socket.socket(fileno=os.dup(ours.fileno())) as ends:
+            for way in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+                ends.setsockopt(socket.SOL_SOCKET, way, struct.pack("ll", int(STUCK), 0))
         with theirs:
             command = children.command("ledger.store.grower", str(theirs.fileno()))
             try:

@@ -21,6 +21,10 @@ from ledger.tlog.tiles import WIDTH, Tile, bundle, edge, edge_root, grown, split
 _ROW = struct.Struct(">hiqi32si")
 _LENGTHS = (3, 8, HASH_LENGTH)
 
+ROOM = 64 * 2**20
+"""Bytes of entries that a batch has room for: it ends with the one that reaches them, and a seal needs no more
+memory however large its entries are."""
+
 Step = Callable[[str], None]
 
 
@@ -46,7 +50,7 @@ class Batch(NamedTuple):
     tiles: Tiles
     before: Edge
     until: int
-    """The size of the tree with them."""
+    """The size of the tree with them, or less where they do not find room."""
     size: int
     """Entries of the ledger, by its head row."""
     head: bytes
@@ -81,8 +85,9 @@ def check_end(ledger: Ledger, reached: Edge, size: int, head: bytes) -> None:
 def _hashed(
     connection: Connection[Any], ledger: Ledger, before: Edge, until: int
 ) -> tuple[Edge, list[tuple[Tile, bytes]]]:
-    """The entries up to ``until``, hashed anew, as the new edge and the files that they add."""
+    """The entries up to ``until``, or as many as find room, hashed anew: new edge and files."""
     entries = [*before.entries]
+    held = 0
     leaves: list[bytes] = []
     previous, index = before.last, before.size
     begin = prefix(ledger.origin)
@@ -97,9 +102,10 @@ def _hashed(
             raise Tampered(ledger.origin, index, f"expected at most {MAX_ENTRY} bytes, got {len(entry)}")
         leaves.append(leaf)
         entries.append(entry)
+        held += len(entry)
         previous = leaf
         index += 1
-    if index != until:
+    if index != until and held < ROOM:
         raise Tampered(ledger.origin, index, "it is missing")
     files = [*grown(before.size, leaves, before.tiles)]
     first = before.size // WIDTH
@@ -110,16 +116,16 @@ def _hashed(
     # A partial tile of a level that got no new hash is as it was.
     tiles = {
         tile.level or 0: split(tile, made[tile]) if tile in made else before.tiles[tile.level or 0]
-        for tile in edge(until)
+        for tile in edge(index)
     }
-    return Edge(until, tiles, entries[len(entries) - until % WIDTH :], previous), files
+    return Edge(index, tiles, entries[len(entries) - index % WIDTH :], previous), files
 
 
 def _entries(
     connection: Connection[Any], ledger: Ledger, start: int, until: int
 ) -> Iterator[tuple[bytes, bytes]]:
     """Leaf hash as kept, and bytes, of the entries of a range in order."""
-    statement = queries.text("scan_sealing").format(ledger=ledger.id, start=start, until=until)
+    statement = queries.text("scan_sealing").format(ledger=ledger.id, start=start, until=until, room=ROOM)
     expected = start
     for row, at in copied(connection.pgconn, statement.encode()):
         # A row of another shape may be too short to be read; what is read of it then says so.

@@ -313,9 +313,12 @@ SELECT version, index, leaf_hash, entry FROM ledger.entries
 WHERE ledger = %(ledger)s AND stream = %(stream)s AND version > %(after)s ORDER BY version;
 
 -- name: scan_sealing
--- What sealing reads: the bytes of entries, and the leaf hash that is kept of each.
-COPY (SELECT index, leaf_hash, entry FROM ledger.entries
-    WHERE ledger = {ledger} AND index >= {start} AND index < {until} ORDER BY index)
+-- What sealing reads: the bytes of entries, as many as begin within so many bytes, and the hash kept of each.
+COPY (SELECT index, leaf_hash, entry FROM (
+    SELECT index, leaf_hash, entry,
+        sum(octet_length(entry)) OVER (ORDER BY index ROWS UNBOUNDED PRECEDING) - octet_length(entry) AS before
+    FROM ledger.entries WHERE ledger = {ledger} AND index >= {start} AND index < {until}
+) found WHERE before < {room} ORDER BY index)
 TO STDOUT (FORMAT binary);
 
 -- name: sign_first
@@ -400,9 +403,10 @@ LEFT JOIN ledger.entries after ON after.ledger = c.ledger AND after.index = c.si
 WHERE c.ledger = %(ledger)s AND c.witness = ANY (%(witnesses)s) ORDER BY c.size;
 
 -- name: cosigned_sizes
--- The sizes that any of these witnesses cosigned behind one and before another.
+-- The last sizes that any of these witnesses cosigned behind one and before another.
 SELECT DISTINCT size FROM ledger.cosignatures
-WHERE ledger = %(ledger)s AND witness = ANY (%(witnesses)s) AND size > %(after)s AND size < %(before)s ORDER BY size;
+WHERE ledger = %(ledger)s AND witness = ANY (%(witnesses)s) AND size > %(after)s AND size < %(before)s
+ORDER BY size DESC LIMIT %(most)s;
 
 -- name: cosigned_at
 -- What each of these witnesses cosigned of these sizes.

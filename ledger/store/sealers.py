@@ -56,6 +56,8 @@ class Sealing:
         self._failed = False
         self.on_seal: Callable[[], None] | None = None
         """Called after a ledger was sealed, on the thread that seals."""
+        self.on_alarm: Callable[[Ledger], None] | None = None
+        """Called where one must not be sealed any more, on that thread."""
 
     def standing(self) -> Mapping[str, Sealed]:
         """By slug, of the ledgers that this process seals. Raises Unavailable where ``run`` has failed."""
@@ -143,6 +145,8 @@ class Sealing:
                 size = 0 if known is None else known.size
                 self._standing[ledger.slug] = Sealed(size, f"{type(error).__name__}: {error}")
                 log.error("sealing stopped", ledger=ledger.slug, reason=str(error))
+                if self.on_alarm is not None:
+                    self.on_alarm(ledger)
             else:
                 if found is None:
                     if known is not None:

@@ -32,6 +32,8 @@ NEW = ".new"
 class Lost(Incomplete, NotFound):
     """A tile or bundle under what was published is not there."""
 
+    status = Incomplete.status
+
 
 def _lost(tile: Tile, error: NotFound) -> Lost:
     first = (tile.number * WIDTH) << (HEIGHT * (tile.level or 0))

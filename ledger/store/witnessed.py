@@ -128,7 +128,7 @@ class WitnessedTimes:
         size = Checkpoint.parse(last.text).size
         if size >= least and self._policy.met_by(last):
             return published
-        sizes = self._feed.cosigned_sizes(ledger.id, self._names, least - 1, size + 1)[-_LOOKED_BACK:]
+        sizes = self._feed.cosigned_sizes(ledger.id, self._names, least - 1, size + 1, _LOOKED_BACK)
         kept: dict[int, Note] = {}
         for each, data in self._feed.cosigned_at(ledger.id, self._names, sizes):
             note = Note.parse(data)

@@ -17,7 +17,15 @@ from typing import NamedTuple
 import psycopg
 import structlog
 
-from ledger.errors import AuditLedgerError, CodecError, ProofFailed, SettingsError, Unavailable, Untrusted
+from ledger.errors import (
+    AuditLedgerError,
+    CodecError,
+    Incomplete,
+    ProofFailed,
+    SettingsError,
+    Unavailable,
+    Untrusted,
+)
 from ledger.remote import Address
 from ledger.store import queries
 from ledger.store.database import Database, Role
@@ -85,7 +93,7 @@ class WitnessClient:
 
         Where the witness says that it stands elsewhere, it is asked again from there. Raises Unavailable (it is
         away, or busy), OtherHistory, Untrusted (it refuses, or what it gives is not its cosignature of this
-        checkpoint), ProofFailed (the published files are damaged: nothing is sent).
+        checkpoint), ProofFailed, Incomplete (the published files are damaged or lost: nothing is sent).
         """
         said = prover.checkpoint
         old = self._size.get(said.origin, 0)
@@ -236,9 +244,9 @@ class Witnessing:
                 client = asked[answer]
                 try:
                     line = answer.result()
-                except (Unavailable, Untrusted, ProofFailed) as error:
+                except (Unavailable, Untrusted, ProofFailed, Incomplete) as error:
                     away[client.key.name] = str(error)
-                    alarm = isinstance(error, ProofFailed)
+                    alarm = isinstance(error, ProofFailed | Incomplete)
                     if isinstance(error, OtherHistory) and not _caught_up(folder, prover.checkpoint, error):
                         alarm, refuse = True, refuse | {client.key.name}
                     self._failed(client, ledger, pause, str(error), alarm=alarm)
@@ -266,7 +274,8 @@ class Witnessing:
         self, client: WitnessClient, ledger: Ledger, pause: float, why: str, *, alarm: bool = False
     ) -> None:
         (log.error if alarm else log.warning)("not cosigned", ledger=ledger.slug, reason=why)
-        key = (client.key, ledger.slug) if client.answers else client.key
+        # Damage is the ledger's own: the witness was not asked, and answers for others.
+        key = (client.key, ledger.slug) if alarm or client.answers else client.key
         last = self._pauses.get(key)
         seconds = pause if last is None else min(last.seconds * 2, LONGEST_PAUSE)
         self._pauses[key] = _Pause(seconds, monotonic() + seconds, why)

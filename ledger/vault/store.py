@@ -221,6 +221,10 @@ class Opener:
         opened = self._pairs(ledger, entries, wanted) if wanted else {}
         missing = {key for (_, key), fields in opened.items() if MISSING in fields.values()}
         if missing:
+            # Destroyed since it was asked, it is not lost.
+            gone = self._destroyed(ledger)
+            missing -= gone.keys()
+        if missing:
             # The answer says it too, and stands whatever becomes of the note.
             with suppress(Unavailable):
                 fetch(self._connect, "note_lost", (len(missing), min(missing), ledger))

@@ -21,10 +21,20 @@ import pytest
 from ledger.application import Installation, commands
 from ledger.application.reconciling import Reconciling
 from ledger.application.searching import catch_up
-from ledger.errors import Conflict, ContentDestroyed, InvalidInput, OutcomeUnknown, Unavailable, VaultError
+from ledger.errors import (
+    Conflict,
+    ContentDestroyed,
+    Diverged,
+    InvalidInput,
+    OutcomeUnknown,
+    Unavailable,
+    VaultError,
+)
 from ledger.store.closing import end
 from ledger.store.database import Database, Role
 from ledger.store.embedded import programs
+from ledger.tlog.checkpoint import Checkpoint, sign
+from ledger.tlog.note import ED25519, SigningKey
 from ledger.vault.opening import Destroyed, Opened
 from ledger.vault.shredding import Shredder
 from tests.application.conftest import House, people
@@ -283,6 +293,30 @@ def test_a_vault_restored_from_before_a_thousand_destructions_opens_nothing_that
     assert isinstance(opened(house, rows(house, kept)[0].index)["purpose"], Opened)
     assert receipts(house).count("DestroyedAgain") == 2
     check_ledger(house.installation.database, house.ledger)
+
+
+@IN_BOTH
+def test_what_came_back_stays_until_it_can_be_said_that_it_did(house: House) -> None:
+    """A database that is behind takes no entry before it is refilled; nobody opens anything meanwhile."""
+    case = with_a_file(house)
+    index, keys, database = rows(house, case)[0].index, keys_of(house, case), house.installation.vault
+    dump = dumped(database)
+    destroy(house, case)
+    restored(database, dump)
+    more = Checkpoint(house.ledger.origin, house.installation.feed.head(house.ledger.id).size + 1, bytes(32))
+    note = sign(more, [SigningKey(house.ledger.origin, ED25519, bytes(32))])
+    published = house.installation.published.of(house.ledger)
+    published.publish(str(note).encode())
+    apart = None if database is house.installation.database else database
+    with Installation(house.installation.database, house.installation.data_dir, vault=apart) as other:
+        with pytest.raises(Diverged, match="it is an older one"):
+            Reconciling(other).all(whole=True)
+        assert left_of(house, keys)[0] == 2
+        assert isinstance(opened(house, index)["purpose"], Destroyed)
+    (house.installation.data_dir / "tiles" / "dffh" / "checkpoint").unlink()
+    assert Reconciling(house.installation).all(whole=True)["dffh"].again == 2
+    assert left_of(house, keys)[:2] == (0, 0)
+    assert receipts(house).count("DestroyedAgain") == 1
 
 
 @IN_BOTH

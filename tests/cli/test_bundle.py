@@ -407,6 +407,22 @@ def test_what_is_there_and_is_no_regular_file_is_not_replaced(
     assert dffh.ok("checkpoint", "--ledger", "dffh")["size"] == size
 
 
+def test_what_is_read_is_not_written_over(dffh: Program, cases: list[str]) -> None:
+    assert export(dffh, "--all").code == 0
+    Path("kept").write_bytes(dict(members(Path("bundle.zip").read_bytes()))["checkpoint"])
+    Path("key").write_text(key_of(dffh) + "\n")
+    before = {path: path.read_bytes() for path in Path.cwd().iterdir() if path.is_file()}
+    for answer in (
+        *(
+            verified(dffh, "--key", "key", "--checkpoint", "kept", "--cover", name)
+            for name in ("bundle.zip", "./kept", "key")
+        ),
+        export(dffh, "--all", "--since", "kept", to="kept"),
+    ):
+        assert (answer.code, "expected another file than those that are read" in answer.err) == (2, True)
+    assert before == {path: path.read_bytes() for path in Path.cwd().iterdir() if path.is_file()}
+
+
 def test_what_can_be_read_only_once_is_no_bundle(program: Program) -> None:
     os.mkfifo("bundle.zip")
     answer = verified(program, "--key", str(SigningKey.generate(ORIGIN).verifier))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.api.reads import FAILED
 from ledger.cli import doctor
 from ledger.errors import Unavailable
 from ledger.settings import Settings
@@ -178,9 +179,14 @@ def test_before_the_first_ledger_a_malformed_key_is_said_and_none_is_made(
 
 @pytest.mark.parametrize(
     ("witnessing", "ok"),
-    [("ok", True), ("1 witnesses away", True), ("1 witnesses refuse, 1 witnesses away", False)],
+    [
+        ("ok", True),
+        ("12 witnesses away", True),
+        ("1 witnesses refuse, 1 witnesses away", False),
+        *((said, False) for said in FAILED),
+    ],
 )
-def test_a_witness_that_was_shown_another_history_is_wrong_and_one_that_is_away_is_not(
+def test_witnesses_that_are_away_are_not_wrong_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, witnessing: str, *, ok: bool
 ) -> None:
     said = {"status": "ok", "version": "9", "sealing": "ok", "witnessing": witnessing}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection as Channel
 from pathlib import Path
 from threading import Event, Thread
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -39,6 +39,7 @@ MANY = 1500
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grower_module, "FEW", 100)
+    monkeypatch.setattr(grower_module, "STUCK", 2.0)
 
 
 @pytest.fixture
@@ -205,6 +206,40 @@ def test_one_that_hangs_is_ended(
         assert gone(first)
         assert until(sealing.seal).size == 400
     assert place.check(200) == 400
+
+
+def test_one_that_takes_no_question_is_ended(place: Place, grower: Grower) -> None:
+    """A bundle goes with each: more than its socket holds."""
+    place.fill(200, b"x" * 2_000)
+    with sealer(place, grower) as sealing:
+        sealing.seal()
+        first = grower.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        place.fill(200)
+        with pytest.raises(Unavailable, match="did not answer in time"):
+            sealing.seal()
+        assert gone(first)
+        assert until(sealing.seal).size == 400
+    assert place.check(200) == 400
+
+
+def test_one_that_ends_as_it_is_started_is_told(
+    place: Place, grower: Grower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended(subprocess.Popen[bytes]):
+        def __init__(self, *_: Any, **more: Any) -> None:
+            super().__init__(["false"], **more)
+            self.wait()
+
+    place.fill(200)
+    with sealer(place, grower) as sealing:
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "Popen", Ended)
+            with pytest.raises(Unavailable, match="has ended with 1"):
+                sealing.seal()
+        assert grower.pid is None
+        assert until(sealing.seal).size == 200
 
 
 def test_an_answer_that_nobody_took_is_none_to_the_next_question(

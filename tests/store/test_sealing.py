@@ -6,7 +6,8 @@ from hashlib import sha256
 
 import pytest
 
-from ledger.errors import Unavailable
+from ledger.errors import Tampered, Unavailable
+from ledger.store import growing
 from ledger.store import sealing as sealing_module
 from ledger.store.database import Role
 from ledger.tlog.checkpoint import Checkpoint
@@ -87,6 +88,24 @@ def test_what_waits_is_signed_and_published_batch_by_batch(
     assert place.seal(step).size == 700
     assert told == [256, 512, 700]
     assert place.check(100, 256, 512) == 700
+
+
+@pytest.mark.parametrize("room", [1, 20_000, 60_000])
+def test_a_batch_has_room_for_so_many_bytes(place: Place, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """However large its entries are; one at least, and none that is missing is taken for the end."""
+    monkeypatch.setattr(growing, "ROOM", room)
+    place.fill(12, b"x" * 9_000)
+    place.fill(20, b"y" * 100)
+    told: list[int] = []
+    place.seal(lambda name: told.append(place.told().size) if name == "published" else None)
+    assert told[1:] == {1: [*range(1, 33)], 20_000: [3, 6, 9, 12, 32], 60_000: [7, 32]}[room]
+    place.fill(30, b"z" * 1_000)
+    with place.database.connect_admin() as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("DELETE FROM ledger.entries WHERE index = 33")
+    with pytest.raises(Tampered, match="it is missing") as refused:
+        place.seal()
+    assert refused.value.index == 33
 
 
 def test_a_sealer_goes_on_from_where_it_was_and_takes_what_came_meanwhile(place: Place) -> None:

@@ -18,7 +18,7 @@ from ledger.clock import Clock
 from ledger.errors import SettingsError, Unavailable, Untrusted
 from ledger.store.database import Database, Role
 from ledger.store.feed import Feed
-from ledger.store.ledgers import Ledger
+from ledger.store.ledgers import Ledger, Ledgers
 from ledger.store.published import Published
 from ledger.store.sealers import Sealing
 from ledger.store.witnessing import OtherHistory, WitnessClient, Witnessed, Witnessing
@@ -29,6 +29,7 @@ from ledger.tlog.policy import Party, Policy, read_policy
 from ledger.tlog.prover import Prover
 from tests.support import sample
 from tests.tlog.test_policy import opened
+from tests.waiting import until
 
 
 class House:
@@ -332,6 +333,35 @@ def test_damaged_files_of_ours_are_no_other_history_that_the_witness_saw(
         assert "the published files do not lead to the checkpoint of 303" in found.away[KEY.verifier.name]
         assert (found.refuse, logged) == (frozenset(), ["error"])
         assert [body.partition(b"\n")[0] for body in bodies] == [b"old 0"]
+
+
+def test_a_lost_tile_of_one_ledger_keeps_no_other_from_its_witnesses(house: House, logged: list[str]) -> None:
+    """Nor is the witness left alone for it: it answers for the others."""
+    other = Ledgers(house.database).create("epa", "example.vic.gov.au/epa", "epa")
+
+    def answer(body: bytes) -> tuple[int, bytes]:
+        here = house.ledger.origin.encode() in body
+        return (409, b"3\n") if here and body.startswith(b"old 0\n") else (200, line(body, KEY))
+
+    with answering(answer) as url:
+        house.grow(300)
+        tile = house.folder / "tiles" / house.ledger.slug / "tile" / "0" / "000"
+        data = tile.read_bytes()
+        tile.unlink()
+        # The sealing knows of a new ledger after a second at most.
+        until(lambda: house.seal() or house.published.of(other).checkpoint())
+        (key,) = house.published.keys.of(other.slug, other.origin)
+        path = house.folder / "policy"
+        path.write_text(f"log {house.log}\nlog {key.verifier}\nwitness w {KEY.verifier} {url}\nquorum w\n")
+        policy = asked(read_policy(path))
+        asking = Witnessing(house.database, house.published, policy, house.sealing)
+        assert not asking.ask(60.0)
+        found = asking.standing()
+        assert "published files of this ledger are missing" in found[house.ledger.slug].away[KEY.verifier.name]
+        assert (found[house.ledger.slug].refuse, logged) == (frozenset(), ["error"])
+        assert found[other.slug] == Witnessed(0, {})
+        tile.write_bytes(data)
+        assert Witnessing(house.database, house.published, policy, house.sealing).ask()
 
 
 @pytest.mark.parametrize("url", [None, "ftp://example.com", "example.com", "http://"])

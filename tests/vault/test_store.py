@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -18,7 +19,7 @@ from ledger.store.database import Database, Role
 from ledger.vault.attachments import AttachmentFiles
 from ledger.vault.identity import standing
 from ledger.vault.kek import LocalKek, WrongKek
-from ledger.vault.opening import Lost, Opened, SealedField, Withheld, Word
+from ledger.vault.opening import Destroyed, Lost, Opened, SealedField, Withheld, Word
 from ledger.vault.sealing import CASE, SealingSession, commitment
 from ledger.vault.store import (
     INSTALLATION,
@@ -139,6 +140,26 @@ def test_rows_swapped_between_entries_are_lost(database: Database, keys: VaultKe
     superuser(database, "UPDATE vault.sealed SET index = 0 WHERE index = 1")
     superuser(database, "UPDATE vault.sealed SET index = 1 WHERE index = 9")
     assert opener.open(LEDGER, [(0, one), (1, two)]) == [[Lost("row altered")], [Lost("row altered")]]
+
+
+def test_what_is_destroyed_while_it_is_opened_is_not_lost(database: Database, keys: VaultKeys) -> None:
+    (field,) = fields = record(database, keys, 0, {"a": "x"})
+    destroyed = Destroyed(datetime(2026, 11, 23, tzinfo=UTC), "a ground")
+    told: list[Mapping[str, Destroyed]] = [{}, {field.key: destroyed}]
+
+    def asked(_ledger: int) -> Mapping[str, Destroyed]:
+        if len(told) == 2:
+            superuser(database, "DELETE FROM vault.keys WHERE id = %s", (field.key,))
+        return told.pop(0)
+
+    superuser(
+        database,
+        "INSERT INTO vault.reconciled (ledger, destroyed, came_back, lost) VALUES (%s, 0, 0, 0)", (LEDGER,),
+    )  # fmt: skip
+    opener = Opener(lambda: database.connect(Role.VAULT), KEK, asked)
+    assert opener.open(LEDGER, [(0, fields)]) == [[destroyed]]
+    with database.connect(Role.VAULT) as connection:
+        assert connection.execute("SELECT lost, lost_key FROM vault.reconciled").fetchone() == (0, None)
 
 
 def test_wrong_kek_is_an_error_and_not_a_loss(database: Database, keys: VaultKeys) -> None:
