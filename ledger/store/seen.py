@@ -5,7 +5,7 @@ One file an origin, named by its SHA-256 in hex as witnesses name it, holding th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -43,18 +43,7 @@ class Seen:
         Durable on return; a crash in here leaves the one before, or this one. Raises SettingsError where it
         cannot be kept.
         """
-        checkpoint = Checkpoint.parse(Note.parse(note).text)
-        path = self._path(checkpoint.origin)
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with durable.alone(self._folder):
-                before = self.last(checkpoint.origin)
-                if before is not None and before.size > checkpoint.size:
-                    return
-                durable.put(path, note)
-            durable.sync_directory(self._folder.parent)
-        except OSError as error:
-            raise SettingsError(f"{path}: the checkpoint cannot be remembered: {error.strerror}") from error
+        self._keep(note, lambda before, now: before.size <= now.size)
 
     def take(self, note: bytes, shown: Iterable[Checkpoint]) -> Checkpoint | None:
         """Holds a checkpoint against the last one, and keeps it where that allows it.
@@ -63,13 +52,17 @@ class Seen:
         or itself is the last one. Gives the last one where nothing shows whether the two are of one history: it
         stays then. Raises ProofFailed where they are two, else as ``remember``.
         """
+        return self._keep(note, lambda before, now: compared(before, [now, *shown]))
+
+    def _keep(self, note: bytes, goes_on: Callable[[Checkpoint, Checkpoint], bool]) -> Checkpoint | None:
+        """Keeps a checkpoint, unless there is one before it that it does not go on from, which it gives."""
         checkpoint = Checkpoint.parse(Note.parse(note).text)
         path = self._path(checkpoint.origin)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with durable.alone(self._folder):
                 before = self.last(checkpoint.origin)
-                if before is not None and not compared(before, [checkpoint, *shown]):
+                if before is not None and not goes_on(before, checkpoint):
                     return before
                 durable.put(path, note)
             durable.sync_directory(self._folder.parent)

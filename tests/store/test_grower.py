@@ -224,24 +224,6 @@ def test_one_that_takes_no_question_is_ended(place: Place, grower: Grower) -> No
     assert place.check(200) == 400
 
 
-def test_one_that_ends_as_it_is_started_is_told(
-    place: Place, grower: Grower, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Ended(subprocess.Popen[bytes]):
-        def __init__(self, *_: Any, **more: Any) -> None:
-            super().__init__(["false"], **more)
-            self.wait()
-
-    place.fill(200)
-    with sealer(place, grower) as sealing:
-        with monkeypatch.context() as patch:
-            patch.setattr(subprocess, "Popen", Ended)
-            with pytest.raises(Unavailable, match="has ended with 1"):
-                sealing.seal()
-        assert grower.pid is None
-        assert until(sealing.seal).size == 200
-
-
 def test_an_answer_that_nobody_took_is_none_to_the_next_question(
     place: Place, grower: Grower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,14 +256,30 @@ def test_a_fault_of_ours_is_raised_where_it_was_asked(place: Place, grower: Grow
         assert until(sealing.seal).size == 200
 
 
+class Ended(subprocess.Popen[bytes]):
+    """A process that is gone before it is told anything."""
+
+    def __init__(self, *_: Any, **more: Any) -> None:
+        super().__init__(["false"], **more)
+        self.wait()
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "value", "said"),
+    [
+        (sys, "executable", "/nonexistent", r"cannot start: .*No such file"),
+        (subprocess, "Popen", Ended, "has ended with 1"),
+    ],
+    ids=["none is started", "it ends as it is started"],
+)
 def test_one_that_cannot_be_started_is_waited_for(
-    place: Place, grower: Grower, monkeypatch: pytest.MonkeyPatch
+    place: Place, grower: Grower, monkeypatch: pytest.MonkeyPatch, of: Any, name: str, value: Any, said: str
 ) -> None:
     place.fill(200)
     with sealer(place, grower) as sealing:
         with monkeypatch.context() as patch:
-            patch.setattr(sys, "executable", "/nonexistent")
-            with pytest.raises(Unavailable, match=r"cannot start: .*No such file"):
+            patch.setattr(of, name, value)
+            with pytest.raises(Unavailable, match=said):
                 sealing.seal()
         assert grower.pid is None
         assert until(sealing.seal).size == 200
