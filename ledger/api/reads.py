@@ -73,7 +73,7 @@ def router(service: Service) -> APIRouter:
             "case": stream,
             "version": rows[-1].version,
             "entries": shown_timeline(
-                rows, installation.streams.destroyed(found), brackets, simulated=found.demonstration
+                rows, installation.gone(found, rows), brackets, simulated=found.demonstration
             ),
             **notice(found),
         }
@@ -98,7 +98,7 @@ def router(service: Service) -> APIRouter:
             if name not in load_events():
                 raise InvalidInput("event", "the full name of an event", name)
         rows = feed.read(found.id, after, limit, events=event)
-        gone = installation.streams.destroyed(found)
+        gone = installation.gone(found, rows)
         content = {
             "ledger": found.origin,
             "size": feed.head(found.id).size,
@@ -120,7 +120,7 @@ def router(service: Service) -> APIRouter:
         row = feed.entry(found.id, index)
         if request.headers.get("accept", "").split(";")[0].strip() == OCTETS:
             return Response(row.entry, media_type=OCTETS, headers={"Leaf-Hash": row.leaf_hash.hex()})
-        shown = shown_entry(row, installation.streams.destroyed(found), raw=True)
+        shown = shown_entry(row, installation.gone(found, [row]), raw=True)
         return JSONResponse({**_with_times(found, [row], [shown])[0], **notice(found)})
 
     @api.get("/ledgers/{slug}/receipts/{command}", tags=["entries"])

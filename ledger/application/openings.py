@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Any
 
 from ledger.application.commands import Commands
+from ledger.application.destroying import sealed_in
 from ledger.application.emergency import Right, right_under
 from ledger.application.outcome import Outcome, Principal, asked_for, parse_command, parse_command_id
 from ledger.clock import melbourne_date
@@ -22,7 +23,7 @@ from ledger.law.emergency import TAKERS, used_while_in_force
 from ledger.law.general import CASE_WRITERS, Role
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import Ledger
-from ledger.vault.opening import Opening, SealedField, Word
+from ledger.vault.opening import KEY_MISSING, Gone, Opening, SealedField, Word
 
 NOTED_AGO = 60.0
 """Seconds for which it stands whether keys of a ledger are noted as lost: as often they are looked for."""
@@ -74,21 +75,32 @@ class Openings(Commands):
 
         Which are lost the vault is asked where keys of the ledger are noted as lost, and as long as it answers.
         """
-        gone, some_lost = self.streams.destroyed_now(ledger_id), self._some_lost(ledger_id)
-        if not (gone or some_lost):
+        gone = self.streams.destroyed_now(ledger_id)
+        if not (gone or self._some_lost(ledger_id)):
             return {}
         keys = {
             (row.index, field.path): field.key
             for row in self.feed.entries(ledger_id, {index for index, _ in asked})
             for field in sealed_fields_of(self._event(row))
         }
-        lost: set[str] = set()
-        if some_lost:
-            with suppress(Unavailable):
-                wanted = set(keys.values()) - gone.keys()
-                lost = wanted - self.shredder.present(ledger_id, wanted, whole=False).keys
+        lost = self._lost_among(ledger_id, set(keys.values()) - gone.keys())
         words = {key: str(found) for key, found in gone.items()} | dict.fromkeys(lost, Word.LOST.value)
         return {at: words[key] for at, key in keys.items() if key in words}
+
+    def gone(self, ledger: Ledger, rows: Iterable[StoredRow]) -> Mapping[str, Gone]:
+        """Which keys of what these entries sealed are destroyed, as entries say now, or lost, as above."""
+        found = self.streams.destroyed(ledger)
+        if not self._some_lost(ledger.id):
+            return found
+        named = {sealed.key for row in rows for sealed, _ in sealed_in(row)} - found.keys()
+        return {**found, **dict.fromkeys(self._lost_among(ledger.id, named), KEY_MISSING)}
+
+    def _lost_among(self, ledger_id: int, keys: set[str]) -> set[str]:
+        """Which of these keys, destroyed by no entry, the vault has not: asked where some are noted as lost."""
+        if keys and self._some_lost(ledger_id):
+            with suppress(Unavailable):
+                return keys - self.shredder.present(ledger_id, keys, whole=False).keys
+        return set()
 
     def _some_lost(self, ledger_id: int) -> bool:
         """Whether keys of a ledger are noted as lost; not where the vault is away, which registers outlive."""

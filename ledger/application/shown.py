@@ -1,6 +1,6 @@
 """Entries as JSON, for every door: HTTP timelines and feed, ``auditledger entries``. Sealed stays sealed.
 
-Each takes the keys that entries destroyed, as they say now: an entry of a moment before shows it too.
+Each takes the keys that are destroyed or lost, as is known now: an entry of a moment before shows it too.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ledger.errors import CodecError
 from ledger.store.feed import StoredRow
 from ledger.store.submission import Receipt
 from ledger.tlog.brackets import Bracket
-from ledger.vault.opening import Destroyed, Word
+from ledger.vault.opening import Destroyed, Gone, Word
 
 DEMONSTRATION = "demonstration, invented events"
 """Stands on every page of a ledger that was created as a demonstration."""
 
 
-def shown_entry(row: StoredRow, gone: Mapping[str, Destroyed], *, raw: bool = False) -> dict[str, Any]:
-    """One entry, decoded; a sealed value is shown as withheld, with the path by which it can be opened, or as
-    destroyed, on … under …
+def shown_entry(row: StoredRow, gone: Mapping[str, Gone], *, raw: bool = False) -> dict[str, Any]:
+    """One entry, decoded; a sealed value is shown as withheld, with the path by which it can be opened, as
+    destroyed, on … under …, or as lost.
 
     ``raw`` adds the entry's bytes in base64. An entry newer than this version, or whose payload does not
     decode, is shown without ``fields`` and says why in ``undecoded``: the ledger is to be read all the same.
@@ -61,7 +61,7 @@ def shown_entry(row: StoredRow, gone: Mapping[str, Destroyed], *, raw: bool = Fa
             _replace(fields, path.split("."), unopened(path, sealed, gone))
         for path, file in files_of(event):
             if file.key in gone:
-                _at(fields, path.split("."))["content"] = destroyed(gone[file.key])
+                _at(fields, path.split("."))["content"] = shown_gone(gone[file.key])
         out["fields"] = fields
     if raw:
         out["bytes"] = base64.b64encode(row.entry).decode()
@@ -70,7 +70,7 @@ def shown_entry(row: StoredRow, gone: Mapping[str, Destroyed], *, raw: bool = Fa
 
 def shown_timeline(
     rows: Sequence[StoredRow],
-    gone: Mapping[str, Destroyed],
+    gone: Mapping[str, Gone],
     brackets: Sequence[Bracket] | None = None,
     *,
     simulated: bool = False,
@@ -115,16 +115,18 @@ def _days(start: date | None, end: date | None) -> int | None:
     return None if start is None or end is None else (end - start).days
 
 
-def unopened(path: str, sealed: Sealed, gone: Mapping[str, Destroyed]) -> dict[str, str]:
-    """What stands where a sealed value is not opened: that it is withheld, or that it was destroyed."""
+def unopened(path: str, sealed: Sealed, gone: Mapping[str, Gone]) -> dict[str, str]:
+    """What stands where a sealed value is not opened: that it is withheld, that it was destroyed or is lost."""
     found = gone.get(sealed.key)
-    said = {"sealed": Word.WITHHELD.value} if found is None else destroyed(found)
+    said = {"sealed": Word.WITHHELD.value} if found is None else shown_gone(found)
     return {**said, "path": path, "commitment": sealed.commitment.hex(), "key": sealed.key}
 
 
-def destroyed(found: Destroyed) -> dict[str, str]:
-    """That a value was destroyed: when, and under what."""
-    return {"sealed": found.word.value, "on": show(found.on), "under": found.under}
+def shown_gone(found: Gone) -> dict[str, str]:
+    """That a value was destroyed, when, and under what; or that it is lost, and why."""
+    if isinstance(found, Destroyed):
+        return {"sealed": found.word.value, "on": show(found.on), "under": found.under}
+    return {"sealed": found.word.value, "why": found.why}
 
 
 def shown_receipt(receipt: Receipt) -> dict[str, Any]:
@@ -137,7 +139,7 @@ def shown_receipt(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _corrects(entry: Entry, gone: Mapping[str, Destroyed]) -> dict[str, Any] | None:
+def _corrects(entry: Entry, gone: Mapping[str, Gone]) -> dict[str, Any] | None:
     corrects = entry.corrects
     if corrects is None:
         return None

@@ -30,7 +30,7 @@ from ledger.store.feed import END, StoredRow
 from ledger.store.ledgers import Ledger
 from ledger.store.stamped import times_here
 from ledger.store.witnessed import WitnessedTimes
-from ledger.vault.opening import Destroyed
+from ledger.vault.opening import Gone
 
 SHOWN = 12
 """Values of a list that are printed; a calendar has hundreds."""
@@ -77,7 +77,7 @@ def entries(
         rows = _rows(installation, found, after, stop, case, wanted, follow)
         left = END if limit is None else limit
         for part in rows:
-            gone = installation.streams.destroyed(found)
+            gone = installation.gone(found, part)
             _print_all(session, found, part[:left], gone, times, raw, as_json, decode)
             left -= len(part)
             if left <= 0:
@@ -126,7 +126,7 @@ def _print_all(
     session: Session,
     found: Ledger,
     rows: list[StoredRow],
-    gone: Mapping[str, Destroyed],
+    gone: Mapping[str, Gone],
     times: WitnessedTimes | None,
     raw: bool,
     as_json: bool,

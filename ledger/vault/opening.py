@@ -66,3 +66,7 @@ class Lost:
 
 
 Opening = Opened | Withheld | Destroyed | Lost
+Gone = Destroyed | Lost
+"""What is known of a value without opening it: nobody will."""
+KEY_MISSING = Lost("key missing")
+"""What is said of every field under a key that the vault has no row of."""

@@ -20,7 +20,7 @@ from ledger.codec.avro import decode_primitive, decode_string, encode_string
 from ledger.errors import CodecError, ContentDestroyed, NotFound, Unavailable, VaultError
 from ledger.vault.attachments import AttachmentFiles, AttachmentRow
 from ledger.vault.kek import KekDenied, KeyEncryptionKey, Wrapped, WrongKek
-from ledger.vault.opening import Destroyed, Lost, Opened, Opening, SealedField, Withheld
+from ledger.vault.opening import KEY_MISSING, Destroyed, Lost, Opened, Opening, SealedField, Withheld
 from ledger.vault.sealing import CASE, WrappedKey, make_key, mark_of, open_bytes, seal_bytes, unpack
 
 KEY_GONE = "AL001"
@@ -43,10 +43,6 @@ def none_destroyed(_ledger: int) -> Mapping[str, Destroyed]:
 
 
 _HEADING = re.compile(r"^-- name: (\w+)\n-- \S.*\n", re.MULTILINE)
-
-
-MISSING = Lost("key missing")
-"""What is said of every field under a key that the vault has no row of."""
 
 
 class KeyGone(VaultError):
@@ -219,7 +215,7 @@ class Opener:
         gone = self._destroyed(ledger) if asked else {}
         wanted = sorted(each for each in asked if each[1] not in gone)
         opened = self._pairs(ledger, entries, wanted) if wanted else {}
-        missing = {key for (_, key), fields in opened.items() if MISSING in fields.values()}
+        missing = {key for (_, key), fields in opened.items() if KEY_MISSING in fields.values()}
         if missing:
             # Destroyed since it was asked, it is not lost.
             gone = self._destroyed(ledger)
@@ -281,7 +277,7 @@ class Opener:
 
     def _unwrap(self, key_id: str, wrapped: bytes | None, kek_id: str) -> bytes | Lost:
         if wrapped is None:
-            return MISSING
+            return KEY_MISSING
         try:
             return self._kek.unwrap(key_id, wrapped, kek_id)
         except (WrongKek, KekDenied):

@@ -88,7 +88,9 @@ def test_registers_over_http_say_destroyed(house: House) -> None:
     assert row["requester_name"].endswith(" under order")
 
 
-def test_registers_over_http_say_lost(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_registers_timelines_and_entries_over_http_say_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of what is noted as lost, once the vault has no key for it; of nothing else."""
     from ledger.store.database import Role
     from projections.runner import Runner
@@ -99,7 +101,17 @@ def test_registers_over_http_say_lost(house: House, monkeypatch: pytest.MonkeyPa
 
     def said() -> dict[str, str]:
         rows = house.get("officer", "/registers/requests?ledger=dffh").json()["rows"]
-        return {row["stream"]: row["requester_name"] for row in rows}
+        found = {row["stream"]: row["requester_name"] for row in rows}
+        whole = house.get("officer", "/ledgers/dffh/entries").json()["entries"]
+        for case in (lost, other):
+            (shown,) = house.get("officer", f"/ledgers/dffh/cases/{case}").json()["entries"]
+            (listed,) = [each for each in whole if each["stream"] == case]
+            entry = house.get("officer", f"/ledgers/dffh/entries/{shown['index']}").json()
+            value = shown["fields"]["requester_name"]
+            assert value == listed["fields"]["requester_name"] == entry["fields"]["requester_name"]
+            assert value["sealed"] == found[case]
+            assert value.get("why") == ("key missing" if found[case] == "lost" else None)
+        return found
 
     with Runner(installation.database.conninfo(Role.PROJECTOR)) as runner:
         runner.catch_up()

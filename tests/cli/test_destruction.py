@@ -226,6 +226,8 @@ def test_reconcile_says_what_came_back_and_what_is_lost(office: Program, databas
     checks = {each["check"]: each for each in office("doctor", "--json").json["checks"]}
     assert checks["vault"]["ok"] is False
     assert "1 keys are lost" in checks["vault"]["detail"]
+    assert entry(office, lost)["fields"]["purpose"]["sealed"] == "lost"
+    assert "purpose: (lost)" in office("entries", "--ledger", "dffh", "--case", lost, person="officer").out
     assert "destroyed values came back 1 times" in checks["vault"]["detail"]
 
 
