@@ -78,7 +78,7 @@ def routes(service: Service) -> list[Route]:
                 ledger.slug, wanted, reason=reason, principal=principal(request), command_id=identity
             )
         )
-        into = await service.run(installation.recorded_in, ledger)
+        into = await service.run(installation.streams.recorded_in, ledger)
         rows = await service.run(installation.feed.by_command, into.id, identity)
         receipts = [shown_receipt(each) for each in receipts_of(into, rows)]
         content = [
@@ -116,7 +116,7 @@ def routes(service: Service) -> list[Route]:
         if not isinstance(path, str):
             raise InvalidInput("path", "the dotted path of an attachment", path)
         reason = _reason(body, "why the file is opened")
-        into = await service.run(installation.recorded_in, ledger)
+        into = await service.run(installation.streams.recorded_in, ledger)
         attachment, chunks = await service.run(
             lambda: installation.read_attachment(
                 ledger.slug, index, path, reason=reason, principal=principal(request), command_id=identity

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ledger.application.cases import LedgerApplication
 from ledger.application.chosen import case_for
 from ledger.application.destroying import AUTHORISE, carry_out, filled_in
-from ledger.application.emergency import Emergencies
+from ledger.application.emergency import Emergencies, is_opening
 from ledger.application.outcome import (
     MEDIA_TYPE,
     CommandInput,
@@ -43,7 +43,7 @@ from ledger.errors import (
     Unavailable,
 )
 from ledger.law.general import Role
-from ledger.law.installation import closed_ledger_goes_on, ledger_is_open
+from ledger.law.installation import ledger_is_open
 from ledger.store.ahead import AheadWriter, Submits
 from ledger.store.database import Database
 from ledger.store.database import Role as DatabaseRole
@@ -288,15 +288,26 @@ class Commands:
         """
         wanted = self.streams.positions(ledger)
         kept = command.stream in wanted
+        opening = is_opening(command)
         if command.stream is not None and not kept:
-            wanted[command.stream] = 0
+            wanted[command.stream] = self.emergencies.version(ledger) if opening else 0
         recorded, found = self.feed.prelude(ledger.id, command_id, wanted)
         for stream, rows in found.items():
             if stream in JUDGED_AGAINST:
                 self.streams.extend(ledger, stream, rows)
         if kept and command.stream is not None:
             return recorded, self.streams.as_read(ledger, command.stream)
-        return recorded, [decode_event(row.decoded) for row in found.get(command.stream or "", [])]
+        rows = found.get(command.stream or "", [])
+        if opening:
+            self.emergencies.extend(ledger, rows)
+            return recorded, ()
+        return recorded, [decode_event(row.decoded) for row in rows]
+
+    def _begun(self, ledger: Ledger, command: CommandInput) -> Case | None:
+        """The case of a stream that is kept, the caller's own; None where its facts are read anew."""
+        if command.stream == DESTRUCTION:
+            return self.streams.destruction_record(ledger)
+        return self.emergencies.record(ledger) if is_opening(command) else None
 
     def _first_outcome(
         self,
@@ -327,17 +338,6 @@ class Commands:
             if keys.same(rows[0].content_mac, command.canonical) is False:
                 raise CommandReused(f"command id {command_id} was used for other content; take a new id")
         return Outcome(rows[-1].stream, rows[-1].version, receipts_of(ledger, rows), repeated=True)
-
-    def recorded_in(self, ledger: Ledger) -> Ledger:
-        """Where openings and destruction of a ledger are recorded: there, or in what goes on from a closed one.
-
-        Raises LawRefused where nothing does.
-        """
-        if not self.streams.over(ledger):
-            return ledger
-        heir = self.streams.heir(ledger)
-        closed_ledger_goes_on(ledger.origin, heir is not None)
-        return heir or ledger
 
     def may_go_on(self, ledger: Ledger) -> None:
         """Raises Diverged where the database was set back behind what is published: an entry more would be a
@@ -385,8 +385,7 @@ class Commands:
         self.may_go_on(ledger)
         application = self.application(ledger)
         self.simulated_moment(ledger)
-        begun = self.streams.destruction_record(ledger) if command.stream == DESTRUCTION else None
-        case, spec = case_for(ledger, command, facts, source, begun)
+        case, spec = case_for(ledger, command, facts, source, self._begun(ledger, command))
         now = self.clock.now()
         today = melbourne_date(now)
         if role is None:

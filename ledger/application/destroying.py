@@ -185,7 +185,7 @@ def plan(commands: Commands, ledger: Ledger, fields: Mapping[str, Any]) -> Plann
 
     Raises InvalidInput, LawRefused (no subject named), NotFound where nothing is recorded in the case.
     """
-    into = commands.recorded_in(ledger)
+    into = commands.streams.recorded_in(ledger)
     standing = commands.streams.destruction(into)
     before = [] if into == ledger else commands.streams.before(ledger, into)
     closed = {each.origin: commands.streams.destruction(each) for each in before}

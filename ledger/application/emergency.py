@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ledger.application.destroying import takes_no_more
-from ledger.application.outcome import Principal
+from ledger.application.outcome import CommandInput, Principal
 from ledger.clock import melbourne_date
 from ledger.codec.jsonform import show
 from ledger.domain.event import CaseEvent, decode_event
+from ledger.domain.openings.aggregate import Openings
 from ledger.domain.openings.events import ToldBy
 from ledger.domain.openings.standing import STREAM, EmergencyAccess, accesses_of, of_emergency
 from ledger.errors import Conflict, Forbidden, LawRefused
 from ledger.law import emergency as law
 from ledger.law.general import Role
-from ledger.store.feed import Feed
+from ledger.store.feed import Feed, StoredRow
 from ledger.store.ledgers import Ledger
 
 if TYPE_CHECKING:
@@ -39,16 +40,41 @@ class Emergencies:
 
     def of(self, ledger: Ledger) -> dict[int, EmergencyAccess]:
         """Every emergency access of a ledger, by the index of its entry; asks the database what is new."""
+        return accesses_of(
+            self.extend(ledger, self._feed.stream(ledger.id, STREAM, after=self.version(ledger)))
+        )
+
+    def version(self, ledger: Ledger) -> int:
+        """The version up to which the stream is read."""
+        return self._read.get(ledger.id, (0, ()))[0]
+
+    def extend(self, ledger: Ledger, rows: Sequence[StoredRow]) -> tuple[CaseEvent, ...]:
+        """Takes what was read of the stream; rows that are known are passed over."""
         version, facts = self._read.get(ledger.id, (0, ()))
-        rows = self._feed.stream(ledger.id, STREAM, after=version)
-        if rows:
-            new = (decode_event(row.decoded) for row in rows)
-            facts = (*facts, *(fact for fact in new if of_emergency(fact)))
+        new = [row for row in rows if row.version > version]
+        if new:
+            facts = (*facts, *filter(of_emergency, (decode_event(row.decoded) for row in new)))
             with self._lock:
                 # Two threads may have read the same rows: what has read further stays.
-                if rows[-1].version > self._read.get(ledger.id, (0, ()))[0]:
-                    self._read[ledger.id] = rows[-1].version, facts
-        return accesses_of(facts)
+                if new[-1].version > self.version(ledger):
+                    self._read[ledger.id] = new[-1].version, facts
+        return facts
+
+    def record(self, ledger: Ledger) -> Openings | None:
+        """The stream's case as last read, with those of its facts alone by which law judges what is no
+        correction: however much was opened, an opening reads what is new. None before its first fact.
+        """
+        version, facts = self._read.get(ledger.id, (0, ()))
+        if not version:
+            return None
+        case = Openings.blank(STREAM)
+        case.facts, case.version = [*facts], version
+        return case
+
+
+def is_opening(command: CommandInput) -> bool:
+    """Whether a command is judged by emergency access alone, of all that its stream holds: no correction is."""
+    return command.stream == STREAM and command.corrects is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,7 +310,7 @@ class Installation(Openings):
     ) -> tuple[Attachment, AttachmentRow, bytes]:
         ledger = self.ledgers.get(slug)
         row_of = self.feed.entry(ledger.id, index)
-        into = self.recorded_in(ledger)
+        into = self.streams.recorded_in(ledger)
         right = self._right_to_open(ledger, into, principal, (row_of.stream,))
         found: Any = self._event(row_of)
         for step in path.split("."):

@@ -50,7 +50,7 @@ class Openings(Commands):
         """
         ledger = self.ledgers.get(slug)
         rows = [self.feed.entry(ledger.id, index) for index, _ in wanted]
-        into = self.recorded_in(ledger)
+        into = self.streams.recorded_in(ledger)
         right = self._right_to_open(ledger, into, principal, {row.stream for row in rows})
         entries = []
         named: list[tuple[int, list[str]]] = []

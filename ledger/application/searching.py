@@ -201,7 +201,7 @@ def search(
     nothing goes on from it), Unavailable.
     """
     ledger = installation.ledgers.get(slug)
-    into = installation.recorded_in(ledger)
+    into = installation.streams.recorded_in(ledger)
     role = installation.reader_of_sealed(ledger, into, principal)
     command_id = str(uuid.uuid4()) if command_id is None else parse_command_id(command_id)
     if installation.feed.by_command(into.id, command_id):

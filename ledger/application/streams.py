@@ -26,7 +26,7 @@ from ledger.domain.installation.standing import calendar_of, grants_in_force
 from ledger.errors import CodecError, Forbidden, InvalidInput, NotFound, Untrusted
 from ledger.law.calendar import Calendar
 from ledger.law.general import Role
-from ledger.law.installation import GRANTED_BY_REGULATOR
+from ledger.law.installation import GRANTED_BY_REGULATOR, closed_ledger_goes_on
 from ledger.store.feed import Feed, StoredRow
 from ledger.store.ledgers import COMMON, Ledger, Ledgers
 from ledger.tlog.note import Note, VerifierKey
@@ -186,6 +186,17 @@ class Streams:
     def before(self, ledger: Ledger, heir: Ledger) -> list[Ledger]:
         """A closed ledger and those, closed too, by which ``heir`` goes on from it, oldest first."""
         return [ledger, *takewhile(lambda each: each != heir, self.after(ledger))]
+
+    def recorded_in(self, ledger: Ledger) -> Ledger:
+        """Where openings and destruction of a ledger are recorded: there, or in what goes on from a closed one.
+
+        Raises LawRefused where nothing does.
+        """
+        if not self.over(ledger):
+            return ledger
+        heir = self.heir(ledger)
+        closed_ledger_goes_on(ledger.origin, heir is not None)
+        return heir or ledger
 
     def _predecessor(self, ledger: Ledger) -> str | None:
         # A first entry never becomes another: it is asked for once.

@@ -70,7 +70,7 @@ def destroy(
         raise InvalidInput("--dry-run", "a case beside it: the others record at once", None)
     with session.installation() as installation:
         found = the_ledger(installation, slug)
-        into = installation.recorded_in(found)
+        into = installation.streams.recorded_in(found)
         principal = session.principal(into, person, organisation)
         desk = _Desk(session, installation, into, principal)
         if approve is not None:

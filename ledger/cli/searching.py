@@ -54,7 +54,7 @@ def search(
                 lambda: f"Search index of {ledger.slug}: {made.size} entries" + _lost(made.unread),
             )
             return
-        principal = session.principal(installation.recorded_in(ledger), person, organisation)
+        principal = session.principal(installation.streams.recorded_in(ledger), person, organisation)
         allow(installation, ledger.slug, principal, Matter.CASES)
         assert reason is not None
         found = searching.search(
