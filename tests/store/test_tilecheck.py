@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +19,6 @@ from ledger.errors import (
     UnknownSchema,
     Untrusted,
 )
-from ledger.ranges import in_order
 from ledger.store import tilecheck
 from ledger.store.database import Database
 from ledger.store.ledgers import Ledger
@@ -368,14 +365,3 @@ def test_one_process_and_two_agree(log: Log, index: int, levels: list[str]) -> N
             log.verify(processes=processes)
         found.append((caught.type, str(caught.value)))
     assert found[0] == found[1]
-
-
-def killed(start: int, _: int) -> int:
-    if start == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return start
-
-
-def test_a_process_killed_while_it_checks_is_no_verdict() -> None:
-    with pytest.raises(Unavailable, match="a process that was checking ended before it was done"):
-        list(in_order(killed, range(6), 6, 2))
