@@ -38,11 +38,12 @@ def in_order(work: Work[Found], starts: range, size: int, processes: int | None)
         waiting: deque[Future[Found]] = deque()
         try:
             while left or waiting:
+                room = AHEAD * workers
                 # One that is worked on and one to go on with, for each: what is handed over is not taken back.
-                while left and sum(not each.done() for each in waiting) < 2 * others:
+                while left and len(waiting) < room and sum(not each.done() for each in waiting) < 2 * others:
                     with interrupts.held():
                         waiting.append(pool.submit(work, *left.popleft()))
-                if left and len(waiting) < AHEAD * workers and not waiting[0].done():
+                if left and len(waiting) < room and not waiting[0].done():
                     waiting.append(_done(work, *left.popleft()))
                 else:
                     yield waiting.popleft().result()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import parent_process
+from time import sleep
+from typing import Any
 
 import pytest
 
@@ -52,20 +55,25 @@ def test_one_that_is_found_early_waits_for_its_turn() -> None:
 
 
 def test_no_more_is_found_ahead_than_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranges, "AHEAD", 3)
+    """However slowly it is taken: whoever works on it, it begins with that much behind its turn at most."""
     begun: list[int] = []
-    real = ranges._done
+    real, submit = ranges._done, ProcessPoolExecutor.submit
 
-    def counted(work: ranges.Work[tuple[int, int]], start: int, end: int) -> object:
+    def here(work: ranges.Work[tuple[int, int]], start: int, end: int) -> object:
         begun.append(start)
         return real(work, start, end)
 
-    monkeypatch.setattr(ranges, "_done", counted)
-    found = in_order(whose, range(1000), 1000, 2)
-    next(found)
-    assert len(begun) <= 6
-    assert max(begun) < 8
-    found.close()  # type: ignore[attr-defined]
+    def elsewhere(pool: ProcessPoolExecutor, work: Any, start: int, end: int) -> Any:
+        begun.append(start)
+        return submit(pool, work, start, end)
+
+    monkeypatch.setattr(ranges, "_done", here)
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", elsewhere)
+    for taken, (start, _) in enumerate(in_order(whose, range(100), 100, 2)):
+        assert start == taken
+        assert max(begun) - taken < ranges.AHEAD * 2
+        sleep(0.01)
+    assert sorted(begun) == [*range(100)]
 
 
 def test_a_process_killed_while_it_checks_is_no_verdict() -> None:

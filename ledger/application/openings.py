@@ -23,7 +23,7 @@ from ledger.law.emergency import TAKERS, used_while_in_force
 from ledger.law.general import CASE_WRITERS, Role
 from ledger.store.feed import StoredRow
 from ledger.store.ledgers import Ledger
-from ledger.vault.opening import KEY_MISSING, Gone, Opening, SealedField, Word
+from ledger.vault.opening import KEY_MISSING, Destroyed, Gone, Lost, Opening, SealedField, Word
 
 NOTED_AGO = 60.0
 """Seconds for which it stands whether keys of a ledger are noted as lost: as often they are looked for."""
@@ -83,24 +83,38 @@ class Openings(Commands):
             for row in self.feed.entries(ledger_id, {index for index, _ in asked})
             for field in sealed_fields_of(self._event(row))
         }
-        lost = self._lost_among(ledger_id, set(keys.values()) - gone.keys())
-        words = {key: str(found) for key, found in gone.items()} | dict.fromkeys(lost, Word.LOST.value)
-        return {at: words[key] for at, key in keys.items() if key in words}
+        known = self._gone_among(ledger_id, set(keys.values()), gone)
+        return {
+            at: Word.LOST.value if isinstance(known[key], Lost) else str(known[key])
+            for at, key in keys.items()
+            if key in known
+        }
 
     def gone(self, ledger: Ledger, rows: Iterable[StoredRow]) -> Mapping[str, Gone]:
         """Which keys of what these entries sealed are destroyed, as entries say now, or lost, as above."""
         found = self.streams.destroyed(ledger)
         if not self._some_lost(ledger.id):
             return found
-        named = {sealed.key for row in rows for sealed, _ in sealed_in(row)} - found.keys()
-        return {**found, **dict.fromkeys(self._lost_among(ledger.id, named), KEY_MISSING)}
+        named = {sealed.key for row in rows for sealed, _ in sealed_in(row)}
+        return self._gone_among(ledger.id, named, found)
 
-    def _lost_among(self, ledger_id: int, keys: set[str]) -> set[str]:
-        """Which of these keys, destroyed by no entry, the vault has not: asked where some are noted as lost."""
-        if keys and self._some_lost(ledger_id):
+    def _gone_among(
+        self, ledger_id: int, keys: set[str], destroyed: Mapping[str, Destroyed]
+    ) -> dict[str, Gone]:
+        """Those of these keys that are destroyed, or lost: the vault has them not, and no entry says why.
+
+        The vault is asked where keys are noted as lost, and before the entries are asked again: a key that is
+        destroyed meanwhile is not lost.
+        """
+        missing: set[str] = set()
+        wanted = keys - destroyed.keys()
+        if wanted and self._some_lost(ledger_id):
             with suppress(Unavailable):
-                return keys - self.shredder.present(ledger_id, keys, whole=False).keys
-        return set()
+                missing = wanted - self.shredder.present(ledger_id, wanted, whole=False).keys
+        if missing:
+            destroyed = self.streams.destroyed_now(ledger_id)
+        found = {key: destroyed[key] for key in keys & destroyed.keys()}
+        return {**dict.fromkeys(missing, KEY_MISSING), **found}
 
     def _some_lost(self, ledger_id: int) -> bool:
         """Whether keys of a ledger are noted as lost; not where the vault is away, which registers outlive."""

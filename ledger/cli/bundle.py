@@ -109,9 +109,9 @@ def export(
     if field and reason is None:
         raise InvalidInput("--field", "--open and the reason beside it", field[0])
     _a_file("--output", output)
-    _apart("--output", output, [since])
     query = _filters(where or [])
     policy = session.settings().policy
+    _apart("--output", output, [since, policy])
     session.doors.configure_logs(session.settings().log_level)
     with session.installation() as installation:
         ledger = the_ledger(installation, slug)

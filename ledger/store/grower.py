@@ -108,21 +108,19 @@ class Grower:
         return answer
 
     def _start(self) -> Channel:
-        ours, theirs = Pipe()
-        with socket.socket(fileno=os.dup(ours.fileno())) as ends:
-            for way in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-                ends.setsockopt(socket.SOL_SOCKET, way, struct.pack("ll", int(STUCK), 0))
-        with theirs:
-            command = children.command("ledger.store.grower", str(theirs.fileno()))
-            try:
+        try:
+            ours, theirs = Pipe()
+            self._channel = ours
+            with theirs, socket.socket(fileno=os.dup(ours.fileno())) as end:
+                for way in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+                    end.setsockopt(socket.SOL_SOCKET, way, struct.pack("ll", int(STUCK), 0))
+                command = children.command("ledger.store.grower", str(theirs.fileno()))
                 # In a session of its own: Ctrl-C is for the service, which then ends it in its turn.
                 self._process = subprocess.Popen(  # noqa: S603
                     command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
                 )
-            except OSError as error:
-                ours.close()
-                raise Unavailable(f"the process that hashes what is sealed cannot start: {error}") from error
-        self._channel = ours
+        except OSError as error:
+            raise Unavailable(f"the process that hashes what is sealed cannot start: {error}") from error
         ours.send(self._conninfo)
         return ours
 

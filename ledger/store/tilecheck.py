@@ -113,8 +113,7 @@ def verify_tiles(
 
 
 def check_bundles(tiles: Tiles, origin: str, size: int, deep: bool, start: int, end: int) -> Part:
-    """Steps (2), (3) and (8) of, and the keys told by, the entries [start, end). Runs in a process of its
-    own."""
+    """Steps (2), (3) and (8) of, and the keys told by, the entries [start, end), in whichever process."""
     begin = prefix(origin)
     first = previous = b""
     full: list[bytes] = []

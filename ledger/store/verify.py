@@ -164,7 +164,7 @@ def _head(database: Database, ledger: Ledger) -> Head:
 
 
 def check_range(conninfo: str, ledger: Ledger, sizes: Sequence[int], start: int, end: int) -> Part:
-    """Checks the entries [start, end). Runs in a process of its own.
+    """Checks the entries [start, end), in whichever process.
 
     ``sizes``: of trees whose roots are asked for.
     """

@@ -176,7 +176,7 @@ class Witnessing:
         self._ledgers = Ledgers(database)
         self._standing: dict[str, Witnessed] = {}
         self._pauses: dict[Hashable, _Pause] = {}
-        """Of witnesses that do not answer, by key; of what one refuses, by key and ledger."""
+        """Of witnesses that do not answer, by key; of what one refuses or is not asked, by key and ledger."""
 
     def standing(self) -> Mapping[str, Witnessed]:
         """By slug."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ledger.application import reconciling
+from ledger.application import Installation, reconciling
 from ledger.application.destroying import sealed_in
 from ledger.application.reconciling import Reconciling
 from ledger.domain.event import decode_event
@@ -155,3 +156,40 @@ def sealed_under(house: House) -> set[str]:
 
 def _sealed(row: Any) -> Any:
     return decode_event(row.decoded).purpose
+
+
+@IN_BOTH
+def test_what_is_destroyed_while_it_is_looked_for_is_not_shown_as_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key is gone when the vault is asked, and no entry had said so when the entries were."""
+    installation, ledger = house.installation, house.ledger
+    lost, other = received(house), received(house)
+    without_keys(house, lost)
+    Reconciling(installation).all(whole=True, every_entry=True)
+    found = [*rows(house, lost), *rows(house, other)]
+    (index, *_), keys = (
+        [row.index for row in rows(house, other)],
+        {sealed.key for sealed, _ in sealed_in(rows(house, other)[0])},
+    )
+    real = Shredder.present
+
+    def meanwhile(self: Shredder, *given: Any, **more: Any) -> Any:
+        monkeypatch.setattr(Shredder, "present", real)
+        apart = None if installation.vault is installation.database else installation.vault
+        with Installation(installation.database, installation.data_dir, vault=apart) as other_process:
+            destroy(replace(house, installation=other_process), case.pop())
+        return real(self, *given, **more)
+
+    case = [other]
+    monkeypatch.setattr(Shredder, "present", meanwhile)
+    gone = installation.gone(ledger, found)
+    assert {type(gone[key]) for key in keys} == {Destroyed}
+    assert {type(each) for key, each in gone.items() if key not in keys} == {Lost}
+    third = received(house)
+    case.append(third)
+    monkeypatch.setattr(Shredder, "present", meanwhile)
+    (shown,) = rows(house, third)
+    words = installation.unopened_at(ledger.id, [(shown.index, "requester_name"), (index, "requester_name")])
+    assert {at[0] for at in words} == {shown.index, index}
+    assert all(word.startswith("destroyed on") for word in words.values())

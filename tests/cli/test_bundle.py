@@ -407,6 +407,15 @@ def test_what_is_there_and_is_no_regular_file_is_not_replaced(
     assert dffh.ok("checkpoint", "--ledger", "dffh")["size"] == size
 
 
+def asked(program: Program, policy: str) -> Answer:
+    """An export that is to replace the file of the setting ``policy``."""
+    kept = program.environment
+    program.environment = {**kept, "AUDITLEDGER_POLICY": str(Path(policy).absolute())}
+    answer = export(program, "--all", to=policy)
+    program.environment = kept
+    return answer
+
+
 def test_what_is_read_is_not_written_over(dffh: Program, cases: list[str]) -> None:
     assert export(dffh, "--all").code == 0
     Path("kept").write_bytes(dict(members(Path("bundle.zip").read_bytes()))["checkpoint"])
@@ -418,6 +427,7 @@ def test_what_is_read_is_not_written_over(dffh: Program, cases: list[str]) -> No
             for name in ("bundle.zip", "./kept", "key")
         ),
         export(dffh, "--all", "--since", "kept", to="kept"),
+        asked(dffh, "key"),
     ):
         assert (answer.code, "expected another file than those that are read" in answer.err) == (2, True)
     assert before == {path: path.read_bytes() for path in Path.cwd().iterdir() if path.is_file()}
