@@ -33,12 +33,11 @@ def in_order(work: Work[Found], starts: range, size: int, processes: int | None)
         for each in left:
             yield work(*each)
         return
-    others = workers - 1
+    others, room = workers - 1, AHEAD * workers
     with ProcessPoolExecutor(others, mp_context=get_context("spawn")) as pool:
         waiting: deque[Future[Found]] = deque()
         try:
             while left or waiting:
-                room = AHEAD * workers
                 # One that is worked on and one to go on with, for each: what is handed over is not taken back.
                 while left and len(waiting) < room and sum(not each.done() for each in waiting) < 2 * others:
                     with interrupts.held():

@@ -96,21 +96,22 @@ class Reconciling:
         return failed
 
     def all(
-        self, *, whole: bool, every_entry: bool = False, progress: Progress = _quiet
-    ) -> dict[str, Reconciled]:
+        self, *, whole: bool, every_entry: bool = False,
+        progress: Callable[[Ledger], Progress] = lambda _: _quiet,
+    ) -> dict[str, Reconciled]:  # fmt: skip
         """Reconciles every ledger. ``whole``: reads the vault's tables whole, as on a start, after a restore;
         ``every_entry``: looks for the keys of all entries, not of those recorded since the last time and of
         ``IN_TURN`` older ones alone.
 
-        ``progress``: entries looked at, and how many there are. Raises Unavailable, VaultError, once the others
-        were reconciled: of the first that could not be.
+        ``progress`` gives for a ledger what is told the entries looked at, and how many there are. Raises
+        Unavailable, VaultError, once the others were reconciled: of the first that could not be.
         """
         failed: AuditLedgerError | OSError | None = None
         ledgers = self._commands.ledgers.all()
         self._share = -(-IN_TURN // max(len(ledgers), 1))
         for ledger in ledgers:
             try:
-                self.one(ledger, whole=whole, every_entry=every_entry, progress=progress)
+                self.one(ledger, whole=whole, every_entry=every_entry, progress=progress(ledger))
             except (AuditLedgerError, OSError) as error:
                 failed = failed or error
         sweep(self._commands)

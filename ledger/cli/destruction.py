@@ -10,7 +10,7 @@ import typer
 from ledger.application import Installation, Principal
 from ledger.application.access import Matter, allow
 from ledger.application.destroying import Planned, plan
-from ledger.application.reconciling import Reconciling, sweep
+from ledger.application.reconciling import Progress, Reconciling
 from ledger.cli.ledgers import give, shown_outcome, today
 from ledger.cli.session import AsJson, MaybeLedger, Organisation, Person, Session, of, table, the_ledger
 from ledger.domain.destruction.events import DestructionGround
@@ -178,17 +178,15 @@ def reconcile(context: typer.Context, as_json: AsJson = False) -> None:
     failed: AuditLedgerError | OSError | None = None
     with session.installation() as installation, session.progress() as progress:
         reconciling = Reconciling(installation)
-        for ledger in installation.ledgers.all():
+
+        def bar(ledger: Ledger) -> Progress:
             task = progress.add_task(ledger.slug, total=None)
+            return lambda done, total: progress.update(task, completed=done, total=total)
 
-            def bar(done: int, total: int, task: Any = task) -> None:
-                progress.update(task, completed=done, total=total)
-
-            try:
-                reconciling.one(ledger, whole=True, every_entry=True, progress=bar)
-            except (AuditLedgerError, OSError) as error:
-                failed = failed or error
-        sweep(installation)
+        try:
+            reconciling.all(whole=True, every_entry=True, progress=bar)
+        except (AuditLedgerError, OSError) as error:
+            failed = error
         rewritten = installation.shredder.rewrite()
     found = reconciling.standing
     shown = {

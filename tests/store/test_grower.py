@@ -186,39 +186,29 @@ def test_one_that_has_died_meanwhile_is_started_again(place: Place, grower: Grow
     assert place.check(MANY) == 2 * MANY
 
 
-@pytest.mark.parametrize("stopping", [False, True], ids=["patience is over", "the service stops"])
+@pytest.mark.parametrize(
+    ("limit", "payload"),
+    [("PATIENCE", b"payload"), ("LAST_WORDS", b"payload"), ("STUCK", b"x" * 2_000)],
+    ids=["patience is over", "the service stops", "it takes no question"],
+)
 def test_one_that_hangs_is_ended(
-    place: Place, grower: Grower, monkeypatch: pytest.MonkeyPatch, *, stopping: bool
+    place: Place, grower: Grower, monkeypatch: pytest.MonkeyPatch, limit: str, payload: bytes
 ) -> None:
-    place.fill(200)
+    """A bundle goes with each question: of large entries more than its socket holds."""
+    place.fill(200, payload)
     with sealer(place, grower) as sealing:
         sealing.seal()
         first = grower.pid
         assert first is not None
         os.kill(first, signal.SIGSTOP)
         place.fill(200)
-        if stopping:
+        if limit == "LAST_WORDS":
             grower.stop.set()
         with monkeypatch.context() as patch:
-            patch.setattr(grower_module, "LAST_WORDS" if stopping else "PATIENCE", 0.5)
+            if limit != "STUCK":
+                patch.setattr(grower_module, limit, 0.5)
             with pytest.raises(Unavailable, match="did not answer in time"):
                 sealing.seal()
-        assert gone(first)
-        assert until(sealing.seal).size == 400
-    assert place.check(200) == 400
-
-
-def test_one_that_takes_no_question_is_ended(place: Place, grower: Grower) -> None:
-    """A bundle goes with each: more than its socket holds."""
-    place.fill(200, b"x" * 2_000)
-    with sealer(place, grower) as sealing:
-        sealing.seal()
-        first = grower.pid
-        assert first is not None
-        os.kill(first, signal.SIGSTOP)
-        place.fill(200)
-        with pytest.raises(Unavailable, match="did not answer in time"):
-            sealing.seal()
         assert gone(first)
         assert until(sealing.seal).size == 400
     assert place.check(200) == 400
